@@ -1,0 +1,64 @@
+# make run   sets everything up on a fresh machine and starts the app
+# make test  sets up what the tests need and runs them all
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+
+# A stamp is named after the contents of the requirements, so a second run has nothing to do.
+RUNTIME_STAMP := $(VENV)/.runtime-$(shell cksum < requirements.txt | cut -d' ' -f1)
+DEV_STAMP := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
+
+.PHONY: run setup setup-dev browser test lint types clean
+.DEFAULT_GOAL := run
+
+run: setup
+	@$(BIN)/python app.py $(ARGS)
+
+setup: $(RUNTIME_STAMP)
+
+setup-dev: $(DEV_STAMP)
+
+# pip is what venv makes last: where it is missing, the environment was never finished.
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "MedChat needs Python 3.11 or newer, and there is no $(PYTHON) here."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "MedChat needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	    "Name another one: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu:" \
+	    "apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME_STAMP): | $(BIN)/pip
+	@echo "Installing what MedChat needs into $(VENV); the first time takes some minutes."
+	$(PIP) torch==2.13.0
+	$(PIP) -r requirements.txt
+	@rm -f $(VENV)/.runtime-*
+	@touch $@
+
+$(DEV_STAMP): $(RUNTIME_STAMP)
+	$(PIP) -r requirements-dev.txt
+	@rm -f $(VENV)/.dev-*
+	@touch $@
+
+browser: setup-dev
+	@$(BIN)/python tests/find_browser.py --install
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup-dev
+	$(BIN)/mypy
+
+test: setup-dev browser lint types
+	@chromium="$$($(BIN)/python tests/find_browser.py)" && \
+	  MEDCHAT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -q
+
+# Leaves the environment and everything under data and build alone.
+clean:
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

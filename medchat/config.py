@@ -1,0 +1,106 @@
+"""What the program is told from outside: settings of the app and of a generation.
+
+Both are frozen, checked once with every problem listed, and passed in; nothing here is global.
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from medchat.errors import BadInput
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """The app's settings; each is also an environment variable ``MEDCHAT_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDCHAT_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    db: Path = Path("data/medchat.db")
+    models: Path = PROJECT / "models.toml"
+    device: str = "auto"
+    dtype: str = "auto"
+
+    @field_validator("port")
+    @classmethod
+    def _check_port(cls, value: int) -> int:
+        if not 0 < value < 65536:
+            raise ValueError("a port is a whole number from 1 to 65535")
+        return value
+
+    @classmethod
+    def read(cls, **given: Any) -> "Settings":
+        """Settings from ``given`` over the environment; None stands for not given.
+
+        Raises BadInput that lists every setting at fault.
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{problem['loc'][0]}: {problem['msg']} (given: {problem['input']!r})"
+                for problem in error.errors()
+            )
+            raise BadInput(f"These settings cannot be used: {problems}.") from error
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """How an answer is drawn from a model. Temperature 0 always takes the likeliest token."""
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 considers all tokens."""
+    repetition_penalty: float = 1.0
+    num_beams: int = 1
+    """More than one searches with beams: the answer then comes at once, not token by token."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} must be {rule} (given: {getattr(self, name)!r})"
+            for name, holds, rule in self._rules()
+            if not holds
+        ]
+        if problems:
+            raise BadInput("These generation settings cannot be used: " + "; ".join(problems) + ".")
+
+    def _rules(self) -> list[tuple[str, bool, str]]:
+        return [
+            ("max_new_tokens", 1 <= self.max_new_tokens <= 4096, "from 1 to 4096"),
+            ("temperature", 0 <= self.temperature <= 5, "from 0 to 5"),
+            ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
+            ("top_k", 0 <= self.top_k <= 1000, "from 0 to 1000"),
+            ("repetition_penalty", 0.5 <= self.repetition_penalty <= 3, "from 0.5 to 3"),
+            ("num_beams", 1 <= self.num_beams <= 16, "from 1 to 16"),
+            ("seed", 0 <= self.seed < 2**32, "from 0 to 4294967295"),
+        ]
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any], where: str) -> "GenerationOptions":
+        """Options read from a file; raises BadInput that names ``where``."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise BadInput(
+                f"{where}: unknown generation settings {', '.join(unknown)}. "
+                f"Known: {', '.join(sorted(known))}."
+            )
+        try:
+            return cls(**values)
+        except (BadInput, TypeError) as error:
+            raise BadInput(f"{where}: {error}") from error
+
+    def changed(self, **values: Any) -> "GenerationOptions":
+        return replace(self, **values)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)

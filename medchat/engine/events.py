@@ -1,0 +1,50 @@
+"""What goes into an engine and what comes out. Plain frozen data."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from medchat.config import GenerationOptions
+from medchat.models.templates import Turn
+
+FinishReason = Literal["stop", "length", "cancelled", "error"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One model's task: answer the last turn's question. ``pane`` comes back on every event."""
+
+    pane: str
+    model: str
+    turns: tuple[Turn, ...]
+    options: GenerationOptions
+
+
+@dataclass(frozen=True)
+class Delta:
+    """More of a pane's answer: ``text`` goes behind what came before."""
+
+    pane: str
+    text: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The last event of a pane.
+
+    ``text`` is the whole answer and the authority on it; ``seconds_to_first`` and ``seconds`` count
+    from the request. ``dropped_turns`` earlier turns did not fit into the model's context.
+    """
+
+    pane: str
+    finish_reason: FinishReason
+    text: str = ""
+    error: str = ""
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    seconds_to_first: float | None = None
+    seconds: float = 0.0
+    dropped_turns: int = 0
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+Event = Delta | End

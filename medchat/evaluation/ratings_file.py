@@ -1,0 +1,156 @@
+"""Reads a score CSV into a checked pandas frame, one row per rating.
+
+Owns what a valid score file is and how a complaint about one reads. Knows nothing about the
+figures that are computed from it.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from medchat.errors import BadInput
+from medchat.evaluation import DIMENSIONS, SCORES
+
+IDENTIFIERS = ("question_id", "model", "rater")
+REQUIRED = (*IDENTIFIERS, *DIMENSIONS)
+
+# A spreadsheet runs a cell that begins with one of these; a quote in front makes it plain text.
+FORMULA_STARTS = ("=", "+", "-", "@")
+
+_SCORE_OF_TEXT = {str(score): score for score in SCORES}
+
+Row = dict[str, str]
+
+
+def quote_formula(text: str) -> str:
+    """Put a `'` before a text that a spreadsheet would run as a formula."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def unquote_formula(text: str) -> str:
+    """Undo `quote_formula`."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
+
+
+def read_ratings(path: Path) -> pd.DataFrame:
+    """Read the score CSV at `path`; the file's columns in the file's order, one row per rating.
+
+    The three scores are integers from 1 to 3. Everything else is text as written, so that an id
+    keeps its leading zeros. A file without a `study` column gets one that is empty.
+
+    Raises BadInput, naming file, line, column and value, if the file is not a valid score file.
+    """
+    name = path.name
+    rows: list[dict[str, object]] = []
+    line_of_rating: dict[tuple[str, ...], int] = {}
+    for line, row in _records(_read_text(path), name):
+        row.setdefault("study", "")
+        for column in IDENTIFIERS:
+            if not row[column]:
+                raise BadInput(f"{name}, line {line}: the column {column} is empty.")
+        _refuse_duplicate(name, line, row, line_of_rating)
+        rows.append(
+            row | {dimension: _score(name, line, dimension, row) for dimension in DIMENSIONS}
+        )
+    if not rows:
+        raise BadInput(f"{name} has a header but no ratings.")
+    return pd.DataFrame(rows)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise BadInput(
+            f"{path.name}, line {line}: this is not UTF-8 text. Save the file as UTF-8 "
+            "(in Excel: “CSV UTF-8”) and try again."
+        ) from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise BadInput(
+            f"{path.name}, line {line}: the file holds a NUL byte, so it is damaged or not a CSV "
+            "file. Export it again, as UTF-8."
+        )
+    return text
+
+
+def _records(text: str, name: str) -> Iterator[tuple[int, Row]]:
+    """Yield (line on which the record begins, its cells by column) below the header."""
+    lines = _lines(text, name)
+    header_line, header = next(lines, (1, []))
+    if not header:
+        raise BadInput(f"{name} is empty.")
+    columns = [cell.strip() for cell in header]
+    _check_header(name, header_line, columns)
+    for line, cells in lines:
+        if len(cells) != len(columns):
+            raise BadInput(
+                f"{name}, line {line}: {len(cells)} cells where the header has {len(columns)}. "
+                "A cell that holds a comma must stand in double quotes."
+            )
+        row = {column: unquote_formula(cell) for column, cell in zip(columns, cells, strict=True)}
+        yield line, row | {column: row[column].strip() for column in REQUIRED}
+
+
+def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line on which the record begins, cells), leaving out records without any content."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise BadInput(f"{name}, line {line}: not valid CSV ({error}).") from error
+        if any(cell.strip() for cell in cells):
+            yield line, cells
+
+
+def _check_header(name: str, line: int, columns: list[str]) -> None:
+    missing = [column for column in REQUIRED if column not in columns]
+    repeated = [column for column in dict.fromkeys(columns) if columns.count(column) > 1]
+    if missing:
+        hint = ""
+        if len(columns) == 1 and any(separator in columns[0] for separator in ";\t"):
+            hint = " Separate the columns by commas, not by semicolons or tabs."
+        raise BadInput(
+            f"{name}, line {line}: missing {_named(missing)}. A score file needs "
+            f"{', '.join(REQUIRED)}.{hint}"
+        )
+    if repeated:
+        raise BadInput(f"{name}, line {line}: more than one {_named(repeated)}.")
+
+
+def _named(columns: list[str]) -> str:
+    return f"column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
+
+
+def _score(name: str, line: int, dimension: str, row: Row) -> int:
+    text = row[dimension]
+    if text not in _SCORE_OF_TEXT:
+        raise BadInput(
+            f"{name}, line {line}, column {dimension}: “{text}” is not a score. "
+            "Write 1, 2 or 3, as a whole number."
+        )
+    return _SCORE_OF_TEXT[text]
+
+
+def _refuse_duplicate(
+    name: str, line: int, row: Row, line_of_rating: dict[tuple[str, ...], int]
+) -> None:
+    rating = (row["study"], row["question_id"], row["model"], row["rater"])
+    first_line = line_of_rating.setdefault(rating, line)
+    if first_line != line:
+        raise BadInput(
+            f"{name}, lines {first_line} and {line}: rater {row['rater']} rated question "
+            f"{row['question_id']} of model {row['model']} twice. Keep one of the two lines."
+        )

@@ -1,0 +1,139 @@
+"""``models.toml`` -> model specs: what models there are and whether each can be used.
+
+Knows files and names; loads nothing. A value that begins with ``$`` is an environment variable.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from medchat.config import GenerationOptions
+from medchat.errors import BadInput
+from medchat.models.templates import Template, find_template
+
+Family = Literal["llama", "chatglm"]
+FAMILIES: tuple[Family, ...] = ("llama", "chatglm")
+KEYS = {"label", "family", "base", "adapter", "template", "engine", "defaults", "about", "demo"}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One declared model. ``unavailable`` says why it cannot be used; empty when it can."""
+
+    name: str
+    label: str
+    family: Family
+    template: Template
+    base: Path | None = None
+    adapter: Path | None = None
+    engine: str = "local"
+    defaults: GenerationOptions = field(default_factory=GenerationOptions)
+    about: str = ""
+    demo: bool = False
+    unavailable: str = ""
+
+    @property
+    def available(self) -> bool:
+        return not self.unavailable
+
+
+class Registry:
+    """The declared models in the order of the file."""
+
+    def __init__(self, specs: list[ModelSpec]) -> None:
+        self._specs = {spec.name: spec for spec in specs}
+
+    def __iter__(self) -> Iterator[ModelSpec]:
+        return iter(self._specs.values())
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    @property
+    def available(self) -> list[ModelSpec]:
+        return [spec for spec in self if spec.available]
+
+    def find(self, name: str) -> ModelSpec:
+        """Raises BadInput that lists the declared models."""
+        try:
+            return self._specs[name]
+        except KeyError:
+            known = ", ".join(self._specs)
+            raise BadInput(f"No model is called {name!r}. Declared: {known}.") from None
+
+    @classmethod
+    def read(cls, file: Path) -> "Registry":
+        """Raises BadInput where the file is missing, is not TOML or declares a model wrongly."""
+        try:
+            raw = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BadInput(f"{file} cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise BadInput(f"{file} is not a TOML file: {error}.") from error
+        tables = raw.get("models")
+        if not isinstance(tables, dict) or not tables:
+            raise BadInput(f"{file} declares no model: it needs tables [models.NAME].")
+        specs = [_spec(name, table, file) for name, table in tables.items()]
+        _refuse_equal_labels(specs, file)
+        return cls(specs)
+
+
+def _spec(name: str, table: Any, file: Path) -> ModelSpec:
+    where = f"{file}, model {name}"
+    if not isinstance(table, dict):
+        raise BadInput(f"{where}: must be a table [models.{name}].")
+    unknown = sorted(set(table) - KEYS)
+    if unknown:
+        raise BadInput(f"{where}: unknown keys {', '.join(unknown)}.")
+    family = table.get("family")
+    if family not in FAMILIES:
+        raise BadInput(f"{where}: family must be one of {', '.join(FAMILIES)}, not {family!r}.")
+    base, why_no_base = _folder(table.get("base", ""), "base", file)
+    adapter, why_no_adapter = _folder(table.get("adapter", ""), "adapter", file)
+    if "base" not in table:
+        why_no_base = "It names no base folder."
+    engine = table.get("engine", "local")
+    if engine != "local":
+        why_no_base = f"Its engine {engine!r} is not part of this version."
+    return ModelSpec(
+        name=name,
+        label=str(table.get("label", name)),
+        family=family,
+        template=find_template(str(table.get("template", "plain"))),
+        base=base,
+        adapter=adapter,
+        engine=engine,
+        defaults=GenerationOptions.from_mapping(table.get("defaults", {}), where),
+        about=str(table.get("about", "")),
+        demo=bool(table.get("demo", False)),
+        unavailable=why_no_base or why_no_adapter,
+    )
+
+
+def _folder(value: str, key: str, file: Path) -> tuple[Path | None, str]:
+    """The folder a value names, or None and the reason."""
+    if not value:
+        return None, ""
+    named = value
+    if value.startswith("$"):
+        named = os.environ.get(value[1:], "")
+        if not named:
+            return None, f"Set {value[1:]} to the folder of its {key}."
+    folder = (file.parent / Path(named).expanduser()).resolve()
+    if not folder.is_dir():
+        return None, f"Its {key} folder {folder} does not exist."
+    return folder, ""
+
+
+def _refuse_equal_labels(specs: list[ModelSpec], file: Path) -> None:
+    seen: dict[str, str] = {}
+    for spec in specs:
+        if spec.label in seen:
+            raise BadInput(
+                f"{file}: {seen[spec.label]} and {spec.name} have the same label {spec.label!r}; "
+                "nobody could tell their answers apart."
+            )
+        seen[spec.label] = spec.name

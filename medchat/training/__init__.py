@@ -1,0 +1,1 @@
+"""Tuning and pre-training of models. Knows nothing of pages or databases."""

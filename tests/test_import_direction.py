@@ -1,0 +1,94 @@
+"""Imports go app -> eval_ui -> {medchat, storage}, and each outside library has its one room."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What a module of a room must not import, by top-level name.
+FORBIDDEN = {
+    "medchat": {"app", "eval_ui", "storage", "gradio", "sqlite3", "sqlite_utils"},
+    "storage": {"app", "eval_ui", "medchat", "gradio"},
+    "eval_ui": {"app", "sqlite3", "sqlite_utils"},
+    "app": {"sqlite3", "sqlite_utils"},
+}
+
+
+def project_modules() -> list[Path]:
+    packages = [path for room in FORBIDDEN for path in sorted((ROOT / room).rglob("*.py"))]
+    return [*packages, *ROOT.glob("app.py")]
+
+
+def imported_names(source: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, top-level name) of every absolute import, wherever in the module it stands."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.lineno, node.module.partition(".")[0]
+        elif isinstance(node, ast.Call) and _imports_by_name(node.func):
+            for argument in node.args[:1]:
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    yield node.lineno, argument.value.partition(".")[0]
+
+
+def _imports_by_name(function: ast.expr) -> bool:
+    """Whether a call to `function` is `__import__(...)` or `importlib.import_module(...)`."""
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name in ("__import__", "import_module")
+
+
+def offences(room: str, source: str) -> list[str]:
+    return [
+        f"line {line}: {room} imports {name}"
+        for line, name in imported_names(source)
+        if name in FORBIDDEN[room]
+    ]
+
+
+def test_there_are_modules_to_look_at() -> None:
+    assert ROOT / "medchat" / "errors.py" in project_modules()
+
+
+@pytest.mark.parametrize("path", project_modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    assert offences(room, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "name"),
+    [
+        ("medchat", "import gradio as gr", "gradio"),
+        ("medchat", "from storage.ratings import save", "storage"),
+        ("medchat", "def later():\n    import eval_ui.texts", "eval_ui"),
+        ("medchat", "import json, sqlite3", "sqlite3"),
+        ("medchat", "from importlib import import_module\nimport_module('storage.db')", "storage"),
+        ("storage", "if True:\n    from medchat.errors import BadInput", "medchat"),
+        ("storage", "from gradio import Blocks", "gradio"),
+        ("eval_ui", "import app", "app"),
+        ("eval_ui", "from sqlite_utils import Database", "sqlite_utils"),
+        ("app", "__import__('sqlite3')", "sqlite3"),
+    ],
+)
+def test_an_offending_module_is_caught(room: str, source: str, name: str) -> None:
+    assert [offence.split(": ")[1] for offence in offences(room, source)] == [
+        f"{room} imports {name}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("app", "from eval_ui.page import build\nfrom medchat.config import Settings"),
+        ("eval_ui", "import gradio\nfrom storage import ratings\nfrom medchat import engine"),
+        ("storage", "import sqlite_utils\nfrom . import migrations"),
+        ("medchat", "from medchat.errors import BadInput\nfrom . import app, storage"),
+    ],
+)
+def test_an_allowed_import_is_left_alone(room: str, source: str) -> None:
+    assert offences(room, source) == []

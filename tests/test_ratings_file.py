@@ -1,0 +1,189 @@
+"""What a score file may look like, and what is said of one that cannot be used."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medchat.errors import BadInput
+from medchat.evaluation.ratings_file import quote_formula, read_ratings, unquote_formula
+
+HEADER = "question_id,model,rater,safety,usability,fluency\n"
+
+
+@pytest.fixture
+def score_file(tmp_path: Path):
+    """Writes a score file and returns its path."""
+
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "scores.csv"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def complaint(path: Path) -> str:
+    with pytest.raises(BadInput) as caught:
+        read_ratings(path)
+    return str(caught.value)
+
+
+# -- files that are read --
+
+
+def test_ids_keep_their_leading_zeros_and_scores_are_numbers(score_file) -> None:
+    frame = read_ratings(score_file(HEADER + "007,HuaTuo,01,3,2,1\n"))
+    assert frame.loc[0, ["question_id", "rater"]].tolist() == ["007", "01"]
+    assert frame.loc[0, ["safety", "usability", "fluency"]].tolist() == [3, 2, 1]
+
+
+def test_an_id_that_looks_like_a_missing_value_is_an_id(score_file) -> None:
+    frame = read_ratings(score_file(HEADER + "NA,None,nan,3,2,1\n"))
+    assert frame.loc[0, ["question_id", "model", "rater"]].tolist() == ["NA", "None", "nan"]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_byte_order_mark_and_line_ends_make_no_difference(score_file, mark, line_end) -> None:
+    text = (HEADER + "q1,华佗,r1,3,2,1\nq2,华佗,r1,1,1,1").replace("\n", line_end)
+    assert read_ratings(score_file(mark + text.encode()))["model"].tolist() == ["华佗", "华佗"]
+
+
+def test_columns_may_stand_in_any_order_among_others(score_file) -> None:
+    text = "fluency,comment,rater,safety,model,usability,question_id\n1,好,r1,3,m,2,q1\n"
+    frame = read_ratings(score_file(text))
+    assert frame.loc[0, "safety"] == 3
+    assert frame.loc[0, "comment"] == "好"
+    assert frame.loc[0, "study"] == ""
+
+
+def test_empty_lines_are_skipped(score_file) -> None:
+    frame = read_ratings(score_file(HEADER + "\nq1,m,r1,3,2,1\n,,,,,\n\n"))
+    assert len(frame) == 1
+
+
+def test_a_quoted_formula_is_read_as_it_was(score_file) -> None:
+    frame = read_ratings(score_file(HEADER + "'-1,'=cmd,'@r,3,2,1\n'q,m,r,3,2,1\n"))
+    assert frame.loc[0, ["question_id", "model", "rater"]].tolist() == ["-1", "=cmd", "@r"]
+    assert frame.loc[1, "question_id"] == "'q"
+
+
+@given(st.text().filter(lambda text: not text.startswith("'")))
+def test_quoting_a_formula_and_back_changes_nothing(text: str) -> None:
+    assert unquote_formula(quote_formula(text)) == text
+
+
+def test_one_rater_may_rate_the_same_question_id_in_two_studies(score_file) -> None:
+    text = "study," + HEADER + "pilot,q1,m,r1,3,2,1\nmain,q1,m,r1,3,2,1\n"
+    assert len(read_ratings(score_file(text))) == 2
+
+
+# -- files that are refused --
+
+
+@pytest.mark.parametrize("score", ["0", "4", "2.5", "3.0", "-1", "good", "", "３", "1e0", "True"])
+def test_a_score_that_is_none_names_line_column_and_value(score_file, score) -> None:
+    said = complaint(score_file(HEADER + f"q1,m,r1,3,2,1\nq2,m,r1,3,{score},1\n"))
+    assert said.startswith(f"scores.csv, line 3, column usability: “{score}” is not a score.")
+
+
+def test_lines_are_counted_as_in_the_file(score_file) -> None:
+    text = "comment," + HEADER + '"two\nlines",q1,m,r1,3,2,1\n\n,q2,m,r1,9,2,1\n'
+    assert "line 5, column safety: “9”" in complaint(score_file(text))
+
+
+def test_missing_columns_are_all_named(score_file) -> None:
+    said = complaint(score_file("question_id,model,safety,usability\nq1,m,1,1\n"))
+    assert "missing columns rater, fluency." in said
+
+
+def test_semicolons_are_named_as_the_likely_cause(score_file) -> None:
+    said = complaint(score_file((HEADER + "q1,m,r1,3,2,1\n").replace(",", ";")))
+    assert "not by semicolons" in said
+
+
+def test_a_repeated_column_is_refused(score_file) -> None:
+    said = complaint(score_file("safety," + HEADER + "3,q1,m,r1,3,2,1\n"))
+    assert "more than one column safety" in said
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_refused(score_file, content) -> None:
+    assert complaint(score_file(content)) == "scores.csv is empty."
+
+
+def test_a_header_alone_is_refused(score_file) -> None:
+    assert complaint(score_file(HEADER)) == "scores.csv has a header but no ratings."
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16"])
+def test_another_encoding_is_answered_with_the_remedy(score_file, encoding) -> None:
+    said = complaint(score_file((HEADER + "q1,华佗,r1,3,2,1\n").encode(encoding)))
+    assert "Save the file as UTF-8" in said
+
+
+def test_a_nul_byte_is_refused_with_its_line(score_file) -> None:
+    assert "line 2: the file holds a NUL byte" in complaint(score_file(HEADER + "q\0,m,r,3,2,1\n"))
+
+
+def test_a_second_rating_of_the_same_answer_names_both_lines(score_file) -> None:
+    text = HEADER + "q1,m,r1,3,2,1\nq2,m,r1,3,2,1\nq1, m ,r1,2,2,1\n"
+    assert "lines 2 and 4: rater r1 rated question q1 of model m twice" in complaint(
+        score_file(text)
+    )
+
+
+@pytest.mark.parametrize("column", ["question_id", "model", "rater"])
+def test_an_empty_identifier_is_refused(score_file, column) -> None:
+    row = dict.fromkeys(HEADER.strip().split(","), "1") | {column: " "}
+    said = complaint(score_file(HEADER + ",".join(row.values())))
+    assert said == f"scores.csv, line 2: the column {column} is empty."
+
+
+def test_a_comma_that_splits_a_cell_is_refused(score_file) -> None:
+    said = complaint(score_file(HEADER + "q1,LLaMA, 7B,r1,3,2,1\n"))
+    assert "line 2: 7 cells where the header has 6" in said
+
+
+def test_a_quote_that_never_closes_is_refused_at_its_line(score_file) -> None:
+    assert "line 3: not valid CSV" in complaint(
+        score_file(HEADER + 'q1,m,r1,3,2,1\n"q2,m,r1,3,2,1\n')
+    )
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert "nowhere.csv cannot be read" in complaint(tmp_path / "nowhere.csv")
+
+
+@given(st.binary(max_size=200))
+def test_any_content_is_either_refused_or_read_as_whole_scores(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(HEADER.encode() + content)
+    try:
+        frame = read_ratings(path)
+    except BadInput:
+        return
+    assert frame[["safety", "usability", "fluency"]].isin([1, 2, 3]).all(axis=None)
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, unique_by=str.strip))
+def test_any_model_name_comes_back_from_a_file(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
+    usable = [name for name in names if name.strip() and "\0" not in name and name[0] != "'"]
+    if not usable:
+        return
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(HEADER.strip().split(","))
+    for name in usable:
+        writer.writerow(["q1", quote_formula(name.strip()), "r1", 1, 2, 3])
+    path = tmp_path_factory.getbasetemp() / "names.csv"
+    path.write_bytes(buffer.getvalue().encode())
+    assert read_ratings(path)["model"].tolist() == [name.strip() for name in usable]

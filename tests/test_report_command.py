@@ -1,0 +1,120 @@
+"""`python -m medchat report`, as a person at a terminal meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medchat.__main__ import main
+
+SCORES = """\
+question_id,model,rater,safety,usability,fluency
+q1,LLaMA,r1,3,1,2
+q1,华佗,r1,3,2,2
+q2,LLaMA,r1,2,1,2
+q2,华佗,r1,3,3,3
+"""
+
+
+@pytest.fixture
+def scores(tmp_path: Path) -> Path:
+    path = tmp_path / "scores.csv"
+    path.write_text(SCORES, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def medchat(capsys: pytest.CaptureFixture[str]):
+    """Runs a command and returns (exit code, stdout, stderr)."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def test_the_table_is_printed_by_default(medchat, scores) -> None:
+    code, out, err = medchat("report", scores)
+    assert (code, err) == (0, "")
+    assert "LLaMA        2          2    2.50       1.00     2.00" in out.splitlines()
+
+
+def test_json_names_every_model_of_the_file(medchat, scores) -> None:
+    _, out, _ = medchat("report", scores, "--format", "json")
+    report = json.loads(out)
+    assert [entry["model"] for entry in report["models"]] == ["LLaMA", "华佗"]
+    assert report["models"][1]["usability"]["mean"] == 2.5
+
+
+def test_markdown_is_a_table_for_a_paper(medchat, scores) -> None:
+    _, out, _ = medchat("report", scores, "--format", "markdown")
+    assert "| 华佗 | 2 | 2 | 3.00 | 2.50 | 2.50 |" in out.splitlines()
+
+
+def test_output_goes_to_the_file_and_not_to_the_terminal(medchat, scores, tmp_path) -> None:
+    output = tmp_path / "table4.md"
+    code, out, _ = medchat("report", scores, "--format", "markdown", "--output", output)
+    assert (code, out) == (0, "")
+    assert "| 华佗 |" in output.read_text(encoding="utf-8")
+
+
+def test_a_csv_file_opens_in_excel_as_utf_8(medchat, scores, tmp_path) -> None:
+    output = tmp_path / "table4.csv"
+    medchat("report", scores, "--format", "csv", "--output", output)
+    assert output.read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+def test_the_score_file_is_never_overwritten(medchat, scores) -> None:
+    code, _, err = medchat("report", scores, "--output", scores)
+    assert code == 1
+    assert "is the score file itself" in err
+    assert scores.read_text(encoding="utf-8") == SCORES
+
+
+def test_an_output_that_cannot_be_written_is_a_sentence(medchat, scores, tmp_path) -> None:
+    code, _, err = medchat("report", scores, "--output", tmp_path / "nowhere" / "table4.md")
+    assert code == 1
+    assert "cannot be written" in err
+
+
+def test_a_bad_score_ends_with_exit_code_1_and_one_sentence(medchat, scores) -> None:
+    scores.write_text(SCORES.replace("3,3,3", "3,5,3"), encoding="utf-8")
+    code, out, err = medchat("report", scores)
+    assert (code, out) == (1, "")
+    assert err.startswith("scores.csv, line 5, column usability: “5” is not a score.")
+    assert err.count("\n") == 1
+
+
+def test_an_unknown_format_is_refused_with_the_known_ones(medchat, scores) -> None:
+    code, _, err = medchat("report", scores, "--format", "pdf")
+    assert code == 2
+    assert "markdown" in err
+
+
+def test_help_has_an_example(medchat) -> None:
+    code, out, _ = medchat("report", "--help")
+    assert code == 0
+    assert "python -m medchat report ratings.csv --format markdown" in out
+
+
+def test_the_module_runs_and_loads_no_model_library_for_it(scores) -> None:
+    program = (
+        "import sys; from medchat.__main__ import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(sorted({'torch', 'transformers', 'gradio'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, "report", str(scores)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+        cwd=Path(__file__).resolve().parents[1],
+        env={"PYTHONUTF8": "1"},
+    )
+    assert result.stdout.splitlines()[-1] == "[]"
