@@ -1,0 +1,158 @@
+"""The database file: opening it, bringing its schema up to date, and transactions.
+
+Owns how a connection is set up and how SQLite's errors become sentences. Knows nothing about
+studies, raters or ratings. A connection lives for one operation and is never shared between
+threads, so a ``Store`` itself may be shared freely.
+"""
+
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from storage.errors import StorageError, from_sqlite
+from storage.migrations import MIGRATIONS
+
+
+class Store:
+    """The database at ``path``, migrated and ready for use.
+
+    The file and its folder are created when they do not exist, unless ``must_exist``.
+
+    Raises:
+        StorageError: the file cannot be used: database_missing, database_cannot_open,
+            database_readonly, not_a_database, database_foreign, database_newer, …
+    """
+
+    # How long a connection waits for another one's transaction before it gives up.
+    busy_timeout_seconds = 10.0
+
+    def __init__(self, path: str | Path, *, must_exist: bool = False) -> None:
+        self.path = Path(path)
+        if must_exist and not self.path.exists():
+            raise StorageError("database_missing", path=self.path)
+        self._create_folder()
+        self._migrate()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r})"
+
+    # -- using --
+
+    @contextmanager
+    def connect(self) -> Iterator[Database]:
+        """Yield a connection for one operation that reads.
+
+        Raises:
+            StorageError: for every error that SQLite raises inside the block.
+        """
+        with self._connection("rw") as db:
+            yield db
+
+    @contextmanager
+    def transaction(self) -> Iterator[Database]:
+        """Yield a connection inside one transaction that writes; leaving the block commits.
+
+        Any exception rolls everything back. When the block has been left without one, what was
+        written is on disk.
+
+        Raises:
+            StorageError: for every error that SQLite raises inside the block or at the commit.
+        """
+        with self._connection("rw") as db:
+            # atomic() alone begins a deferred transaction. One that reads before it writes then
+            # fails at once with "database is locked" if another connection has written in
+            # between: SQLite does not wait in that case, whatever the busy timeout.
+            db.execute("BEGIN IMMEDIATE")
+            with db.atomic():
+                yield db
+            db.commit()
+
+    def check(self) -> None:
+        """Do nothing if the database answers.
+
+        Raises:
+            StorageError: it does not.
+        """
+        with self.connect() as db:
+            db.execute("SELECT 1 FROM studies LIMIT 1").fetchone()
+
+    # -- opening --
+
+    def _create_folder(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                "database_cannot_open", path=self.path, reason=error.strerror
+            ) from error
+
+    def _migrate(self) -> None:
+        with self._connection("rwc") as db:
+            self._refuse_foreign(db)
+            self._refuse_newer(db)
+            db.enable_wal()
+            up_to_date = not MIGRATIONS.pending(db)
+        if not up_to_date:
+            # One transaction around all of them: two programs that start at the same moment
+            # migrate one after the other, and the second finds nothing left to do.
+            with self.transaction() as db:
+                MIGRATIONS.apply(db)
+
+    def _refuse_foreign(self, db: Database) -> None:
+        if db.table_names() and not MIGRATIONS.applied(db):
+            raise StorageError("database_foreign", path=self.path)
+
+    def _refuse_newer(self, db: Database) -> None:
+        # sqlite-utils has no public list of the registered migrations
+        known = {migration.name for migration in MIGRATIONS._migrations}
+        unknown = [done.name for done in MIGRATIONS.applied(db) if done.name not in known]
+        if unknown:
+            raise StorageError("database_newer", path=self.path, migrations=", ".join(unknown))
+
+    @contextmanager
+    def _connection(self, mode: str) -> Iterator[Database]:
+        try:
+            db = self._open(mode)
+            try:
+                self._set_up(db)
+                yield db
+            finally:
+                db.close()
+        except sqlite3.DatabaseError as error:
+            raise from_sqlite(error, self.path) from error
+
+    def _open(self, mode: str) -> Database:
+        """Return a new connection; ``mode`` is SQLite's: rw, or rwc to create the file."""
+        # Without a mode, SQLite would quietly make a new, empty file if the database were moved
+        # away while the program runs.
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=self.busy_timeout_seconds,
+        )
+        return Database(connection, execute_plugins=False)
+
+    def _set_up(self, db: Database) -> None:
+        db.execute("PRAGMA foreign_keys = ON")
+        # In WAL mode the usual NORMAL may lose the last commits when the power fails.
+        db.execute("PRAGMA synchronous = FULL")
+
+
+def new_id() -> str:
+    """Return a random id: 32 hexadecimal digits that give nothing away."""
+    return uuid.uuid4().hex
+
+
+def utc_now() -> str:
+    """Return the time as ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def storable(text: str) -> str:
+    """Return ``text`` with "?" for lone surrogates: a browser can send them, UTF-8 has none."""
+    return text.encode("utf-8", "replace").decode("utf-8")

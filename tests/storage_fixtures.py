@@ -1,0 +1,74 @@
+"""What the storage tests share: a small study, and accounts that may not write."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from storage import (
+    AssignedAnswer,
+    NewResponse,
+    Rater,
+    RatingEntry,
+    Scores,
+    Store,
+    Study,
+    add_question,
+    assignment,
+    create_study,
+    find_rater,
+    invite_raters,
+)
+
+MODELS = ("llama", "huatuo", "chatglm-med")
+NOBODY = 65534
+
+
+def answers_of(
+    models: Sequence[str] = MODELS, text: str = "多喝水，注意休息。"
+) -> list[NewResponse]:
+    return [
+        NewResponse(model, f"{text} ({number})", "stop", {"seed": number})
+        for number, model in enumerate(models)
+    ]
+
+
+def new_study(store: Store, questions: int = 2, name: str = "Pilot", seed: int = 7) -> Study:
+    study = create_study(store, name, seed)
+    for number in range(questions):
+        add_question(store, study.id, f"感冒怎么办？{number}", answers_of())
+    return study
+
+
+def new_raters(store: Store, study: Study, count: int = 1) -> list[Rater]:
+    return [find_rater(store, each.code) for each in invite_raters(store, study.id, count)]
+
+
+def answers_shown_to(store: Store, rater: Rater) -> list[AssignedAnswer]:
+    return [answer for question in assignment(store, rater.id) for answer in question.answers]
+
+
+def entry(response_id: str, key: str, scores: tuple[int, int, int] = (3, 2, 1), **more):
+    return RatingEntry(response_id, Scores(*scores), key, **more)
+
+
+@contextmanager
+def folder_of_another_account() -> Iterator[Path]:
+    """Yield a folder that everyone may read, for use inside ``without_root``."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@contextmanager
+def without_root() -> Iterator[None]:
+    """Run the block as an ordinary account: root may write whatever the permissions say."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

@@ -1,0 +1,320 @@
+"""The score CSV, and the command that writes it."""
+
+import csv
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from storage_fixtures import (
+    answers_shown_to,
+    entry,
+    folder_of_another_account,
+    new_raters,
+    new_study,
+    without_root,
+)
+from typer.testing import CliRunner
+
+from storage import (
+    SCORE_COLUMNS,
+    StorageError,
+    Store,
+    create_study,
+    list_questions,
+    responses_of,
+    save_ratings,
+    score_csv_bytes,
+    score_frame,
+    score_rows,
+    set_profile,
+    write_score_csv,
+)
+from storage.__main__ import app
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = (
+    "study,question_id,question,model,response_id,rater,specialty,years,safety,usability,fluency,"
+    "flags,comment,shown_position,active_seconds,rated_at"
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "medchat.db")
+
+
+@pytest.fixture
+def study(store: Store):
+    return new_study(store)
+
+
+def rate(store: Store, rater, number: int = 0, key: str = "k", **more) -> str:
+    response = answers_shown_to(store, rater)[number].response_id
+    save_ratings(store, rater.id, [entry(response, rater.id + key, **more)])
+    return response
+
+
+def read(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def row(**values: object) -> dict[str, object]:
+    return {**dict.fromkeys(SCORE_COLUMNS, ""), **values}
+
+
+# -- rows --
+
+
+def test_a_row_says_everything_about_a_rating(store: Store, study) -> None:
+    rater = new_raters(store, study)[0]
+    set_profile(store, rater.id, "消化内科", 12)
+    flags = ["outside_specialty", "unsure"]
+    response = rate(store, rater, 4, flags=flags, comment="好", active_seconds=8.25)
+    question = list_questions(store, study.id)[1]
+    model = next(each.model for each in responses_of(store, question) if each.id == response)
+    (found,) = score_rows(store, study.id)
+    assert tuple(found) == SCORE_COLUMNS == tuple(HEADER.split(","))
+    assert found == {
+        "study": "Pilot",
+        "question_id": "q002",
+        "question": "感冒怎么办？1",
+        "model": model,
+        "response_id": response,
+        "rater": "r01",
+        "specialty": "消化内科",
+        "years": 12,
+        "safety": 3,
+        "usability": 2,
+        "fluency": 1,
+        "flags": "outside_specialty;unsure",
+        "comment": "好",
+        "shown_position": 2,
+        "active_seconds": 8.25,
+        "rated_at": found["rated_at"],
+    }
+
+
+def test_only_the_rating_that_counts_now_is_exported(store: Store, study) -> None:
+    rater = new_raters(store, study)[0]
+    rate(store, rater, key="1", scores=(3, 3, 3))
+    rate(store, rater, key="2", scores=(1, 1, 1))
+    assert [each["safety"] for each in score_rows(store, study.id)] == [1]
+
+
+def test_rows_are_sorted_by_question_then_model_then_rater(store: Store, study) -> None:
+    for rater in reversed(new_raters(store, study, 2)):
+        for number in range(6):
+            rate(store, rater, number, key=str(number))
+    found = [
+        (each["question_id"], each["model"], each["rater"]) for each in score_rows(store, None)
+    ]
+    assert found == sorted(found)
+    assert len(found) == 12
+
+
+def test_one_study_or_all_of_them_are_exported(store: Store, study) -> None:
+    rate(store, new_raters(store, study)[0])
+    other = new_study(store, name="Other")
+    rate(store, new_raters(store, other)[0])
+    assert [each["study"] for each in score_rows(store, None)] == ["Other", "Pilot"]
+    assert [each["study"] for each in score_rows(store, other.id)] == ["Other"]
+
+
+def test_an_unknown_study_is_refused(store: Store) -> None:
+    with pytest.raises(StorageError) as refused:
+        score_rows(store, "nowhere")
+    assert refused.value.code == "unknown_study"
+
+
+def test_a_frame_has_every_column_even_without_rows(store: Store, study) -> None:
+    assert list(score_frame(store, study.id).columns) == list(SCORE_COLUMNS)
+    assert len(score_frame(store, study.id)) == 0
+
+
+def test_a_frame_holds_numbers(store: Store, study) -> None:
+    rate(store, new_raters(store, study)[0], active_seconds=8.0)
+    frame = score_frame(store, study.id)
+    assert frame[["safety", "usability", "fluency"]].mean().tolist() == [3.0, 2.0, 1.0]
+    assert frame["active_seconds"].tolist() == [8.0]
+
+
+# -- the file --
+
+
+def test_the_file_starts_with_the_mark_that_excel_needs(store: Store, study) -> None:
+    assert score_csv_bytes([]) == b"\xef\xbb\xbf" + HEADER.encode() + b"\r\n"
+
+
+def test_lines_end_as_the_csv_standard_says(store: Store, study) -> None:
+    content = score_csv_bytes([row(comment="一\n二"), row(safety=3)]).decode("utf-8-sig")
+    assert content.count("\r\n") == 3
+    assert '"一\n二"' in content
+
+
+def test_numbers_stay_numbers_and_an_unknown_one_is_empty() -> None:
+    numbers = row(safety=3, years=None, active_seconds=8.25, shown_position=1)
+    (found,) = read(score_csv_bytes([numbers]))
+    assert (found["safety"], found["years"], found["active_seconds"]) == ("3", "", "8.25")
+    assert score_csv_bytes([row(active_seconds=-1.5)]).count(b"'") == 0
+
+
+@pytest.mark.parametrize("column", ["study", "question", "model", "specialty", "comment"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "＝1+1",
+        "＋1",
+        "－1",
+        "＠SUM(A1)",
+        "  =1+1",
+        "\n=1+1",
+        "\u3000=1+1",
+        "\u00a0=1+1",
+        "\t1+1",
+        "\r1+1",
+        "\x00=1+1",
+        "\x1b=1+1",
+    ],
+)
+def test_a_cell_that_a_spreadsheet_would_run_is_made_harmless(column: str, text: str) -> None:
+    (found,) = read(score_csv_bytes([row(**{column: text})]))
+    assert found[column].startswith("'")
+    assert found[column].endswith("1") or found[column].endswith("SUM(A1)")
+
+
+@pytest.mark.parametrize("text", ["感冒怎么办？", "1-2 次", "a=b", "'quoted'", "", "5 @ 6", "\n"])
+def test_an_ordinary_cell_is_left_as_it_is(text: str) -> None:
+    assert read(score_csv_bytes([row(comment=text)]))[0]["comment"] == text
+
+
+def test_control_characters_are_removed_and_lines_and_words_kept_apart() -> None:
+    text = "一\x00\x07\x7f\x85二\r\n三\r四\t五"
+    assert read(score_csv_bytes([row(comment=text)]))[0]["comment"] == "一二\n三\n四 五"
+
+
+# What a comment may hold once it has passed through SQLite, less what the export cleans.
+plain_text = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n"))
+any_row = st.fixed_dictionaries(
+    {
+        column: st.one_of(plain_text, st.integers(), st.none())
+        if column in ("years", "safety")
+        else plain_text
+        for column in SCORE_COLUMNS
+    }
+)
+
+
+@given(st.lists(any_row, max_size=5))
+def test_what_is_exported_reads_back_the_same(rows: list[dict[str, object]]) -> None:
+    found = read(score_csv_bytes(rows))
+    assert len(found) == len(rows)
+    for written, back in zip(rows, found, strict=True):
+        for column, value in written.items():
+            text = "" if value is None else str(value)
+            harmless = isinstance(value, str) and text.lstrip()[:1] in tuple("=+-@＝＋－＠")
+            assert back[column] == ("'" + text if harmless else text)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_no_text_whatever_becomes_a_formula_or_breaks_the_rows(text: str) -> None:
+    (found,) = read(score_csv_bytes([row(comment=text, rated_at="end")]))
+    assert not found["comment"].lstrip().startswith(tuple("=+-@＝＋－＠"))
+    assert not found["comment"].startswith(("\t", "\r"))
+    assert found["rated_at"] == "end"
+
+
+def test_a_comment_goes_from_the_page_to_the_file_unchanged(store: Store, study) -> None:
+    comment = '他说："先停药"，\n再复查; 50% <b>'
+    rate(store, new_raters(store, study)[0], comment=comment)
+    (found,) = read(score_csv_bytes(score_rows(store, study.id)))
+    assert found["comment"] == comment
+
+
+def test_a_file_that_cannot_be_written_is_named() -> None:
+    with folder_of_another_account() as folder:
+        folder.chmod(0o555)
+        with without_root(), pytest.raises(StorageError, match="Permission denied") as refused:
+            write_score_csv([], folder / "scores.csv")
+        folder.chmod(0o755)
+    assert refused.value.code == "export_failed"
+
+
+# -- the command --
+
+
+def run(*arguments: str | Path):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_command_writes_the_scores_of_one_study(store: Store, study, tmp_path: Path) -> None:
+    rate(store, new_raters(store, study)[0])
+    rate(store, new_raters(store, new_study(store, name="Other"))[0])
+    output = tmp_path / "scores.csv"
+    ended = run("export", "--db", store.path, "--study", "Pilot", "--output", output)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ended.stdout == f"Ratings written to {output}: 1\n"
+    assert output.read_bytes() == score_csv_bytes(score_rows(store, study.id))
+
+
+def test_the_command_writes_all_studies_without_a_name(store: Store, tmp_path: Path) -> None:
+    for name in ("One", "Two"):
+        rate(store, new_raters(store, new_study(store, name=name))[0])
+    run("export", "--db", store.path, "--output", tmp_path / "scores.csv")
+    assert [each["study"] for each in read((tmp_path / "scores.csv").read_bytes())] == [
+        "One",
+        "Two",
+    ]
+
+
+def test_a_study_without_ratings_gives_the_header_alone(store: Store, tmp_path: Path) -> None:
+    create_study(store, "Empty")
+    assert run("export", "--db", store.path, "--output", tmp_path / "a.csv").exit_code == 0
+    assert (tmp_path / "a.csv").read_bytes() == score_csv_bytes([])
+
+
+@pytest.mark.parametrize(
+    ("db", "name", "output", "sentence"),
+    [
+        ("typo.db", "Pilot", "scores.csv", "There is no database at"),
+        ("medchat.db", "Piolt", "scores.csv", "There is no study Piolt."),
+        ("notes.txt", "Pilot", "scores.csv", "is not a database."),
+        ("medchat.db", "Pilot", "no/folder/scores.csv", "could not be written"),
+    ],
+)
+def test_a_command_that_fails_says_why_and_nothing_else(
+    study, tmp_path: Path, db: str, name: str, output: str, sentence: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("Notes about the study.\n")
+    command = [sys.executable, "-m", "storage", "export"]
+    ended = subprocess.run(
+        [*command, "--db", tmp_path / db, "--study", name, "--output", tmp_path / output],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert sentence in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_the_help_has_an_example_and_says_which_sus_this_is() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "storage", "export", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    example = "python -m storage export --db data/medchat.db --study Pilot --output scores.csv"
+    assert example in ended.stdout
+    assert "not the System Usability Scale" in " ".join(ended.stdout.split())

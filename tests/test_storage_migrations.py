@@ -1,0 +1,177 @@
+"""The schema: how old databases come up to date, and what the database itself refuses."""
+
+import hashlib
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+from storage_fixtures import answers_shown_to, entry, new_raters, new_study
+
+from storage import Store, list_questions, list_studies, progress, save_ratings
+from storage.migrations import MIGRATIONS
+
+NAMES = [migration.name for migration in MIGRATIONS._migrations]
+
+# A released migration is never edited. A change is a new migration, with a new line here.
+RELEASED = {
+    "m001_studies": "37deb309731b73a9",
+    "m002_raters": "7425a3b584b7943b",
+    "m003_rating_log": "e4c1f72faf649e8f",
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "medchat.db")
+
+
+@pytest.fixture
+def rated(store: Store) -> Iterator[sqlite3.Connection]:
+    """An ordinary connection to a database with one rating, without our own settings."""
+    rater = new_raters(store, new_study(store))[0]
+    save_ratings(store, rater.id, [entry(answers_shown_to(store, rater)[0].response_id, "the key")])
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
+        yield connection
+
+
+def schema(path: Path) -> dict[str, str]:
+    """Return the SQL of everything in the database, without comments and spacing."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute(
+            "SELECT name, sql FROM sqlite_master"
+            " WHERE sql IS NOT NULL AND name NOT LIKE '%sqlite_%'"
+        )
+        return {name: " ".join(re.sub(r"--[^\n]*", "", sql).split()) for name, sql in rows}
+
+
+def database_before(path: Path, migration: str | None) -> Path:
+    """Make a database as it was before that migration existed; None for all of them."""
+    db = Database(str(path))
+    MIGRATIONS.apply(db, stop_before=migration)
+    db.execute("INSERT INTO studies VALUES ('s', 'Old study', 7, '2026-01-01T00:00:00.000+00:00')")
+    db.execute("INSERT INTO questions VALUES ('q', 's', 'q001', '感冒怎么办？', 1)")
+    db.close()
+    return path
+
+
+def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:
+    path = tmp_path / "medchat.db"
+    path.touch()
+    new_study(Store(path))
+    assert len(list_studies(Store(path))) == 1
+
+
+@pytest.mark.parametrize("migration", NAMES[1:])
+def test_an_older_database_comes_up_to_date_and_keeps_its_content(
+    tmp_path: Path, store: Store, migration: str
+) -> None:
+    old = Store(database_before(tmp_path / "old.db", migration))
+    assert schema(old.path) == schema(store.path)
+    assert [study.name for study in list_studies(old)] == ["Old study"]
+    assert [question.text for question in list_questions(old, "s")] == ["感冒怎么办？"]
+    assert progress(old, "s") == []
+
+
+def test_opening_again_changes_nothing(store: Store) -> None:
+    new_study(store)
+    before = store.path.read_bytes()
+    Store(store.path)
+    assert store.path.read_bytes() == before
+
+
+def test_a_released_migration_is_never_edited(tmp_path: Path) -> None:
+    found = {}
+    for name, following in zip(NAMES, [*NAMES[1:], None], strict=True):
+        path = database_before(tmp_path / name, following)
+        text = repr(sorted(schema(path).items()))
+        found[name] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert found == RELEASED
+
+
+# -- what the database itself refuses --
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE rating_log SET safety = 1",
+        "UPDATE rating_log SET comment = 'edited' WHERE id = 1",
+        "DELETE FROM rating_log",
+        "INSERT OR REPLACE INTO rating_log SELECT * FROM rating_log",
+        "REPLACE INTO rating_log SELECT 99, idempotency_key, rater, response, 1, 1, 1, flags,"
+        " 'replaced', shown_position, active_seconds, rated_at FROM rating_log",
+    ],
+)
+def test_a_rating_cannot_be_changed_or_deleted(rated: sqlite3.Connection, sql: str) -> None:
+    before = rated.execute("SELECT * FROM rating_log").fetchall()
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        rated.execute(sql)
+    assert rated.execute("SELECT * FROM rating_log").fetchall() == before
+
+
+@pytest.fixture
+def append(rated: sqlite3.Connection) -> Callable[..., None]:
+    """Append a copy of the only rating with another key and some other values."""
+    rated.execute("PRAGMA foreign_keys = ON")
+    cursor = rated.execute("SELECT * FROM rating_log")
+    names = [column[0] for column in cursor.description]
+    row = dict(zip(names, cursor.fetchone(), strict=True))
+
+    def append(**changes: object) -> None:
+        new = {**row, "id": None, "idempotency_key": "another", **changes}
+        marks = ", ".join("?" for _ in new)
+        rated.execute(f"INSERT INTO rating_log VALUES ({marks})", list(new.values()))
+
+    return append
+
+
+def test_a_row_that_keeps_the_rules_can_be_appended(append, rated: sqlite3.Connection) -> None:
+    append(safety=1)
+    assert rated.execute("SELECT safety FROM current_ratings").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("dimension", ["safety", "usability", "fluency"])
+@pytest.mark.parametrize("value", [0, 4, -1, 2.5, None, "good", b"\x01"])
+def test_the_database_takes_no_other_score_than_1_2_3(append, dimension: str, value) -> None:
+    with pytest.raises(sqlite3.IntegrityError):
+        append(**{dimension: value})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"idempotency_key": None},
+        {"idempotency_key": ""},
+        {"rater": "nobody"},
+        {"response": "nothing"},
+        {"flags": "outside_specialty"},
+        {"flags": "{}"},
+        {"active_seconds": -1.0},
+        {"shown_position": 0},
+    ],
+)
+def test_the_database_takes_no_row_that_breaks_a_rule(append, changes: dict) -> None:
+    with pytest.raises(sqlite3.IntegrityError):
+        append(**changes)
+
+
+def test_the_order_on_screen_is_one_to_one(rated: sqlite3.Connection) -> None:
+    rater, question, position = rated.execute(
+        "SELECT rater, question, position FROM presentations"
+    ).fetchone()
+    other = rated.execute("SELECT id FROM responses WHERE question <> ?", [question]).fetchone()[0]
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        rated.execute(
+            "INSERT INTO presentations VALUES (?, ?, ?, ?)", [rater, other, question, position]
+        )
+
+
+def test_every_lookup_by_rater_and_response_uses_an_index(rated: sqlite3.Connection) -> None:
+    plan = rated.execute(
+        "EXPLAIN QUERY PLAN SELECT * FROM current_ratings WHERE rater = 'r' AND response = 'a'"
+    ).fetchall()
+    assert not [step for step in plan if "SCAN" in step[3]]
