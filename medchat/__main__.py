@@ -6,7 +6,7 @@ that `--help` does not wait for the model libraries.
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -78,6 +78,189 @@ def report(
         # Excel takes a CSV file for UTF-8 only if it begins with a byte order mark.
         encoding = "utf-8-sig" if format is ReportFormat.CSV else "utf-8"
         _write(output, text, encoding)
+
+
+ModelsFile = Annotated[
+    Path, typer.Option("--models-file", envvar="MEDCHAT_MODELS", help="Where models are declared.")
+]
+DEFAULT_MODELS = Path(__file__).resolve().parent.parent / "models.toml"
+KNOWLEDGE = Path(__file__).resolve().parent.parent / "assets" / "knowledge"
+
+
+@app.command()
+def chat(
+    model: Annotated[str, typer.Option(help="The name of a declared model.")],
+    models_file: ModelsFile = DEFAULT_MODELS,
+) -> None:
+    """Talk to one model in the terminal. q ends, c begins a new conversation.
+
+    \b
+    Example:
+      python -m medchat chat --model demo-huatuo
+    """
+    from medchat.engine import LocalEngine
+    from medchat.inference import choose_models, converse
+    from medchat.models import Registry
+
+    registry = Registry.read(models_file)
+    (spec,) = choose_models(registry, model)
+    engine = LocalEngine(registry)
+    typer.echo(f"{spec.label} - not medical advice. q ends, c begins anew.", err=True)
+    try:
+        while True:
+            for piece in converse(engine, spec, _typed_questions()):
+                typer.echo(piece, nl=False)
+    except _Quit:
+        pass
+    finally:
+        engine.close()
+
+
+@app.command()
+def infer(
+    models: Annotated[str, typer.Option(help="Names of declared models, with commas between.")],
+    questions: Annotated[
+        Path,
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help='JSON lines with "question" (or HuaTuo\'s "instruction").',
+        ),
+    ],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="Where the answers go.")],
+    models_file: ModelsFile = DEFAULT_MODELS,
+) -> None:
+    """Have models answer a file of questions. A study imports what this writes.
+
+    \b
+    Example:
+      python -m medchat infer --models demo-llama,demo-huatuo --input questions.jsonl \\
+        --output answers.jsonl
+    """
+    from medchat.answers import read_questions
+    from medchat.engine import LocalEngine
+    from medchat.inference import answer_file, choose_models
+    from medchat.models import Registry
+
+    registry = Registry.read(models_file)
+    specs = choose_models(registry, models)
+    engine = LocalEngine(registry)
+    try:
+        answer_file(engine, specs, read_questions(questions), output, _show_progress)
+    finally:
+        engine.close()
+
+
+@app.command("build-data")
+def build_data(
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
+    knowledge: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The knowledge base.")
+    ] = KNOWLEDGE,
+    rounds: Annotated[int, typer.Option(min=1, help="Questions per fact.")] = 10,
+    seed: Annotated[int, typer.Option(help="Decides the wordings.")] = 2023,
+) -> None:
+    """Make training text from the knowledge base: plain text, and questions with answers.
+
+    Writes plain.jsonl, llama_data.json (HuaTuo's format) and chatglm_data.json (ChatGLM-Med's).
+
+    \b
+    Example:
+      python -m medchat build-data --output build/data
+    """
+    from medchat.knowledge import dataset
+
+    typer.echo(dataset.build_data(knowledge, output, rounds=rounds, text_rounds=rounds, seed=seed))
+
+
+@app.command("train-demo")
+def train_demo(
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the models go.")],
+    stage: Annotated[
+        str,
+        typer.Option(help="demo-llama, demo-huatuo (needs demo-llama), demo-chatglm-med or all."),
+    ] = "all",
+    knowledge: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The knowledge base.")
+    ] = KNOWLEDGE,
+    max_steps: Annotated[int, typer.Option(help="Stop each stage early, to try it out.")] = -1,
+) -> None:
+    """Train the demonstration models from the knowledge base, from nothing.
+
+    \b
+    Example:
+      python -m medchat train-demo --output build/demo_models
+    """
+    from medchat.training.demo import train_stages
+
+    train_stages(stage, knowledge, output, max_steps)
+
+
+@app.command("evaluate-facts")
+def evaluate_facts(
+    questions: Annotated[
+        Path, typer.Argument(metavar="QUESTIONS.jsonl", help="id, question, entity, attribute.")
+    ],
+    models: Annotated[str, typer.Option(help="Names of declared models, with commas between.")],
+    knowledge: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The knowledge base.")
+    ] = KNOWLEDGE,
+    models_file: ModelsFile = DEFAULT_MODELS,
+    show: Annotated[bool, typer.Option(help="Print every question and answer as well.")] = False,
+) -> None:
+    """Print, per model, the share of answers that tell the asked-for facts.
+
+    \b
+    Example:
+      python -m medchat evaluate-facts tests/data/demo_questions.jsonl \\
+        --models demo-llama,demo-huatuo,demo-chatglm-med
+    """
+    from medchat.engine import LocalEngine
+    from medchat.evaluation import facts
+    from medchat.inference import answer, choose_models
+    from medchat.knowledge import load_knowledge
+    from medchat.models import Registry
+
+    registry = Registry.read(models_file)
+    specs = choose_models(registry, models)
+    asked = facts.read_fact_questions(questions, load_knowledge(knowledge))
+    engine = LocalEngine(registry)
+    try:
+        answered = [answer(engine, specs, question.question) for question in asked]
+    finally:
+        engine.close()
+    for question, answers in zip(asked, answered, strict=True) if show else ():
+        typer.echo(f"{question.id} {question.question} [{'、'.join(question.facts)}]")
+        for given in answers:
+            typer.echo(f"  {given.model} {facts.told(question, given.text)}: {given.text!r}")
+    for index, spec in enumerate(specs):
+        texts = [answers[index].text for answers in answered]
+        typer.echo(facts.score(spec.name, asked, texts).line())
+
+
+class _Quit(Exception):
+    """The person at the terminal wants to leave."""
+
+
+def _typed_questions() -> Iterator[str]:
+    """Questions typed at a prompt, until c begins a new conversation; raises _Quit at q."""
+    from medchat.answers import clean_question
+
+    while True:
+        try:
+            question, _ = clean_question(input("> "))
+        except EOFError:
+            raise _Quit from None
+        if question == "q":
+            raise _Quit
+        if question == "c":
+            return
+        if question:
+            yield question
+
+
+def _show_progress(done: int, total: int) -> None:
+    typer.echo(f"\r{done}/{total}", err=True, nl=done == total)
 
 
 def _refuse_overwriting(source: Path, output: Path) -> None:

@@ -3,6 +3,7 @@
 Both are frozen, checked once with every problem listed, and passed in; nothing here is global.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -66,27 +67,30 @@ class GenerationOptions:
 
     def __post_init__(self) -> None:
         problems = [
-            f"{name} must be {rule} (given: {getattr(self, name)!r})"
-            for name, holds, rule in self._rules()
-            if not holds
+            f"{name} must be {rule} (given: {value!r})"
+            for name, kind, holds, rule in self._rules()
+            if not (_is_number(value := getattr(self, name), kind) and holds(value))
         ]
         if problems:
             raise BadInput("These generation settings cannot be used: " + "; ".join(problems) + ".")
 
-    def _rules(self) -> list[tuple[str, bool, str]]:
+    @staticmethod
+    def _rules() -> list[tuple[str, type, Callable[[float], bool], str]]:
         return [
-            ("max_new_tokens", 1 <= self.max_new_tokens <= 4096, "from 1 to 4096"),
-            ("temperature", 0 <= self.temperature <= 5, "from 0 to 5"),
-            ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
-            ("top_k", 0 <= self.top_k <= 1000, "from 0 to 1000"),
-            ("repetition_penalty", 0.5 <= self.repetition_penalty <= 3, "from 0.5 to 3"),
-            ("num_beams", 1 <= self.num_beams <= 16, "from 1 to 16"),
-            ("seed", 0 <= self.seed < 2**32, "from 0 to 4294967295"),
+            ("max_new_tokens", int, lambda n: 1 <= n <= 4096, "a whole number from 1 to 4096"),
+            ("temperature", float, lambda n: 0 <= n <= 5, "from 0 to 5"),
+            ("top_p", float, lambda n: 0 < n <= 1, "above 0 and at most 1"),
+            ("top_k", int, lambda n: 0 <= n <= 1000, "a whole number from 0 to 1000"),
+            ("repetition_penalty", float, lambda n: 0.5 <= n <= 3, "from 0.5 to 3"),
+            ("num_beams", int, lambda n: 1 <= n <= 16, "a whole number from 1 to 16"),
+            ("seed", int, lambda n: 0 <= n < 2**32, "a whole number from 0 to 4294967295"),
         ]
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any], where: str) -> "GenerationOptions":
         """Options read from a file; raises BadInput that names ``where``."""
+        if not isinstance(values, dict):
+            raise BadInput(f"{where}: generation settings must be a table, not {values!r}.")
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
@@ -96,7 +100,7 @@ class GenerationOptions:
             )
         try:
             return cls(**values)
-        except (BadInput, TypeError) as error:
+        except BadInput as error:
             raise BadInput(f"{where}: {error}") from error
 
     def changed(self, **values: Any) -> "GenerationOptions":
@@ -104,3 +108,9 @@ class GenerationOptions:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _is_number(value: object, kind: type) -> bool:
+    """Whether a value can stand for an ``int`` or a ``float``; true and false are no numbers."""
+    wanted = (int,) if kind is int else (int, float)
+    return isinstance(value, wanted) and not isinstance(value, bool)

@@ -11,7 +11,16 @@ defect of the program and keeps its traceback.
 
 
 class MedchatError(Exception):
-    """Its text is written for the person who reads it."""
+    """Its text is written for the person who reads it.
+
+    Where the page must say the same in another language, ``code`` is a stable key and ``details``
+    fill the places of that language's sentence.
+    """
+
+    def __init__(self, message: str, *, code: str = "", **details: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
 
 
 class BadInput(MedchatError):

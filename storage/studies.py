@@ -93,6 +93,15 @@ def create_study(store: Store, name: str, seed: int | None = None) -> Study:
     return study
 
 
+@dataclass(frozen=True)
+class NewQuestion:
+    """A question that is about to be added, with its answers."""
+
+    text: str
+    responses: Sequence[NewResponse]
+    question_id: str | None = None
+
+
 def add_question(
     store: Store,
     study_id: str,
@@ -109,22 +118,36 @@ def add_question(
         StorageError: unknown_study, question_empty, question_exists, no_responses,
             too_many_responses, duplicate_model.
     """
-    if not text.strip():
-        raise StorageError("question_empty")
-    _check_responses(responses)
+    return add_questions(store, study_id, [NewQuestion(text, responses, question_id)])[0]
+
+
+def add_questions(store: Store, study_id: str, questions: Sequence[NewQuestion]) -> list[Question]:
+    """Add several questions as ``add_question`` does, all or none of them.
+
+    Raises:
+        StorageError: as for ``add_question``; then nothing has been added.
+    """
+    for new in questions:
+        if not new.text.strip():
+            raise StorageError("question_empty")
+        _check_responses(new.responses)
     with store.transaction() as db:
         require_study(db, study_id)
-        question = Question(
-            id=new_id(),
-            study_id=study_id,
-            question_id=_free_question_id(db, study_id, question_id),
-            text=storable(text),
-            position=_last_position(db, study_id) + 1,
-        )
-        db.table("questions").insert(vars(question))
-        db.table("responses").insert_all(
-            _response_row(question, response) for response in responses
-        )
+        return [_insert_question(db, study_id, new) for new in questions]
+
+
+def _insert_question(db: Database, study_id: str, new: NewQuestion) -> Question:
+    question = Question(
+        id=new_id(),
+        study_id=study_id,
+        question_id=_free_question_id(db, study_id, new.question_id),
+        text=storable(new.text),
+        position=_last_position(db, study_id) + 1,
+    )
+    db.table("questions").insert(vars(question))
+    db.table("responses").insert_all(
+        _response_row(question, response) for response in new.responses
+    )
     return question
 
 

@@ -6,10 +6,12 @@ import pytest
 from storage_fixtures import MODELS, answers_of, new_study
 
 from storage import (
+    NewQuestion,
     NewResponse,
     StorageError,
     Store,
     add_question,
+    add_questions,
     create_study,
     find_study,
     get_study,
@@ -165,3 +167,18 @@ def test_half_a_character_from_a_browser_does_not_stop_the_save(store: Store, st
     question = add_question(store, study.id, "感冒\ud83d怎么办？", answers_of(text="好\udc00"))
     assert list_questions(store, study.id)[0].text == "感冒?怎么办？"
     assert len(responses_of(store, question)) == 3
+
+
+def test_several_questions_are_added_all_or_none(store: Store) -> None:
+    study = create_study(store, "pilot")
+    good = NewQuestion("感冒怎么办", [NewResponse("a", "休息", "stop")], "q001")
+    twin = NewQuestion("发热怎么办", [NewResponse("a", "多喝水", "stop")], "q001")
+
+    with pytest.raises(StorageError) as caught:
+        add_questions(store, study.id, [good, twin])
+
+    assert caught.value.code == "question_exists"
+    assert question_count(store, study.id) == 0
+    added = add_questions(store, study.id, [good, NewQuestion("咳嗽", good.responses)])
+    assert [question.question_id for question in added] == ["q001", "q002"]
+    assert [question.position for question in added] == [1, 2]

@@ -62,8 +62,13 @@ def stream(engine: Engine, requests: Sequence[Request]) -> Iterator[Event]:
             ticket.cancel()
 
 
-async def astream(engine: Engine, request: Request) -> AsyncIterator[Event]:
-    """As ``stream`` for one request, for the event loop; closing it cancels the request."""
+async def astream(
+    engine: Engine, request: Request, attach: Callable[[Ticket], None] | None = None
+) -> AsyncIterator[Event]:
+    """As ``stream`` for one request, for the event loop; closing it cancels the request.
+
+    ``attach`` is given the ticket, for whoever may want to cancel from elsewhere.
+    """
     loop = asyncio.get_running_loop()
     events: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -72,6 +77,8 @@ async def astream(engine: Engine, request: Request) -> AsyncIterator[Event]:
             loop.call_soon_threadsafe(events.put_nowait, event)
 
     ticket = engine.submit(request, deliver)
+    if attach:
+        attach(ticket)
     try:
         while True:
             event = await events.get()

@@ -25,8 +25,9 @@ from medchat.errors import BadInput
 from medchat.models.loading import LoadedBase, LoadedModel
 from medchat.models.templates import Turn
 
-HELD_BACK = ",!:;?"
-"""A reply's last character may still change when the next one is known (ChatGLM's punctuation)."""
+HELD_BACK = ",!:;?["
+"""A reply's last character may still change when the next one is known (ChatGLM's punctuation and
+its mark for the training date)."""
 UNFINISHED = "\ufffd"
 """What an incomplete UTF-8 sequence decodes to."""
 
@@ -43,8 +44,10 @@ class Prompt:
 def fit_prompt(loaded: LoadedModel, turns: tuple[Turn, ...], max_new_tokens: int) -> Prompt:
     """Render the turns, the oldest left out until prompt and answer fit into the model's context.
 
-    Raises BadInput where even the question alone does not fit.
+    Raises BadInput where even the question alone does not fit, or there is none.
     """
+    if not turns:
+        raise BadInput("There is no question to answer.")
     for dropped in range(len(turns)):
         text = loaded.template.render(turns[dropped:])
         ids = list(loaded.tokenizer(text)["input_ids"])
@@ -52,7 +55,11 @@ def fit_prompt(loaded: LoadedModel, turns: tuple[Turn, ...], max_new_tokens: int
             return Prompt(text, ids, dropped)
     raise BadInput(
         f"The question is {len(ids)} tokens long; with {max_new_tokens} for the answer that is "
-        f"more than the {loaded.longest} that this model takes. Shorten it."
+        f"more than the {loaded.longest} that this model takes. Shorten it.",
+        code="prompt_too_long",
+        tokens=len(ids),
+        answer=max_new_tokens,
+        most=loaded.longest,
     )
 
 
@@ -69,12 +76,11 @@ class TextStream:
         """Take more ids; returns the text that is certain by now and was not before."""
         self.ids.extend(ids)
         text, self.stopped = self._cut_at_stop(self._decode())
-        certain = text if self.stopped else self._certain(text)
-        return self._advance(certain)
+        return self._advance(_trimmed(text) if self.stopped else self._certain(text))
 
     def finish(self) -> str:
         """The whole reply."""
-        return self._cut_at_stop(self._decode())[0].rstrip(UNFINISHED).strip()
+        return _trimmed(self._cut_at_stop(self._decode())[0])
 
     def _decode(self) -> str:
         raw = self._loaded.tokenizer.decode(self.ids, skip_special_tokens=True)
@@ -93,7 +99,7 @@ class TextStream:
                     break
         if "[[" in text[-12:]:
             text = text[: text.rindex("[[")]
-        return text.rstrip(HELD_BACK).rstrip()
+        return text.rstrip(HELD_BACK).strip()
 
     def _advance(self, certain: str) -> str:
         if not certain.startswith(self.shown):
@@ -101,6 +107,10 @@ class TextStream:
         new = certain[len(self.shown) :]
         self.shown = certain
         return new
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip(UNFINISHED).strip()
 
 
 class Decoding:

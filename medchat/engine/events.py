@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from medchat.config import GenerationOptions
+from medchat.errors import MedchatError
 from medchat.models.templates import Turn
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
@@ -38,13 +39,18 @@ class End:
     pane: str
     finish_reason: FinishReason
     text: str = ""
-    error: str = ""
+    failure: MedchatError | None = None
     prompt_tokens: int = 0
     new_tokens: int = 0
     seconds_to_first: float | None = None
     seconds: float = 0.0
     dropped_turns: int = 0
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def error(self) -> str:
+        """What went wrong, in a sentence; empty where nothing did."""
+        return str(self.failure or "")
 
 
 Event = Delta | End

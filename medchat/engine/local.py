@@ -38,18 +38,18 @@ class Job:
     decoding: Decoding | None = None
     loaded: LoadedModel | None = None
 
-    def end(self, reason: FinishReason, error: str = "") -> None:
+    def end(self, reason: FinishReason, failure: MedchatError | None = None) -> None:
         """Deliver the last event, with what the answer had become by then."""
         decoding = self.decoding
         prompt = decoding.prompt if decoding else Prompt("", [], 0)
         provenance = dict(self.loaded.provenance) if self.loaded else {}
         provenance["options"] = self.request.options.as_dict()
-        self.deliver(
+        self.send(
             End(
                 pane=self.request.pane,
                 finish_reason=reason,
-                text=decoding.text.finish() if decoding else "",
-                error=error,
+                text=self._text(reason),
+                failure=failure,
                 prompt_tokens=len(prompt.input_ids),
                 new_tokens=decoding.new_tokens if decoding else 0,
                 seconds_to_first=None if self.first is None else self.first - self.started,
@@ -58,6 +58,20 @@ class Job:
                 provenance=provenance,
             )
         )
+
+    def send(self, event: Delta | End) -> None:
+        """Deliver; a receiver that fails loses its answer, but not the others theirs."""
+        try:
+            self.deliver(event)
+        except Exception:
+            log.exception("pane %s could not take its answer", self.request.pane)
+            self.ticket.cancel()
+
+    def _text(self, reason: FinishReason) -> str:
+        if self.decoding is None:
+            return ""
+        # After an error nothing is decoded again: that may be what failed.
+        return self.decoding.text.shown if reason == "error" else self.decoding.text.finish()
 
 
 class BaseScheduler:
@@ -104,6 +118,8 @@ class BaseScheduler:
     def _run(self) -> None:
         while not self._closed:
             self._take_in()
+            if self._closed:
+                break
             self._admit()
             for job in list(self._active):
                 self._advance(job)
@@ -119,11 +135,15 @@ class BaseScheduler:
             if item is None:
                 self._closed = True
             elif isinstance(item, ModelSpec):
-                self._try_to_load(item)
+                if not self._closed:
+                    self._try_to_load(item)
             else:
                 self._waiting.append(item)
 
     def _admit(self) -> None:
+        for job in [job for job in self._waiting if job.ticket.cancelled]:
+            self._waiting.remove(job)
+            job.end("cancelled")
         while self._waiting and len(self._active) < AT_ONCE:
             job = self._waiting.pop(0)
             if self._begin(job):
@@ -133,19 +153,20 @@ class BaseScheduler:
         if job.ticket.cancelled:
             job.end("cancelled")
             return False
-        if error := self._try_to_load(job.spec):
-            job.end("error", error)
+        if failure := self._try_to_load(job.spec):
+            job.end("error", failure)
             return False
         job.loaded = self._loaded[job.spec.name]
         options = job.request.options
+        assert self._base is not None
         try:
             prompt = fit_prompt(job.loaded, job.request.turns, options.max_new_tokens)
+            job.decoding = Decoding(self._base, job.loaded, prompt, options)
         except MedchatError as error:
-            job.end("error", str(error))
-            return False
-        assert self._base is not None
-        job.decoding = Decoding(self._base, job.loaded, prompt, options)
-        return True
+            job.end("error", error)
+        except Exception as error:
+            job.end("error", _failure(job, error))
+        return job.decoding is not None
 
     def _advance(self, job: Job) -> None:
         decoding = job.decoding
@@ -156,36 +177,36 @@ class BaseScheduler:
         try:
             text = decoding.step()
         except Exception as error:
-            # Whatever goes wrong in one answer must not end the thread that serves the others.
-            log.exception("%s failed", job.spec.name)
-            self._finish(job, "error", f"{job.spec.label} failed: {type(error).__name__}: {error}")
+            self._finish(job, "error", _failure(job, error))
             return
         if job.first is None:
             job.first = time.monotonic()
         if text:
-            job.deliver(Delta(job.request.pane, text))
+            job.send(Delta(job.request.pane, text))
         if decoding.finish_reason:
             self._finish(job, decoding.finish_reason)
 
-    def _finish(self, job: Job, reason: FinishReason, error: str = "") -> None:
+    def _finish(self, job: Job, reason: FinishReason, failure: MedchatError | None = None) -> None:
         self._active.remove(job)
-        job.end(reason, error)
+        job.end(reason, failure)
 
-    def _try_to_load(self, spec: ModelSpec) -> str:
-        """Load what ``spec`` needs; returns why it cannot be, or an empty text."""
+    def _try_to_load(self, spec: ModelSpec) -> MedchatError | None:
+        """Load what ``spec`` needs; returns why it cannot be, or None."""
         if spec.name in self._loaded:
-            return ""
+            return None
         self._loading = spec.name
         try:
             self._load(spec)
             self._failed.pop(spec.name, None)
-            return ""
+            return None
         except Exception as error:
             if not isinstance(error, MedchatError):
                 log.exception("%s cannot be loaded", spec.name)
             reason = str(error) or type(error).__name__
             self._failed[spec.name] = reason
-            return f"{spec.label} cannot be loaded. {reason}"
+            return ModelUnavailable(
+                f"{spec.label} cannot be loaded. {reason}", code="load_failed", reason=reason
+            )
         finally:
             self._loading = None
 
@@ -195,6 +216,15 @@ class BaseScheduler:
         if spec.adapter:
             self._base.add_adapter(spec.name, spec.adapter)
         self._loaded[spec.name] = self._base.as_loaded(spec)
+
+
+def _failure(job: Job, error: Exception) -> MedchatError:
+    """Log what went wrong in one answer; it must not end the thread that serves the others."""
+    log.exception("%s failed", job.spec.name)
+    reason = f"{type(error).__name__}: {error}"
+    return MedchatError(
+        f"{job.spec.label} failed: {reason}", code="generation_failed", reason=reason
+    )
 
 
 class LocalEngine:
@@ -209,9 +239,10 @@ class LocalEngine:
 
     def submit(self, request: Request, deliver: Deliver) -> Ticket:
         spec = self.registry.find(request.model)
-        scheduler = self._scheduler(spec)
         ticket = Ticket()
-        scheduler.put(Job(request, spec, deliver, ticket, time.monotonic()))
+        job = Job(request, spec, deliver, ticket, time.monotonic())
+        with self._lock:  # so that no scheduler is closed between being found and being given it
+            self._scheduler(spec).put(job)
         return ticket
 
     def preload(self, names: list[str]) -> None:
@@ -219,7 +250,8 @@ class LocalEngine:
         for name in names:
             spec = self.registry.find(name)
             if spec.available:
-                self._scheduler(spec).preload(spec)
+                with self._lock:
+                    self._scheduler(spec).preload(spec)
 
     def states(self) -> dict[str, str]:
         return {spec.name: self._state(spec) for spec in self.registry}
@@ -239,10 +271,9 @@ class LocalEngine:
 
     def _scheduler(self, spec: ModelSpec) -> BaseScheduler:
         if spec.unavailable or spec.base is None:
-            raise ModelUnavailable(f"{spec.label} is not available. {spec.unavailable}")
-        with self._lock:
-            if spec.base not in self._schedulers:
-                self._schedulers[spec.base] = BaseScheduler(
-                    spec.base.name, device=self._device, dtype=self._dtype
-                )
-            return self._schedulers[spec.base]
+            raise spec.problem or ModelUnavailable("It names no base folder.", code="no_base")
+        if spec.base not in self._schedulers:
+            self._schedulers[spec.base] = BaseScheduler(
+                spec.base.name, device=self._device, dtype=self._dtype
+            )
+        return self._schedulers[spec.base]

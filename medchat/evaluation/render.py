@@ -40,12 +40,12 @@ def half_up(value: Fraction, places: int) -> str:
 
 def as_text(table: pd.DataFrame) -> str:
     """For a terminal: columns are aligned, and a Chinese character counts as two columns."""
-    blocks = [_text_block(section) for section in (_means(table), _shares(table))]
+    blocks = [_text_block(section) for section in (means(table), shares(table))]
     return "\n\n".join([*blocks, SCALE]) + "\n"
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    blocks = [_markdown_block(section) for section in (_means(table), _shares(table))]
+    blocks = [_markdown_block(section) for section in (means(table), shares(table))]
     return "\n\n".join([*blocks, SCALE]) + "\n"
 
 
@@ -67,13 +67,13 @@ def as_csv(table: pd.DataFrame) -> str:
 # -- the two tables --
 
 
-def _means(table: pd.DataFrame) -> Section:
+def means(table: pd.DataFrame) -> Section:
     header = ["Model", "Ratings", "Questions", *(d.capitalize() for d in DIMENSIONS)]
     rows = [[str(model), *_mean_cells(figures)] for model, figures in table.iterrows()]
     return Section("Mean scores", header, rows, n_texts=1)
 
 
-def _shares(table: pd.DataFrame) -> Section:
+def shares(table: pd.DataFrame) -> Section:
     header = ["Model", "Dimension", *(f"{score} (%)" for score in SCORES)]
     rows = [
         [str(model), dimension.capitalize(), *_percents(figures, dimension)]

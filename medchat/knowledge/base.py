@@ -36,15 +36,25 @@ def load_knowledge(folder: Path) -> list[Entry]:
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         raise BadInput(f"No knowledge base in {folder}: it must hold *.jsonl files.")
-    entries = [entry for file in files for entry in _read_file(file)]
-    _refuse_duplicates(entries, folder)
-    return entries
+    entries: dict[str, Entry] = {}
+    for file in files:
+        for where, entry in _read_file(file):
+            if entry.name in entries:
+                raise BadInput(f"{where}: {entry.name} stands in the knowledge base twice.")
+            entries[entry.name] = entry
+    return list(entries.values())
 
 
-def _read_file(file: Path) -> Iterable[Entry]:
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+def _read_file(file: Path) -> Iterable[tuple[str, Entry]]:
+    """Each entry behind the place where it stands."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} cannot be read as UTF-8 text: {error}.") from error
+    for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield _parse(line, f"{file.name}, line {number}")
+            where = f"{file}, line {number}"
+            yield where, _parse(line, where)
 
 
 def _parse(line: str, where: str) -> Entry:
@@ -52,7 +62,8 @@ def _parse(line: str, where: str) -> Entry:
         record = json.loads(line)
     except ValueError as error:
         raise BadInput(f"{where}: not JSON ({error}).") from error
-    if not isinstance(record, dict) or not isinstance(record.get(NAME_KEY), str):
+    name = record.get(NAME_KEY) if isinstance(record, dict) else None
+    if not isinstance(name, str) or not name.strip():
         raise BadInput(f"{where}: an entry needs the key {NAME_KEY} with its name.")
     facts = {}
     for key, values in record.items():
@@ -60,15 +71,9 @@ def _parse(line: str, where: str) -> Entry:
             continue
         if not isinstance(values, list) or not all(isinstance(v, str) and v for v in values):
             raise BadInput(f"{where}: {key} must be a list of texts.")
+        if not values and key != ALIAS_KEY:
+            raise BadInput(f"{where}: {key} is empty; leave it out where nothing is known.")
         facts[key] = tuple(values)
     aliases = facts.pop(ALIAS_KEY, ())
     kind = "drug" if DRUG_KEY in facts else "disease"
-    return Entry(record[NAME_KEY], aliases, kind, facts)
-
-
-def _refuse_duplicates(entries: list[Entry], folder: Path) -> None:
-    seen: set[str] = set()
-    for entry in entries:
-        if entry.name in seen:
-            raise BadInput(f"{folder}: {entry.name} stands there twice.")
-        seen.add(entry.name)
+    return Entry(name, aliases, kind, facts)

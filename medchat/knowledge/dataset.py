@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 
 from medchat.errors import BadInput
 from medchat.knowledge.base import Entry
@@ -64,21 +65,37 @@ def load_templates(file: Path) -> Templates:
             },
             attributes,
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"{file}: cannot be read as question templates ({error}).") from error
     _check_placeholders(templates, file)
     return templates
 
 
 def _check_placeholders(templates: Templates, file: Path) -> None:
-    for kind in templates.attributes.values():
-        for attribute, wordings in kind.items():
-            for text in wordings.statements + wordings.answers:
-                if "{items}" not in text or "{name}" not in text:
-                    raise BadInput(f"{file}: {attribute}: {text!r} needs {{name}} and {{items}}.")
-            for text in wordings.questions:
-                if "{name}" not in text:
-                    raise BadInput(f"{file}: {attribute}: {text!r} needs {{name}}.")
+    _need_wordings(file, "wrappers: starts", templates.starts)
+    _need_wordings(file, "wrappers: ends", templates.ends)
+    for kind, situations in templates.situations.items():
+        _need_wordings(file, f"wrappers: situations of a {kind}", situations, "name", "about")
+    for attributes in templates.attributes.values():
+        for attribute, wordings in attributes.items():
+            _need_wordings(file, attribute, wordings.statements, "name", "items")
+            _need_wordings(file, attribute, wordings.answers, "name", "items")
+            _need_wordings(file, attribute, wordings.questions, "name")
+            _need_wordings(file, attribute, wordings.bare)
+
+
+def _need_wordings(file: Path, where: str, texts: tuple[str, ...], *placeholders: str) -> None:
+    """Refuse an empty list, and a text with other placeholders than these."""
+    if not texts:
+        raise BadInput(f"{file}: {where}: needs at least one wording.")
+    for text in texts:
+        try:
+            found = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+        except ValueError as error:
+            raise BadInput(f"{file}: {where}: {text!r} has a stray brace ({error}).") from error
+        if found != set(placeholders):
+            wanted = " and ".join(f"{{{name}}}" for name in placeholders) or "no placeholder"
+            raise BadInput(f"{file}: {where}: {text!r} needs {wanted}.")
 
 
 # -- questions and answers --
@@ -161,7 +178,8 @@ def _article(entry: Entry, templates: Templates, draw: random.Random) -> str:
 def _question_list(entries: list[Entry], templates: Templates, draw: random.Random) -> str:
     """Questions as they stand one after another in a booklet: asked, not answered."""
     lines = []
-    for _ in range(4):
+    entries = [entry for entry in entries if known_facts(entry, templates)]
+    for _ in range(4 if entries else 0):
         entry = draw.choice(entries)
         lines.append(ask(entry, draw.choice(known_facts(entry, templates)), templates, draw))
     return "\n".join(lines)

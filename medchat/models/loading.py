@@ -7,6 +7,7 @@ switches adapters must be the only one to use the base.
 
 import hashlib
 import json
+import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,11 @@ from medchat.models.registry import Family, ModelSpec
 from medchat.models.templates import Template, find_template
 
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
-ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+INDEX_FILES = {
+    ".safetensors": "model.safetensors.index.json",
+    ".bin": "pytorch_model.bin.index.json",
+}
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin", "pytorch_model.bin")
 HASHED_WHOLE = 64 * 2**20
 """Bytes up to which a weight file's content enters the fingerprint; of larger ones, the size."""
 PROBE = "问题：感冒了怎么办？"
@@ -46,7 +51,7 @@ PROBE = "问题：感冒了怎么办？"
 class LoadedModel:
     """A model ready to answer: the network, its tokenizer, its template and what they came from.
 
-    ``adapter`` is the name under which the adapter is switched on in ``model``; None is the base.
+    ``adapter`` is the name by which ``LoadedBase.activate`` switches it on; None is the base.
     """
 
     model: PreTrainedModel | PeftModel
@@ -95,18 +100,38 @@ class LoadedBase:
             cast(Any, self.peft.base_model).disable_adapter_layers()
         else:
             cast(Any, self.peft.base_model).enable_adapter_layers()
-            self.peft.set_adapter(adapter)
+            self.peft.set_adapter(_peft_name(adapter))
         return self.peft
 
     def add_adapter(self, name: str, folder: Path) -> None:
         """Put an adapter on the base.
 
         Raises CheckpointError where a tensor of it lands nowhere, where it changes nothing, or
-        where it was made for another base.
+        where it was made for another base; the base is then as it was before.
         """
+        if name in self.adapters:
+            raise ValueError(f"an adapter {name!r} is on this base already")
         config = read_adapter_config(folder)
         tensors = read_adapter_tensors(folder)
-        _check_adapter_shapes(tensors, self.model, folder)
+        _check_adapter_shapes(tensors, config, self.model, folder)
+        try:
+            self._put_on(name, config, tensors, folder)
+            self._prove_difference(name, folder)
+        except CheckpointError:
+            self._take_off(name)
+            raise
+        except Exception as error:  # whatever peft raises where config and tensors do not fit
+            self._take_off(name)
+            raise CheckpointError(
+                f"The adapter in {folder} cannot be put on the base in {self.folder}. "
+                f"{type(error).__name__}: {str(error)[:200]}"
+            ) from error
+        self.adapters[name] = folder
+
+    def _put_on(
+        self, name: str, config: LoraConfig, tensors: dict[str, Tensor], folder: Path
+    ) -> None:
+        name = _peft_name(name)
         with _quiet():
             if self.peft is None:
                 self.peft = PeftModel(self.model, config, adapter_name=name)
@@ -122,17 +147,26 @@ class LoadedBase:
                 f"places stay empty, for example {', '.join(astray)}."
             )
         self.peft.eval()
-        self.adapters[name] = folder
-        self._prove_difference(name)
 
-    def _prove_difference(self, adapter: str) -> None:
+    def _take_off(self, name: str) -> None:
+        """Undo ``_put_on``, however far it came."""
+        if self.peft is None:
+            return
+        if self.adapters:
+            if _peft_name(name) in self.peft.peft_config:
+                self.peft.delete_adapter(_peft_name(name))
+        else:
+            self.model = cast(PreTrainedModel, cast(Any, self.peft.base_model).unload())
+            self.peft = None
+
+    def _prove_difference(self, adapter: str, folder: Path) -> None:
         ids = torch.tensor([self.tokenizer(PROBE)["input_ids"]], device=self.model.device)
         with torch.inference_mode():
             with_adapter = _logits(self.activate(adapter), ids)
             without = _logits(self.activate(None), ids)
         if torch.equal(with_adapter, without):
             raise CheckpointError(
-                f"The adapter in {self.adapters[adapter]} changes nothing: with and without it the "
+                f"The adapter in {folder} changes nothing: with and without it the "
                 f"base in {self.folder} gives the same logits. Its file is probably damaged."
             )
 
@@ -147,6 +181,11 @@ class LoadedBase:
             family=self.family,
             adapter=adapter,
         )
+
+
+def _peft_name(adapter: str) -> str:
+    """The name as peft may have it: names of torch modules hold no dot."""
+    return adapter.replace("%", "%25").replace(".", "%2E")
 
 
 def _logits(model: PreTrainedModel | PeftModel, ids: Tensor) -> Tensor:
@@ -195,11 +234,8 @@ def load_base(spec: ModelSpec, *, device: str = "auto", dtype: str = "auto") -> 
     a GPU, float32 on a processor), ``float32``, ``float16`` or ``bfloat16``.
     """
     folder = spec.base
-    if folder is None or not folder.is_dir():
-        raise CheckpointError(
-            f"There is no model folder {folder}. It must hold config.json, the weights "
-            "(*.safetensors or pytorch_model*.bin) and the tokenizer's .model file."
-        )
+    if folder is None:
+        raise CheckpointError(f"{spec.label} names no base folder.")
     family = read_family(folder)
     if family != spec.family:
         raise CheckpointError(f"{folder} holds a {family} model, not a {spec.family} one.")
@@ -214,7 +250,12 @@ def load_base(spec: ModelSpec, *, device: str = "auto", dtype: str = "auto") -> 
 
 def choose_device(device: str) -> torch.device:
     if device != "auto":
-        return torch.device(device)
+        try:
+            return torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError) as error:
+            raise CheckpointError(
+                f"This machine has no device {device!r}. Use auto, cpu, cuda or mps."
+            ) from error
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -236,6 +277,8 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 
 def read_family(folder: Path) -> Family:
+    """Raises CheckpointError where the folder holds no model of a known family."""
+    _check_folder(folder)
     config = _read_json(folder / "config.json")
     kind = config.get("model_type")
     if kind == "llama":
@@ -257,9 +300,14 @@ def _load_llama(
     raw.update(bos_token_id=1, eos_token_id=2, pad_token_id=0)
     if "max_sequence_length" in raw:
         raw.setdefault("max_position_embeddings", raw.pop("max_sequence_length"))
-    tokenizer = LlamaSentencePieceTokenizer(str(_need(folder, "tokenizer.model")))
-    model = _from_pretrained(LlamaForCausalLM, folder, LlamaConfig(**raw), dtype)
-    return cast(PreTrainedTokenizerBase, tokenizer), model
+    tokenizer = _tokenizer(LlamaSentencePieceTokenizer, folder, "tokenizer.model")
+    config = _config(LlamaConfig, raw, folder)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise CheckpointError(
+            f"The tokenizer in {folder} knows {tokenizer.vocab_size} pieces, the model only "
+            f"{config.vocab_size}: they belong to different models."
+        )
+    return tokenizer, _from_pretrained(LlamaForCausalLM, folder, config, dtype)
 
 
 def _load_chatglm(
@@ -271,21 +319,64 @@ def _load_chatglm(
             f"{folder} is quantised to {raw['quantization_bit']} bits; this version reads only "
             "unquantised ChatGLM-6B checkpoints."
         )
-    tokenizer = ChatGLMTokenizer(str(_need(folder, "ice_text.model")))
-    model = _from_pretrained(
-        ChatGLMForConditionalGeneration, folder, ChatGLMConfig.from_dict(raw), dtype
-    )
-    return cast(PreTrainedTokenizerBase, tokenizer), model
+    if raw.get("pre_seq_len"):
+        raise CheckpointError(
+            f"{folder} has a p-tuning prefix (pre_seq_len in its config.json); this version cannot "
+            "read it, and without it the model would answer otherwise."
+        )
+    tokenizer: Any = _tokenizer(ChatGLMTokenizer, folder, "ice_text.model")
+    config = _config(ChatGLMConfig, raw, folder)
+    ids = (tokenizer.gmask_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
+    declared = (config.gmask_token_id, config.bos_token_id, config.eos_token_id)
+    if ids != declared:
+        raise CheckpointError(
+            f"config.json and ice_text.model in {folder} belong to different layouts of ChatGLM-6B:"
+            f" the ids of [gMASK], <sop> and <eop> are {declared} in the one and {ids} in the other"
+            "."
+        )
+    return tokenizer, _from_pretrained(ChatGLMForConditionalGeneration, folder, config, dtype)
+
+
+def _tokenizer(kind: Any, folder: Path, name: str) -> PreTrainedTokenizerBase:
+    file = folder / name
+    if not file.is_file():
+        raise CheckpointError(f"{folder} lacks the tokenizer file {name}.")
+    _refuse_placeholder(file)
+    try:
+        return cast(PreTrainedTokenizerBase, kind(str(file)))
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        raise CheckpointError(
+            f"{file} ({file.stat().st_size} bytes) cannot be read as a tokenizer; the download may "
+            "be incomplete."
+        ) from error
+
+
+def _config(kind: Any, raw: dict[str, Any], folder: Path) -> Any:
+    try:
+        return kind(**raw)
+    except Exception as error:  # transformers checks values with errors of its own
+        raise CheckpointError(
+            f"{folder / 'config.json'} cannot be used: {str(error)[:300]}"
+        ) from error
 
 
 def _from_pretrained(kind: Any, folder: Path, config: Any, dtype: torch.dtype) -> PreTrainedModel:
     try:
         with _quiet():
             model, report = kind.from_pretrained(
-                folder, config=config, dtype=dtype, output_loading_info=True, local_files_only=True
+                folder,
+                config=config,
+                dtype=dtype,
+                output_loading_info=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # they are in the report, and refused below
             )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"The weights in {folder} cannot be read: {error}") from error
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        for file in weight_files(folder):
+            _read_tensors(file)  # names the file at fault
+        raise CheckpointError(
+            f"The weights in {folder} cannot be read: {str(error)[:300]}"
+        ) from error
     wrong = {
         what: sorted(map(str, report[what]))
         for what in ("missing_keys", "unexpected_keys", "mismatched_keys")
@@ -309,18 +400,23 @@ def _from_pretrained(kind: Any, folder: Path, config: Any, dtype: torch.dtype) -
 # -- files --
 
 
-def _need(folder: Path, name: str) -> Path:
-    file = folder / name
-    if not file.is_file():
-        raise CheckpointError(f"{folder} lacks the tokenizer file {name}.")
-    return file
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"There is no model folder {folder}. It must hold config.json, the weights "
+            "(*.safetensors or pytorch_model*.bin) and the tokenizer's .model file."
+        )
+    if not weight_files(folder) and any(folder.glob("consolidated*.pth")):
+        raise CheckpointError(
+            f"{folder} holds Meta's own .pth files. Convert them to the Hugging Face layout first."
+        )
 
 
 def _read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{file.parent} is no model folder: it lacks {file.name}.") from None
+        raise CheckpointError(f"{file.parent} lacks {file.name}.") from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file} cannot be read as JSON: {error}.") from error
     if not isinstance(content, dict):
@@ -342,66 +438,150 @@ def _check_weight_files(folder: Path) -> None:
         raise CheckpointError(
             f"{folder} holds no weights: neither *.safetensors nor pytorch_model*.bin."
         )
+    _check_shards(folder, files[0].suffix)
     for file in files:
-        with file.open("rb") as stream:
-            start = stream.read(64)
-        if start.startswith((b"version https://git-lfs", b"<")):
-            raise CheckpointError(
-                f"{file} is not the weights but a placeholder of {file.stat().st_size} bytes: "
-                "the download is incomplete."
-            )
+        _refuse_placeholder(file)
+
+
+def _check_shards(folder: Path, suffix: str) -> None:
+    index = folder / INDEX_FILES[suffix]
+    if not index.is_file():
+        return
+    places = _read_json(index).get("weight_map")
+    if not isinstance(places, dict):
+        raise CheckpointError(f"{index} lacks its weight_map; the download is incomplete.")
+    missing = sorted(name for name in set(places.values()) if not (folder / name).is_file())
+    if missing:
+        raise CheckpointError(
+            f"{folder} lacks {len(missing)} of its weight files: {', '.join(missing)}. "
+            "The download is incomplete."
+        )
+
+
+def _refuse_placeholder(file: Path) -> None:
+    with file.open("rb") as stream:
+        start = stream.read(64).lstrip()
+    if not start or start.startswith((b"version https://git-lfs", b"<")):
+        raise CheckpointError(
+            f"{file} is not the file itself but a placeholder of {file.stat().st_size} bytes: "
+            "the download is incomplete."
+        )
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    size = file.stat().st_size
+    try:
+        if file.suffix == ".safetensors":
+            content: Any = load_file(file)
+        else:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # Its own text recommends weights_only=False: nothing to hand on.
+        raise CheckpointError(
+            f"{file} ({size} bytes) holds something other than weights, or its download is "
+            "incomplete. Code in a weight file is never run."
+        ) from error
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        raise CheckpointError(
+            f"{file} ({size} bytes) cannot be read as weights; the download may be incomplete. "
+            f"{type(error).__name__}: {str(error)[:200]}"
+        ) from error
+    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
+        raise CheckpointError(f"{file} ({size} bytes) holds something other than weights.")
+    return content
 
 
 def read_adapter_config(folder: Path) -> LoraConfig:
     """An adapter's configuration, of any peft version since 0.2."""
-    raw = _read_json(folder / "adapter_config.json")
-    if raw.get("peft_type") != "LORA":
+    file = folder / "adapter_config.json"
+    if not folder.is_dir():
         raise CheckpointError(
-            f"{folder / 'adapter_config.json'} declares {raw.get('peft_type')!r}, not a LoRA."
+            f"There is no adapter folder {folder}. It must hold {file.name} and "
+            f"{ADAPTER_FILES[0]} or {ADAPTER_FILES[1]}."
         )
+    raw = _read_json(file)
+    if raw.get("peft_type") != "LORA":
+        raise CheckpointError(f"{file} declares {raw.get('peft_type')!r}, not a LoRA.")
     known = {item.name for item in dataclass_fields(LoraConfig)}
-    return LoraConfig(**{key: value for key, value in raw.items() if key in known})
+    try:
+        config = LoraConfig(**{key: value for key, value in raw.items() if key in known})
+    except Exception as error:  # peft checks some values, each in its own way
+        raise CheckpointError(f"{file} cannot be used: {str(error)[:300]}") from error
+    # What changes the base itself would change it for every other adapter on it.
+    if config.bias != "none":
+        raise CheckpointError(f"{file}: bias {config.bias!r} would change the base; use 'none'.")
+    if config.init_lora_weights not in (True, False, "gaussian"):
+        raise CheckpointError(
+            f"{file}: init_lora_weights {config.init_lora_weights!r} would change the base; "
+            "convert the adapter to a plain LoRA."
+        )
+    return config
 
 
 def read_adapter_tensors(folder: Path) -> dict[str, Tensor]:
     """The adapter's tensors; raises CheckpointError where its file is missing or damaged."""
     file = next((folder / name for name in ADAPTER_FILES if (folder / name).is_file()), None)
     if file is None:
-        raise CheckpointError(f"{folder} lacks the adapter's weights: {' or '.join(ADAPTER_FILES)}")
-    try:
-        if file.suffix == ".safetensors":
-            tensors = load_file(file)
-        else:
-            tensors = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged file makes its reader raise
         raise CheckpointError(
-            f"{file} ({file.stat().st_size} bytes) cannot be read as weights; the download may be "
-            f"incomplete. {type(error).__name__}: {str(error)[:200]}"
-        ) from error
-    return {key.replace(".default.", "."): value for key, value in tensors.items()}
+            f"{folder} lacks the adapter's weights: {ADAPTER_FILES[0]} or {ADAPTER_FILES[1]}."
+        )
+    _refuse_placeholder(file)
+    return {
+        key.replace("_orig_mod.", "").replace(".default.", "."): value
+        for key, value in _read_tensors(file).items()
+    }
 
 
-def _check_adapter_shapes(tensors: dict[str, Tensor], model: PreTrainedModel, folder: Path) -> None:
+def _check_adapter_shapes(
+    tensors: dict[str, Tensor], config: LoraConfig, model: PreTrainedModel, folder: Path
+) -> None:
     grown = {key: value for key, value in tensors.items() if ".lora_B" in key}
     if not grown:
         raise CheckpointError(f"The adapter in {folder} holds no LoRA tensor.")
     if not any(bool(value.any()) for value in grown.values()):
         raise CheckpointError(f"The adapter in {folder} is empty: all its lora_B tensors are zero.")
-    sizes = dict(model.named_modules())
+    modules = dict(model.named_modules())
     for key, value in tensors.items():
-        if ".lora_A" not in key and ".lora_B" not in key:
-            continue
-        path = key.removeprefix("base_model.model.").split(".lora_")[0]
-        weight = getattr(sizes.get(path), "weight", None)
-        if weight is None:
-            raise CheckpointError(f"The adapter in {folder} changes {path}, which its base lacks.")
-        wanted = weight.shape[1] if ".lora_A" in key else weight.shape[0]
-        has = value.shape[1] if ".lora_A" in key else value.shape[0]
-        if wanted != has:
+        if not value.isfinite().all():
+            raise CheckpointError(f"The adapter in {folder} is damaged: {key} is not all numbers.")
+        if ".lora_" not in key and not any(f".{name}." in key for name in _saved(config)):
             raise CheckpointError(
-                f"The adapter in {folder} was made for another base: {path} has {has} where this "
-                f"base has {wanted}."
+                f"The adapter in {folder} would change {key} of its base, for every other adapter "
+                "on that base too. Only LoRA tensors can be used."
             )
+        if ".lora_A" in key or ".lora_B" in key:
+            _check_lora_tensor(key, value, config, modules, folder)
+
+
+def _check_lora_tensor(
+    key: str, value: Tensor, config: LoraConfig, modules: dict[str, torch.nn.Module], folder: Path
+) -> None:
+    path = key.removeprefix("base_model.model.").split(".lora_")[0]
+    base = f"It names {config.base_model_name_or_path or 'no model'} as its base."
+    weight = getattr(modules.get(path), "weight", None)
+    if not isinstance(weight, Tensor):
+        raise CheckpointError(
+            f"The adapter in {folder} changes {path}, which this base lacks. {base}"
+        )
+    if value.dim() != 2:
+        raise CheckpointError(f"The adapter in {folder} is damaged: {key} is not a matrix.")
+    rank, has = value.shape if ".lora_A" in key else reversed(value.shape)
+    wanted = weight.shape[1] if ".lora_A" in key else weight.shape[0]
+    if wanted != has:
+        raise CheckpointError(
+            f"The adapter in {folder} was made for another base: {path} has {has} where this "
+            f"base has {wanted}. {base}"
+        )
+    if rank != config.r and not config.rank_pattern:
+        raise CheckpointError(
+            f"The adapter in {folder} does not fit its own adapter_config.json: {path} has rank "
+            f"{rank}, declared is {config.r}."
+        )
+
+
+def _saved(config: LoraConfig) -> list[str]:
+    """Modules that the adapter brings whole; peft keeps such a copy for each adapter."""
+    return list(config.modules_to_save or [])
 
 
 # -- provenance --

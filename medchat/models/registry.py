@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medchat.config import GenerationOptions
-from medchat.errors import BadInput
+from medchat.errors import BadInput, ModelUnavailable
 from medchat.models.templates import Template, find_template
 
 Family = Literal["llama", "chatglm"]
@@ -21,7 +21,7 @@ KEYS = {"label", "family", "base", "adapter", "template", "engine", "defaults", 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One declared model. ``unavailable`` says why it cannot be used; empty when it can."""
+    """One declared model. ``problem`` says why it cannot be used, if it cannot."""
 
     name: str
     label: str
@@ -33,11 +33,16 @@ class ModelSpec:
     defaults: GenerationOptions = field(default_factory=GenerationOptions)
     about: str = ""
     demo: bool = False
-    unavailable: str = ""
+    problem: ModelUnavailable | None = None
 
     @property
     def available(self) -> bool:
-        return not self.unavailable
+        return self.problem is None
+
+    @property
+    def unavailable(self) -> str:
+        """Why it cannot be used; empty when it can."""
+        return str(self.problem or "")
 
 
 class Registry:
@@ -91,41 +96,55 @@ def _spec(name: str, table: Any, file: Path) -> ModelSpec:
     family = table.get("family")
     if family not in FAMILIES:
         raise BadInput(f"{where}: family must be one of {', '.join(FAMILIES)}, not {family!r}.")
+    for key in ("label", "base", "adapter", "template", "engine", "about"):
+        if not isinstance(table.get(key, ""), str):
+            raise BadInput(f"{where}: {key} must be a text, not {table[key]!r}.")
     base, why_no_base = _folder(table.get("base", ""), "base", file)
     adapter, why_no_adapter = _folder(table.get("adapter", ""), "adapter", file)
-    if "base" not in table:
-        why_no_base = "It names no base folder."
+    if not table.get("base"):
+        why_no_base = ModelUnavailable("It names no base folder.", code="no_base")
     engine = table.get("engine", "local")
     if engine != "local":
-        why_no_base = f"Its engine {engine!r} is not part of this version."
+        why_no_base = ModelUnavailable(
+            f"Its engine {engine!r} is not part of this version.", code="no_engine", engine=engine
+        )
     return ModelSpec(
         name=name,
-        label=str(table.get("label", name)),
+        label=table.get("label", name),
         family=family,
-        template=find_template(str(table.get("template", "plain"))),
+        template=_template(table.get("template", "plain"), where),
         base=base,
         adapter=adapter,
         engine=engine,
         defaults=GenerationOptions.from_mapping(table.get("defaults", {}), where),
-        about=str(table.get("about", "")),
+        about=table.get("about", ""),
         demo=bool(table.get("demo", False)),
-        unavailable=why_no_base or why_no_adapter,
+        problem=why_no_base or why_no_adapter,
     )
 
 
-def _folder(value: str, key: str, file: Path) -> tuple[Path | None, str]:
+def _template(name: str, where: str) -> Template:
+    try:
+        return find_template(name)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from error
+
+
+def _folder(value: str, key: str, file: Path) -> tuple[Path | None, ModelUnavailable | None]:
     """The folder a value names, or None and the reason."""
     if not value:
-        return None, ""
+        return None, None
     named = value
     if value.startswith("$"):
         named = os.environ.get(value[1:], "")
         if not named:
-            return None, f"Set {value[1:]} to the folder of its {key}."
+            problem = f"Set {value[1:]} to the folder of its {key}."
+            return None, ModelUnavailable(problem, code=f"{key}_unset", variable=value[1:])
     folder = (file.parent / Path(named).expanduser()).resolve()
     if not folder.is_dir():
-        return None, f"Its {key} folder {folder} does not exist."
-    return folder, ""
+        problem = f"Its {key} folder {folder} does not exist."
+        return None, ModelUnavailable(problem, code=f"{key}_missing", folder=folder)
+    return folder, None
 
 
 def _refuse_equal_labels(specs: list[ModelSpec], file: Path) -> None:

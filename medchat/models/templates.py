@@ -25,15 +25,16 @@ class Template:
 
     ``single`` is the prompt of one question and holds ``{question}``. ``round`` is an answered
     earlier turn (``{index}`` from 0, ``{question}``, ``{answer}``) and ``last`` the question behind
-    such turns; a template without them shows the model its last question alone, as the published
-    model was only ever asked. ``stops`` end an answer where the model begins to write the next
-    question itself.
+    such turns, with ``opening`` in front of them all; a template without them shows the model its
+    last question alone, as the published model was only ever asked. ``stops`` end an answer where
+    the model begins to write the next question itself.
     """
 
     name: str
     single: str
     round: str = ""
     last: str = ""
+    opening: str = ""
     stops: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -41,6 +42,8 @@ class Template:
             raise BadInput(f"Template {self.name!r} lacks its placeholder {{question}}.")
         if self.round and not all(part in self.round for part in ("{question}", "{answer}")):
             raise BadInput(f"Template {self.name!r}: a round needs {{question}} and {{answer}}.")
+        if self.round and "{question}" not in self.last:
+            raise BadInput(f"Template {self.name!r}: behind rounds, last needs {{question}}.")
 
     @property
     def keeps_history(self) -> bool:
@@ -56,7 +59,7 @@ class Template:
             _fill(self.round, index, turn.question, turn.answer or "")
             for index, turn in enumerate(answered)
         )
-        return rounds + _fill(self.last, len(answered), current.question, "")
+        return self.opening + rounds + _fill(self.last, len(answered), current.question, "")
 
 
 def _fill(text: str, index: int, question: str, answer: str) -> str:
@@ -86,6 +89,9 @@ TEMPLATES = {
             "literature",
             "以下是描述任务的说明，编写适当地回复完成请求的响应。\n\n"
             " ### 说明:\n <user>: {question}\n\n### 回复:\n",
+            opening="以下是描述任务的说明，编写适当地回复完成请求的响应。\n\n ### 说明:\n",
+            round=" <user>: {question} <bot>: {answer}",
+            last=" <user>: {question}\n\n### 回复:\n",
             stops=("\n###", "<user>"),
         ),
         Template(

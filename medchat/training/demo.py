@@ -14,6 +14,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from medchat.errors import BadInput
 from medchat.knowledge.base import load_knowledge
 from medchat.knowledge.dataset import (
     Pair,
@@ -185,6 +186,17 @@ def train_chatglm(knowledge: Path, output: Path, recipe: Recipe) -> None:
 
 
 STAGES = {LLAMA: train_llama, HUATUO: train_huatuo, CHATGLM_MED: train_chatglm}
+
+
+def train_stages(stage: str, knowledge: Path, output: Path, max_steps: int = -1) -> None:
+    """Train one stage, or all in order. Raises BadInput for an unknown stage or a missing base."""
+    if stage != "all" and stage not in STAGES:
+        raise BadInput(f"There is no stage {stage!r}. Known: all, {', '.join(STAGES)}.")
+    if stage == HUATUO and not (output / LLAMA).is_dir():
+        raise BadInput(f"{HUATUO} is tuned on {LLAMA}, which is not in {output}. Train it first.")
+    recipe = Recipe(max_steps=max_steps)
+    for name in STAGES if stage == "all" else [stage]:
+        STAGES[name](knowledge, output, recipe)
 
 
 def _pairs(knowledge: Path, rounds: int, seed: int) -> Iterator[Pair]:

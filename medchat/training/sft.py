@@ -74,12 +74,15 @@ def text_rows(texts: Iterable[str], tokenizer: Tokenizer, longest: int) -> list[
 def answer_rows(pairs: Iterable[tuple[str, str]], tokenizer: Tokenizer, longest: int) -> list[Row]:
     """Rows of (prompt, answer) that learn the answer and its end only.
 
-    An answer that does not fit into ``longest`` tokens is cut and then learns no end.
+    An answer that does not fit into ``longest`` tokens is cut and then learns no end; a prompt that
+    leaves no room for any answer makes no row.
     """
     rows = []
     for prompt, answer in pairs:
         asked = list(tokenizer(prompt)["input_ids"])
         answered = list(tokenizer(answer, add_special_tokens=False)["input_ids"])
+        if len(asked) >= longest:
+            continue
         ids = [*asked, *answered, tokenizer.eos_token_id][:longest]
         rows.append(Row(ids, [IGNORED_LABEL] * len(asked) + ids[len(asked) :]))
     return rows

@@ -1,0 +1,126 @@
+"""A visitor's conversation, pane by pane. Knows no Gradio: plain data that lives on the server.
+
+What goes into a study is taken from here, never from what a browser sends back.
+"""
+
+from dataclasses import dataclass, field
+
+from eval_ui.texts import Texts
+from medchat.answers import MOST_CHARACTERS, clean_question
+from medchat.engine import Delta, End, Event, Ticket
+from medchat.errors import BadInput
+from medchat.models import ModelSpec, Turn
+from storage import NewResponse
+
+FINISHED = ("stop", "length")
+
+
+@dataclass
+class PaneSession:
+    """One model's side of the conversation.
+
+    ``busy`` from the question until the end of its answer. ``retired`` once the conversation has
+    been cleared: what still arrives is not shown any more.
+    """
+
+    model: str
+    turns: list[Turn] = field(default_factory=list)
+    partial: str = ""
+    end: End | None = None
+    busy: bool = False
+    retired: bool = False
+    stop_wanted: bool = False
+    ticket: Ticket | None = None
+
+    def ask(self, question: str) -> None:
+        self.turns.append(Turn(question))
+        self.partial, self.end = "", None
+        self.busy, self.stop_wanted = True, False
+
+    def take(self, event: Event) -> None:
+        """Note an engine's event."""
+        if isinstance(event, Delta):
+            self.partial += event.text
+            return
+        self.end = event
+        self.partial = event.text
+        self.turns[-1] = Turn(self.turns[-1].question, event.text or None)
+
+    def attach(self, ticket: Ticket) -> None:
+        """Remember the request under way, so that Stop reaches it."""
+        self.ticket = ticket
+        if self.stop_wanted:
+            ticket.cancel()
+
+    def stop(self) -> None:
+        self.stop_wanted = True
+        if self.ticket:
+            self.ticket.cancel()
+
+    def retire(self) -> None:
+        self.retired = True
+        self.stop()
+
+    @property
+    def answered_turns(self) -> tuple[Turn, ...]:
+        """What the model is to see: the answered turns and the open question."""
+        *earlier, last = self.turns
+        return (*(turn for turn in earlier if turn.answer), Turn(last.question))
+
+
+def check_question(text: str, texts: Texts) -> tuple[str, int]:
+    """The cleaned question and how many control characters it lost.
+
+    Raises BadInput where it cannot be sent.
+    """
+    cleaned, removed = clean_question(text)
+    if not cleaned:
+        raise BadInput(texts("question_empty"))
+    if len(cleaned) > MOST_CHARACTERS:
+        raise BadInput(texts("question_too_long", length=len(cleaned), most=MOST_CHARACTERS))
+    return cleaned, removed
+
+
+def status_line(pane: PaneSession, spec: ModelSpec, texts: Texts) -> str:
+    """How a pane's answer stands, in one line."""
+    end = pane.end
+    if end is None:
+        return texts("status_waiting") if pane.busy else ""
+    first = "–" if end.seconds_to_first is None else f"{end.seconds_to_first:.1f}"
+    line = texts(
+        "status_line",
+        state=texts(f"status_{end.finish_reason}"),
+        tokens=end.new_tokens,
+        first=first,
+        total=f"{end.seconds:.1f}",
+    )
+    if end.dropped_turns:
+        line += texts("status_dropped", count=end.dropped_turns)
+    if len(pane.turns) > 1 and not spec.template.keeps_history:
+        line += texts("status_single")
+    return line
+
+
+def responses_for_study(
+    panes: list[PaneSession], labels: dict[str, str], texts: Texts
+) -> tuple[str, list[NewResponse]]:
+    """The question and its answers, fit to be rated side by side.
+
+    Raises BadInput where there is none yet, one is not finished, or it is a later turn, before
+    which every model saw another history.
+    """
+    asked = [pane for pane in panes if pane.turns]
+    if not asked or any(pane.busy for pane in asked):
+        raise BadInput(texts("nothing_to_add"))
+    if len(asked[0].turns) > 1:
+        raise BadInput(texts("later_turn", turn=len(asked[0].turns)))
+    unfinished = [p for p in asked if p.end is None or p.end.finish_reason not in FINISHED]
+    if unfinished:
+        names = "、".join(labels[pane.model] for pane in unfinished)
+        raise BadInput(texts("answers_unfinished", models=names))
+    responses = [
+        NewResponse(pane.model, end.text, end.finish_reason, end.provenance)
+        for pane in asked
+        if (end := pane.end)
+    ]
+    return asked[0].turns[0].question, responses

@@ -1,0 +1,352 @@
+"""The chat tab: one question, one pane per model, each streaming at its own speed.
+
+Layout first, wiring below. Every pane has its own listener, so that one may stop, fail or be slow
+without the others. What a visitor asked and got lives in a ``PaneSession`` on the server.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from eval_ui.chat_session import (
+    PaneSession,
+    check_question,
+    responses_for_study,
+    status_line,
+)
+from eval_ui.safe_text import as_markdown, table
+from eval_ui.services import Services
+from eval_ui.studies import add_to_study, study_names
+from eval_ui.texts import Texts
+from medchat.config import GenerationOptions
+from medchat.engine import End, Request, astream
+from medchat.errors import BadInput, MedchatError
+from medchat.models import ModelSpec
+from storage import StorageError
+
+SECONDS_BETWEEN_DRAWINGS = 0.06
+PANE_CONCURRENCY = 32
+EXAMPLES = (
+    "我感冒了，怎么治疗",
+    "高血压患者饮食上要注意什么？",
+    "得了胃溃疡会有哪些症状？",
+    "布洛芬有什么副作用？",
+    "糖尿病会引起哪些并发症？",
+)
+
+
+@dataclass(frozen=True)
+class Pane:
+    """The components of one model's column."""
+
+    key: str
+    model: gr.Dropdown
+    chat: gr.Chatbot
+    status: gr.HTML
+    session: gr.State
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The controls of the generation settings."""
+
+    own_defaults: gr.Checkbox
+    values: dict[str, Any]
+
+    @property
+    def inputs(self) -> list[Any]:
+        return [self.own_defaults, *self.values.values()]
+
+
+def create_chat_tab(services: Services, texts: Texts) -> None:
+    # -- layout --
+    demo = any(spec.demo for spec in services.first_models)
+    gr.Markdown(texts("demo_notice" if demo else "model_notice"), elem_classes="notice")
+    question = gr.Textbox(
+        label=texts("question"),
+        placeholder=texts("question_placeholder"),
+        lines=2,
+        max_lines=8,
+        autofocus=True,
+        elem_id="question",
+    )
+    with gr.Row(elem_classes="actions"):
+        send = gr.Button(texts("send"), variant="primary", elem_id="send")
+        stop = gr.Button(texts("stop"), variant="stop", elem_id="stop")
+        clear = gr.Button(texts("clear"), elem_id="clear")
+    gr.Examples([[example] for example in EXAMPLES], inputs=[question], label=texts("examples"))
+    with gr.Row(elem_classes="panes", equal_height=True):
+        panes = [
+            _create_pane(number, spec, services, texts)
+            for number, spec in enumerate(services.first_models, start=1)
+        ]
+    sampling = _create_sampling(texts)
+    with gr.Accordion(texts("to_study"), open=False, elem_id="to-study"):
+        gr.Markdown(texts("to_study_info"))
+        with gr.Row(equal_height=True):
+            study = gr.Dropdown(
+                choices=study_names(services.store),
+                value=None,
+                allow_custom_value=True,
+                label=texts("study_choice"),
+                info=texts("study_choice_info"),
+                elem_id="study-name",
+            )
+            add = gr.Button(texts("add_to_study"), elem_id="add-to-study")
+        added = gr.Markdown(elem_id="added-to-study")
+    _list_unavailable(services, texts)
+
+    # -- wiring --
+    sessions = [pane.session for pane in panes]
+    chats = [pane.chat for pane in panes]
+    statuses = [pane.status for pane in panes]
+    asked = gr.on(
+        [send.click, question.submit],
+        _ask(services, texts),
+        [question, *[pane.model for pane in panes], *sessions],
+        [question, *sessions, *chats, *statuses],
+        queue=False,
+        api_visibility="private",
+    )
+    for pane in panes:
+        asked.success(
+            _answer(services, texts),
+            [pane.session, *sampling.inputs],
+            [pane.chat, pane.status, pane.session],
+            concurrency_id=f"{texts.language}-{pane.key}",
+            concurrency_limit=PANE_CONCURRENCY,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        pane.model.input(
+            _clear(services, texts, notice=True),
+            [*[other.model for other in panes], *sessions],
+            [*sessions, *chats, *statuses],
+            queue=False,
+            api_visibility="private",
+        )
+    stop.click(_stop, sessions, None, queue=False, api_visibility="private")
+    clear.click(
+        _clear(services, texts, notice=False),
+        [*[pane.model for pane in panes], *sessions],
+        [*sessions, *chats, *statuses],
+        queue=False,
+        api_visibility="private",
+    )
+    study.focus(
+        lambda: gr.update(choices=study_names(services.store)),
+        None,
+        study,
+        queue=False,
+        api_visibility="private",
+    )
+    add.click(
+        _add(services, texts), [study, *sessions], added, queue=False, api_visibility="private"
+    )
+
+
+# -- layout --
+
+
+def _create_pane(number: int, spec: ModelSpec, services: Services, texts: Texts) -> Pane:
+    with gr.Column(min_width=300, elem_classes="pane"):
+        model = gr.Dropdown(
+            choices=[(item.label, item.name) for item in services.registry],
+            value=spec.name,
+            label=texts("pane", number=number),
+            filterable=False,
+            elem_id=f"model-{number}",
+        )
+        chat = gr.Chatbot(
+            show_label=False,
+            height=420,
+            elem_id=f"pane-{number}",
+            elem_classes="pane-chat",
+            placeholder=texts("pane_placeholder"),
+            buttons=["copy"],
+            feedback_options=None,
+            latex_delimiters=[],
+            allow_tags=False,
+        )
+        status = gr.HTML(elem_id=f"status-{number}", elem_classes="status")
+    return Pane(f"pane-{number}", model, chat, status, gr.State(PaneSession(spec.name)))
+
+
+def _create_sampling(texts: Texts) -> Sampling:
+    with gr.Accordion(texts("sampling"), open=False, elem_id="sampling"):
+        own_defaults = gr.Checkbox(
+            True, label=texts("own_defaults"), info=texts("own_defaults_info")
+        )
+        with gr.Row():
+            values = {
+                "temperature": gr.Slider(0, 2, 0, step=0.05, label=texts("temperature")),
+                "top_p": gr.Slider(0.05, 1, 1, step=0.05, label=texts("top_p")),
+                "top_k": gr.Slider(0, 100, 0, step=1, label=texts("top_k")),
+                "repetition_penalty": gr.Slider(
+                    1, 2, 1, step=0.05, label=texts("repetition_penalty")
+                ),
+                "max_new_tokens": gr.Slider(16, 512, 128, step=16, label=texts("max_new_tokens")),
+                "seed": gr.Number(0, precision=0, label=texts("seed")),
+            }
+    return Sampling(own_defaults, values)
+
+
+def _list_unavailable(services: Services, texts: Texts) -> None:
+    rows = [[spec.label, texts.error(spec.problem)] for spec in services.registry if spec.problem]
+    if rows:
+        with gr.Accordion(texts("unavailable_models"), open=False):
+            header = [texts("unavailable_columns"), texts("reason")]
+            gr.HTML(table(header, rows, texts=2, name=texts("unavailable_models")))
+
+
+# -- handlers --
+
+
+def _ask(services: Services, texts: Texts) -> Callable[..., list[Any]]:
+    """Take a question: check it and put it into every pane, before any of them answers."""
+
+    def ask(question: str, *rest: Any) -> list[Any]:
+        models, sessions = _halves(rest)
+        if any(session.busy for session in sessions):
+            raise gr.Error(texts("still_answering"), title="", print_exception=False)
+        try:
+            cleaned, removed = check_question(question or "", texts)
+        except BadInput as error:
+            raise gr.Error(str(error), title="", print_exception=False) from error
+        if removed:
+            gr.Info(texts("control_characters_removed", count=removed), title="")
+        sessions = [
+            session if session.model == model and not session.retired else PaneSession(model)
+            for session, model in zip(sessions, models, strict=True)
+        ]
+        for session in sessions:
+            session.ask(cleaned)
+        return ["", *sessions, *_drawn(sessions, services, texts)]
+
+    return ask
+
+
+def _answer(services: Services, texts: Texts) -> Callable[..., AsyncIterator[tuple[Any, ...]]]:
+    """One pane's listener: stream the answer of its model into it."""
+
+    async def answer(
+        session: PaneSession, own_defaults: bool, *values: Any
+    ) -> AsyncIterator[tuple[Any, ...]]:
+        spec = services.registry.find(session.model)
+        drawn_at = 0.0
+        try:
+            options = _options(spec, own_defaults, values)
+            request = Request("", spec.name, session.answered_turns, options)
+            if session.stop_wanted:
+                session.take(End("", "cancelled"))
+            else:
+                async for event in astream(services.engine, request, session.attach):
+                    session.take(event)
+                    now = time.monotonic()
+                    if now - drawn_at > SECONDS_BETWEEN_DRAWINGS and not session.retired:
+                        drawn_at = now
+                        yield _draw(session, spec, texts)
+        except MedchatError as error:
+            session.take(End("", "error", failure=error))
+        finally:
+            session.busy = False
+            if session.end is None:
+                session.take(End("", "cancelled", text=session.partial))
+        yield gr.skip() if session.retired else _draw(session, spec, texts)
+
+    return answer
+
+
+def _options(spec: ModelSpec, own_defaults: bool, values: tuple[Any, ...]) -> GenerationOptions:
+    if own_defaults:
+        return spec.defaults
+    temperature, top_p, top_k, penalty, most, seed = values
+    return GenerationOptions(
+        max_new_tokens=int(most),
+        temperature=float(temperature),
+        top_p=float(top_p),
+        top_k=int(top_k),
+        repetition_penalty=float(penalty),
+        seed=int(seed or 0),
+    )
+
+
+def _stop(*sessions: PaneSession) -> None:
+    for session in sessions:
+        if session.busy:
+            session.stop()
+
+
+def _clear(services: Services, texts: Texts, *, notice: bool) -> Callable[..., list[Any]]:
+    """Begin anew with the chosen models; what is still being answered is stopped."""
+
+    def clear(*rest: Any) -> list[Any]:
+        models, sessions = _halves(rest)
+        if notice and any(session.turns for session in sessions):
+            gr.Info(texts("new_conversation"), title="")
+        for session in sessions:
+            session.retire()
+        fresh = [PaneSession(model) for model in models]
+        return [*fresh, *_drawn(fresh, services, texts)]
+
+    return clear
+
+
+def _add(services: Services, texts: Texts) -> Callable[..., str]:
+    def add(study: str | None, *sessions: PaneSession) -> str:
+        labels = {spec.name: spec.label for spec in services.registry}
+        try:
+            question, responses = responses_for_study(list(sessions), labels, texts)
+            name, number = add_to_study(services.store, study or "", question, responses, texts)
+        except (BadInput, StorageError) as error:
+            raise gr.Error(texts.error(error), title="", print_exception=False) from error
+        return as_markdown(
+            texts("added_to_study", study=name, question=number, count=len(responses))
+        )
+
+    return add
+
+
+# -- drawing --
+
+
+def _halves(rest: tuple[Any, ...]) -> tuple[list[str], list[PaneSession]]:
+    half = len(rest) // 2
+    return list(rest[:half]), list(rest[half:])
+
+
+def _drawn(sessions: list[PaneSession], services: Services, texts: Texts) -> list[Any]:
+    """All panes' messages, then all panes' status lines."""
+    specs = [services.registry.find(session.model) for session in sessions]
+    pairs = zip(sessions, specs, strict=True)
+    messages = [_messages(session, texts) for session in sessions]
+    return [*messages, *[status_line(session, spec, texts) for session, spec in pairs]]
+
+
+def _draw(session: PaneSession, spec: ModelSpec, texts: Texts) -> tuple[Any, ...]:
+    return _messages(session, texts), status_line(session, spec, texts), session
+
+
+def _messages(session: PaneSession, texts: Texts) -> list[dict[str, str]]:
+    messages: list[dict[str, str]] = []
+    for index, turn in enumerate(session.turns):
+        messages.append({"role": "user", "content": as_markdown(turn.question)})
+        is_last = index == len(session.turns) - 1
+        if text := _answer_text(session, texts) if is_last else turn.answer or "":
+            messages.append({"role": "assistant", "content": as_markdown(text)})
+    return messages
+
+
+def _answer_text(session: PaneSession, texts: Texts) -> str:
+    end = session.end
+    if end is None:
+        return session.partial
+    parts = [session.partial] if session.partial else []
+    if end.failure is not None:
+        parts.append("⚠️ " + texts("pane_error", error=texts.error(end.failure)))
+    elif not session.partial and end.finish_reason in ("stop", "length"):
+        parts.append(texts("empty_answer"))
+    return "\n\n".join(parts)

@@ -1,0 +1,65 @@
+"""The files of a study over HTTP: made from the database at the moment they are asked for."""
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+from fastapi import APIRouter, Response
+
+from medchat.evaluation import render, sus
+from storage import StorageError, Store, get_study, score_csv_bytes, score_frame, score_rows
+
+FILES = {
+    "scores.csv": "download_scores",
+    "table4.md": "download_markdown",
+    "table4.csv": "download_csv",
+}
+"""Kind of file -> key of the text on its link."""
+
+BOM = "\ufeff".encode()
+"""Excel takes a CSV file for UTF-8 only if it begins so."""
+
+
+def download_path(study_id: str, kind: str) -> str:
+    return f"/export/{quote(study_id)}/{kind}"
+
+
+def export_routes(store: Store) -> APIRouter:
+    """``GET /export/STUDY/KIND`` for every kind of ``FILES``."""
+    router = APIRouter()
+
+    @router.get("/export/{study_id}/{kind}")
+    def export(study_id: str, kind: str) -> Response:
+        if kind not in _MAKERS:
+            return Response("There is no such file.", status_code=404, media_type="text/plain")
+        try:
+            study = get_study(store, study_id)
+            content, media = _MAKERS[kind](store, study.id)
+        except StorageError as error:
+            status = 404 if error.code == "unknown_study" else 503
+            return Response(str(error), status_code=status, media_type="text/plain")
+        name = quote(f"{study.name}-{kind}", safe="")
+        disposition = f"attachment; filename=\"{kind}\"; filename*=UTF-8''{name}"
+        return Response(content, media_type=media, headers={"Content-Disposition": disposition})
+
+    return router
+
+
+def _scores(store: Store, study_id: str) -> tuple[bytes, str]:
+    return score_csv_bytes(score_rows(store, study_id)), "text/csv; charset=utf-8"
+
+
+def _table_markdown(store: Store, study_id: str) -> tuple[bytes, str]:
+    figures = sus.table4(score_frame(store, study_id))
+    return render.as_markdown(figures).encode(), "text/markdown; charset=utf-8"
+
+
+def _table_csv(store: Store, study_id: str) -> tuple[bytes, str]:
+    figures = sus.table4(score_frame(store, study_id))
+    return BOM + render.as_csv(figures).encode(), "text/csv; charset=utf-8"
+
+
+_MAKERS: dict[str, Callable[[Store, str], tuple[bytes, str]]] = {
+    "scores.csv": _scores,
+    "table4.md": _table_markdown,
+    "table4.csv": _table_csv,
+}

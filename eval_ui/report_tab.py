@@ -1,0 +1,86 @@
+"""The report tab: Table 4 and the shares of a study, and the links to its files.
+
+The files are made by the server when they are asked for (``exports``), so they are never older
+than the scores.
+"""
+
+from typing import Any
+
+import gradio as gr
+
+from eval_ui.exports import FILES, download_path
+from eval_ui.safe_text import as_html, table
+from eval_ui.services import Services
+from eval_ui.studies import study_names
+from eval_ui.texts import Texts
+from medchat.evaluation import DIMENSIONS, SCORES, render, sus
+from storage import StorageError, Study, find_study, score_frame
+
+
+def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
+    # -- layout --
+    gr.Markdown(texts("report_unblinded"), elem_classes="notice")
+    with gr.Row(equal_height=True):
+        study = gr.Dropdown(
+            choices=study_names(services.store), label=texts("study_choice"), elem_id="report-study"
+        )
+        refresh = gr.Button(texts("refresh"), elem_id="report-refresh")
+    report = gr.HTML(elem_id="report")
+
+    # -- wiring --
+    quiet: dict[str, Any] = {"queue": False, "api_visibility": "private"}
+
+    def show(name: str | None) -> str:
+        return report_html(services, name, texts)
+
+    def refreshed(name: str | None) -> list[Any]:
+        names = study_names(services.store)
+        chosen = name if name in names else names[-1] if names else None
+        return [gr.update(choices=names, value=chosen), show(chosen)]
+
+    study.input(show, study, report, **quiet)
+    gr.on([refresh.click, tab.select], refreshed, study, [study, report], **quiet)
+
+
+def report_html(services: Services, name: str | None, texts: Texts) -> str:
+    """The report of a study as HTML, or the sentence that says why there is none."""
+    if not name:
+        return f"<p>{texts('study_none')}</p>"
+    try:
+        study = find_study(services.store, name)
+        frame = score_frame(services.store, study.id)
+    except StorageError as error:
+        return f'<p class="mark unsaved">{as_html(texts.error(error))}</p>'
+    if frame.empty:
+        return f"<p>{texts('report_empty')}</p>{_links(study, texts)}"
+    figures = sus.table4(frame)
+    scales = [texts(dimension) for dimension in DIMENSIONS]
+    means = table(
+        [texts("model"), texts("n_ratings"), texts("n_questions"), *scales],
+        render.means(figures).rows,
+        name=texts("table4"),
+    )
+    shares = table(
+        [texts("model"), texts("dimension"), *[str(score) for score in SCORES]],
+        [_share_row(row, texts) for row in render.shares(figures).rows],
+        texts=2,
+        name=texts("shares"),
+    )
+    return (
+        f"<h3>{texts('table4')}</h3>{means}<h3>{texts('shares')}</h3>{shares}"
+        f"<p class='scale-note'>{texts('scale')}</p>{_links(study, texts)}"
+    )
+
+
+def _share_row(row: list[str], texts: Texts) -> list[str]:
+    model, dimension, *shares = row
+    return [model, texts(dimension.lower()), *shares]
+
+
+def _links(study: Study, texts: Texts) -> str:
+    links = "".join(
+        f'<a class="download" download href="{download_path(study.id, kind)}" '
+        f'id="download-{kind.replace(".", "-")}">{texts(key)}</a>'
+        for kind, key in FILES.items()
+    )
+    return f'<p class="downloads">{links}</p>'

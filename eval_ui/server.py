@@ -1,0 +1,141 @@
+"""The web server around the page: security headers, health, downloads, both languages."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from eval_ui.exports import export_routes
+from eval_ui.page import PATHS, create_page
+from eval_ui.services import Services
+from medchat import __version__
+from storage import StorageError
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+MOST_UPLOAD = "20mb"
+
+# Gradio's own page needs inline scripts and styles; nothing may come from or go to elsewhere.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self'",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class SecurityHeaders:
+    """Puts the headers on every answer. Plain ASGI, so that streams pass through untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def build(services: Services) -> FastAPI:
+    """The whole app, ready to be served."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.engine.close()
+
+    app = FastAPI(
+        title="MedChat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
+
+    app.add_middleware(SecurityHeaders)
+
+    @app.get("/healthz")
+    def healthz() -> JSONResponse:
+        return JSONResponse(*_health(services))
+
+    @app.get("/en")
+    def english() -> RedirectResponse:
+        return RedirectResponse(PATHS["en"])
+
+    app.include_router(export_routes(services.store))
+    # The longer path first: "/" answers for everything that is left.
+    for language, path in sorted(PATHS.items(), key=lambda item: -len(item[1])):
+        page = create_page(services, language).queue(api_open=False)
+        app = gr.mount_gradio_app(
+            app,
+            page,
+            path=path.rstrip("/") or "/",
+            server_name=services.settings.host,
+            server_port=services.settings.port,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            show_error=False,
+            ssr_mode=False,
+            mcp_server=False,
+            max_file_size=MOST_UPLOAD,
+            theme=_theme(),
+            css_paths=[ASSETS / "style.css"],
+        )
+    return app
+
+
+def serve(app: FastAPI, services: Services) -> None:
+    """Serve until interrupted."""
+    settings = services.settings
+    print(f"MedChat {__version__}: http://{settings.host}:{settings.port}", flush=True)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
+
+
+def _health(services: Services) -> tuple[dict[str, Any], int]:
+    """The content of /healthz and its status: 503 while the database cannot be used."""
+    database = "ok"
+    try:
+        services.store.check()
+    except StorageError as error:
+        database = str(error)
+    ok = database == "ok"
+    states = services.engine.states()
+    content = {
+        "status": "ok" if ok else "error",
+        "version": __version__,
+        "models": [{"name": name, "state": state} for name, state in states.items()],
+        "database": database,
+    }
+    return content, 200 if ok else 503
+
+
+def _theme() -> gr.themes.Base:
+    """Fonts of the reader's own machine only: nothing is fetched."""
+    fonts = ("system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
+    return gr.themes.Soft(
+        primary_hue="teal",
+        neutral_hue="slate",
+        font=fonts,
+        font_mono=("ui-monospace", "Consolas", "monospace"),
+    )

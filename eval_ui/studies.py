@@ -1,0 +1,79 @@
+"""What the study and chat tabs do with studies, without Gradio: small steps over ``storage``."""
+
+from pathlib import Path
+
+from eval_ui.texts import Texts
+from medchat.answers import read_answers
+from medchat.errors import BadInput
+from storage import (
+    NewQuestion,
+    NewResponse,
+    StorageError,
+    Store,
+    Study,
+    add_question,
+    add_questions,
+    create_study,
+    find_study,
+    list_raters,
+    list_studies,
+    progress,
+    question_count,
+)
+
+
+def study_names(store: Store) -> list[str]:
+    return [study.name for study in list_studies(store)]
+
+
+def find_or_create(store: Store, name: str) -> Study:
+    try:
+        return find_study(store, name)
+    except StorageError as error:
+        if error.code != "unknown_study":
+            raise
+    return create_study(store, name)
+
+
+def add_to_study(
+    store: Store, name: str, question: str, responses: list[NewResponse], texts: Texts
+) -> tuple[str, str]:
+    """Add one question with its answers; returns the names of study and question.
+
+    Raises BadInput without a name, StorageError where the database refuses.
+    """
+    if not name.strip():
+        raise BadInput(texts("study_name_missing"))
+    study = find_or_create(store, name.strip())
+    return study.name, add_question(store, study.id, question, responses).question_id
+
+
+def import_answers(store: Store, study: Study, file: Path) -> int:
+    """Add every question of an answer file to a study; returns how many.
+
+    All of them or, where one is at fault, none. Raises BadInput with the line, or StorageError.
+    """
+    questions = [
+        NewQuestion(
+            record.question,
+            [
+                NewResponse(answer.model, answer.text, answer.finish_reason, answer.provenance)
+                for answer in record.answers
+            ],
+            record.question_id,
+        )
+        for record in read_answers(file)
+    ]
+    return len(add_questions(store, study.id, questions))
+
+
+def summary(store: Store, study: Study, texts: Texts) -> tuple[str, list[list[str]]]:
+    """A study in one sentence, and each rater's progress as table rows."""
+    rows = [[item.label, f"{item.rated} / {item.total}"] for item in progress(store, study.id)]
+    sentence = texts(
+        "study_summary",
+        study=study.name,
+        questions=question_count(store, study.id),
+        raters=len(list_raters(store, study.id)),
+    )
+    return sentence, rows
