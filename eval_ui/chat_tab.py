@@ -86,7 +86,7 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
     sampling = _create_sampling(texts)
     with gr.Accordion(texts("to_study"), open=False, elem_id="to-study"):
         gr.Markdown(texts("to_study_info"))
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="field-and-button"):
             study = gr.Dropdown(
                 choices=study_names(services.store),
                 value=None,
@@ -95,7 +95,7 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
                 info=texts("study_choice_info"),
                 elem_id="study-name",
             )
-            add = gr.Button(texts("add_to_study"), elem_id="add-to-study")
+            add = gr.Button(texts("add_to_study"), elem_id="add-to-study", scale=0, min_width=140)
         added = gr.Markdown(elem_id="added-to-study")
     _list_unavailable(services, texts)
 
@@ -162,7 +162,7 @@ def _create_pane(number: int, spec: ModelSpec, services: Services, texts: Texts)
         )
         chat = gr.Chatbot(
             show_label=False,
-            height=420,
+            height=340,
             elem_id=f"pane-{number}",
             elem_classes="pane-chat",
             placeholder=texts("pane_placeholder"),

@@ -49,18 +49,22 @@ def create_rating_tab(services: Services, texts: Texts) -> None:
     session = gr.State(None)
     with gr.Column(elem_id="rating-entry") as entry:
         gr.Markdown(texts("rating_intro"))
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="field-and-button"):
             code = gr.Textbox(
                 label=texts("code"),
                 placeholder=texts("code_placeholder"),
                 max_length=100,
                 elem_id="rater-code",
             )
-            begin = gr.Button(texts("enter"), variant="primary", elem_id="rating-begin")
+            begin = gr.Button(
+                texts("enter"), variant="primary", elem_id="rating-begin", scale=0, min_width=140
+            )
     with gr.Column(visible=False, elem_id="rating-form") as form:
         with gr.Row(equal_height=True):
             progress = gr.Markdown(elem_id="rating-progress")
-            leave = gr.Button(texts("leave"), size="sm", elem_id="rating-leave", min_width=80)
+            leave = gr.Button(
+                texts("leave"), size="sm", elem_id="rating-leave", scale=0, min_width=80
+            )
         question = gr.HTML(elem_id="rating-question")
         with gr.Row(elem_classes="answers"):
             slots = [_create_slot(number, texts) for number in range(MOST_ANSWERS)]

@@ -20,11 +20,11 @@ from storage import StorageError, Study, find_study, score_frame
 def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     # -- layout --
     gr.Markdown(texts("report_unblinded"), elem_classes="notice")
-    with gr.Row(equal_height=True):
+    with gr.Row(elem_classes="field-and-button"):
         study = gr.Dropdown(
             choices=study_names(services.store), label=texts("study_choice"), elem_id="report-study"
         )
-        refresh = gr.Button(texts("refresh"), elem_id="report-refresh")
+        refresh = gr.Button(texts("refresh"), elem_id="report-refresh", scale=0, min_width=140)
     report = gr.HTML(elem_id="report")
 
     # -- wiring --

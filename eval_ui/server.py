@@ -20,6 +20,8 @@ from storage import StorageError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 MOST_UPLOAD = "20mb"
+SECONDS_TO_SHUT_DOWN = 3
+"""Open pages keep a stream open for ever; the end must not wait for them."""
 
 # Gradio's own page needs inline scripts and styles; nothing may come from or go to elsewhere.
 SECURITY_HEADERS = {
@@ -109,7 +111,13 @@ def serve(app: FastAPI, services: Services) -> None:
     """Serve until interrupted."""
     settings = services.settings
     print(f"MedChat {__version__}: http://{settings.host}:{settings.port}", flush=True)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        timeout_graceful_shutdown=SECONDS_TO_SHUT_DOWN,
+    )
 
 
 def _health(services: Services) -> tuple[dict[str, Any], int]:
@@ -138,4 +146,13 @@ def _theme() -> gr.themes.Base:
         neutral_hue="slate",
         font=fonts,
         font_mono=("ui-monospace", "Consolas", "monospace"),
+    ).set(
+        # White on the theme's own light teal is too faint to read.
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        block_label_text_color="*primary_800",
+        block_title_text_color="*primary_800",
+        block_title_text_color_dark="white",
     )

@@ -24,29 +24,29 @@ from storage import (
 
 def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     # -- layout --
-    with gr.Row(equal_height=True):
+    with gr.Row(elem_classes="field-and-button"):
         study = gr.Dropdown(
             choices=study_names(services.store), label=texts("study_choice"), elem_id="study"
         )
-        refresh = gr.Button(texts("refresh"), elem_id="study-refresh")
+        refresh = gr.Button(texts("refresh"), elem_id="study-refresh", scale=0, min_width=140)
     overview = gr.HTML(elem_id="study-overview")
-    with gr.Accordion(texts("study_new"), open=True), gr.Row(equal_height=True):
+    with gr.Accordion(texts("study_new"), open=True), gr.Row(elem_classes="field-and-button"):
         name = gr.Textbox(label=texts("study_name"), max_length=200, elem_id="new-study-name")
-        create = gr.Button(texts("study_create"), elem_id="create-study")
+        create = gr.Button(texts("study_create"), elem_id="create-study", scale=0, min_width=140)
     with gr.Accordion(texts("invite"), open=True):
         gr.Markdown(texts("invite_info"))
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="field-and-button"):
             count = gr.Number(5, precision=0, label=texts("invite_count"), elem_id="invite-count")
-            invite = gr.Button(texts("invite_button"), elem_id="invite")
+            invite = gr.Button(texts("invite_button"), elem_id="invite", scale=0, min_width=140)
         codes = gr.HTML(elem_id="codes")
         gr.Markdown(texts("renew_info"))
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="field-and-button"):
             rater = gr.Dropdown(choices=[], label=texts("rater"), elem_id="renew-rater")
-            renew = gr.Button(texts("renew_button"), elem_id="renew")
+            renew = gr.Button(texts("renew_button"), elem_id="renew", scale=0, min_width=140)
     with gr.Accordion(texts("import"), open=False):
         gr.Markdown(texts("import_info"))
         file = gr.File(file_types=[".jsonl", ".json"], label=texts("import"), elem_id="import-file")
-        load = gr.Button(texts("import_button"), elem_id="import")
+        load = gr.Button(texts("import_button"), elem_id="import", scale=0, min_width=140)
 
     # -- wiring --
     handlers = _Handlers(services, texts)

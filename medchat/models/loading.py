@@ -154,7 +154,8 @@ class LoadedBase:
             return
         if self.adapters:
             if _peft_name(name) in self.peft.peft_config:
-                self.peft.delete_adapter(_peft_name(name))
+                with _quiet():
+                    self.peft.delete_adapter(_peft_name(name))
         else:
             self.model = cast(PreTrainedModel, cast(Any, self.peft.base_model).unload())
             self.peft = None
@@ -184,8 +185,8 @@ class LoadedBase:
 
 
 def _peft_name(adapter: str) -> str:
-    """The name as peft may have it: names of torch modules hold no dot."""
-    return adapter.replace("%", "%25").replace(".", "%2E")
+    """The name as peft may have it: one that no module has, without the dot between modules."""
+    return "adapter-" + adapter.replace("%", "%25").replace(".", "%2E")
 
 
 def _logits(model: PreTrainedModel | PeftModel, ids: Tensor) -> Tensor:
@@ -600,12 +601,13 @@ def fingerprint(files: list[Path]) -> str:
 
 def _provenance(base: LoadedBase, spec: ModelSpec) -> dict[str, Any]:
     adapter_files = [spec.adapter / n for n in ADAPTER_FILES] if spec.adapter else []
+    adapter_files = [file for file in adapter_files if file.is_file()]
     return {
         "model": spec.name,
         "base": base.folder.name,
         "base_fingerprint": fingerprint(weight_files(base.folder)),
         "adapter": spec.adapter.name if spec.adapter else None,
-        "adapter_fingerprint": fingerprint([f for f in adapter_files if f.is_file()]) or None,
+        "adapter_fingerprint": fingerprint(adapter_files) if adapter_files else None,
         "template": spec.template.name,
         "dtype": str(base.model.dtype).removeprefix("torch."),
         "device": base.model.device.type,

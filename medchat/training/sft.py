@@ -4,7 +4,7 @@ Knows rows of ids with the labels to learn, not where they come from. A row's la
 wherever no loss is wanted (the prompt, the padding).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -71,15 +71,21 @@ def text_rows(texts: Iterable[str], tokenizer: Tokenizer, longest: int) -> list[
     return rows
 
 
-def answer_rows(pairs: Iterable[tuple[str, str]], tokenizer: Tokenizer, longest: int) -> list[Row]:
+def answer_rows(
+    pairs: Iterable[tuple[str, str]],
+    tokenizer: Tokenizer,
+    longest: int,
+    vary: Callable[[str], list[int]] | None = None,
+) -> list[Row]:
     """Rows of (prompt, answer) that learn the answer and its end only.
 
     An answer that does not fit into ``longest`` tokens is cut and then learns no end; a prompt that
-    leaves no room for any answer makes no row.
+    leaves no room for any answer makes no row. ``vary`` gives another encoding of a prompt; every
+    second row takes it.
     """
     rows = []
-    for prompt, answer in pairs:
-        asked = list(tokenizer(prompt)["input_ids"])
+    for number, (prompt, answer) in enumerate(pairs):
+        asked = vary(prompt) if vary and number % 2 else list(tokenizer(prompt)["input_ids"])
         answered = list(tokenizer(answer, add_special_tokens=False)["input_ids"])
         if len(asked) >= longest:
             continue
@@ -135,4 +141,6 @@ def train(
         train_dataset=cast(Any, Rows(rows)),
         data_collator=cast(Any, pad_rows),
     )
-    return float(trainer.train().training_loss)
+    loss = float(trainer.train().training_loss)
+    cast(PreTrainedModel, model).config.use_cache = True  # the Trainer switches it off
+    return loss
