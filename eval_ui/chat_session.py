@@ -19,14 +19,15 @@ FINISHED = ("stop", "length")
 class PaneSession:
     """One model's side of the conversation.
 
-    ``busy`` from the question until the end of its answer. ``retired`` once the conversation has
-    been cleared: what still arrives is not shown any more.
+    ``pending`` from the question until its listener takes it up, ``busy`` until the answer ends.
+    ``retired`` once the conversation has been cleared: what still arrives is not shown any more.
     """
 
     model: str
     turns: list[Turn] = field(default_factory=list)
     partial: str = ""
     end: End | None = None
+    pending: bool = False
     busy: bool = False
     retired: bool = False
     stop_wanted: bool = False
@@ -35,7 +36,13 @@ class PaneSession:
     def ask(self, question: str) -> None:
         self.turns.append(Turn(question))
         self.partial, self.end = "", None
-        self.busy, self.stop_wanted = True, False
+        self.pending = self.busy = True
+        self.stop_wanted = False
+
+    def take_up(self) -> bool:
+        """Whether there is a question to answer; true once for each."""
+        wanted, self.pending = self.pending, False
+        return wanted
 
     def take(self, event: Event) -> None:
         """Note an engine's event."""

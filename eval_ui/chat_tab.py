@@ -17,6 +17,7 @@ from eval_ui.chat_session import (
     responses_for_study,
     status_line,
 )
+from eval_ui.notices import QUEUED, guarded
 from eval_ui.safe_text import as_markdown, table
 from eval_ui.services import Services
 from eval_ui.studies import add_to_study, study_names
@@ -25,7 +26,6 @@ from medchat.config import GenerationOptions
 from medchat.engine import End, Request, astream
 from medchat.errors import BadInput, MedchatError
 from medchat.models import ModelSpec
-from storage import StorageError
 
 SECONDS_BETWEEN_DRAWINGS = 0.06
 PANE_CONCURRENCY = 32
@@ -103,13 +103,12 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
     sessions = [pane.session for pane in panes]
     chats = [pane.chat for pane in panes]
     statuses = [pane.status for pane in panes]
-    asked = gr.on(
+    asked = gr.on(  # a refused question leaves nothing pending, so the listeners do nothing
         [send.click, question.submit],
-        _ask(services, texts),
+        guarded(_ask(services, texts), 1 + 3 * len(panes), texts),
         [question, *[pane.model for pane in panes], *sessions],
         [question, *sessions, *chats, *statuses],
-        queue=False,
-        api_visibility="private",
+        **QUEUED,
     )
     for pane in panes:
         asked.success(
@@ -125,26 +124,26 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
             _clear(services, texts, notice=True),
             [*[other.model for other in panes], *sessions],
             [*sessions, *chats, *statuses],
-            queue=False,
-            api_visibility="private",
+            **QUEUED,
         )
     stop.click(_stop, sessions, None, queue=False, api_visibility="private")
     clear.click(
         _clear(services, texts, notice=False),
         [*[pane.model for pane in panes], *sessions],
         [*sessions, *chats, *statuses],
-        queue=False,
-        api_visibility="private",
+        **QUEUED,
     )
     study.focus(
-        lambda: gr.update(choices=study_names(services.store)),
+        guarded(lambda: gr.update(choices=study_names(services.store)), 1, texts),
         None,
         study,
-        queue=False,
-        api_visibility="private",
+        **QUEUED,
     )
     add.click(
-        _add(services, texts), [study, *sessions], added, queue=False, api_visibility="private"
+        guarded(_add(services, texts), 1, texts),
+        [study, *sessions],
+        added,
+        **QUEUED,
     )
 
 
@@ -211,13 +210,10 @@ def _ask(services: Services, texts: Texts) -> Callable[..., list[Any]]:
     def ask(question: str, *rest: Any) -> list[Any]:
         models, sessions = _halves(rest)
         if any(session.busy for session in sessions):
-            raise gr.Error(texts("still_answering"), title="", print_exception=False)
-        try:
-            cleaned, removed = check_question(question or "", texts)
-        except BadInput as error:
-            raise gr.Error(str(error), title="", print_exception=False) from error
+            raise BadInput(texts("still_answering"))
+        cleaned, removed = check_question(question or "", texts)
         if removed:
-            gr.Info(texts("control_characters_removed", count=removed), title="")
+            gr.Info(texts("control_characters_removed", count=removed), title=texts("notice"))
         sessions = [
             session if session.model == model and not session.retired else PaneSession(model)
             for session, model in zip(sessions, models, strict=True)
@@ -235,6 +231,9 @@ def _answer(services: Services, texts: Texts) -> Callable[..., AsyncIterator[tup
     async def answer(
         session: PaneSession, own_defaults: bool, *values: Any
     ) -> AsyncIterator[tuple[Any, ...]]:
+        if not session.take_up():
+            yield gr.skip(), gr.skip(), gr.skip()
+            return
         spec = services.registry.find(session.model)
         drawn_at = 0.0
         try:
@@ -255,7 +254,8 @@ def _answer(services: Services, texts: Texts) -> Callable[..., AsyncIterator[tup
             session.busy = False
             if session.end is None:
                 session.take(End("", "cancelled", text=session.partial))
-        yield gr.skip() if session.retired else _draw(session, spec, texts)
+        if not session.retired:
+            yield _draw(session, spec, texts)
 
     return answer
 
@@ -286,7 +286,7 @@ def _clear(services: Services, texts: Texts, *, notice: bool) -> Callable[..., l
     def clear(*rest: Any) -> list[Any]:
         models, sessions = _halves(rest)
         if notice and any(session.turns for session in sessions):
-            gr.Info(texts("new_conversation"), title="")
+            gr.Info(texts("new_conversation"), title=texts("notice"))
         for session in sessions:
             session.retire()
         fresh = [PaneSession(model) for model in models]
@@ -298,11 +298,8 @@ def _clear(services: Services, texts: Texts, *, notice: bool) -> Callable[..., l
 def _add(services: Services, texts: Texts) -> Callable[..., str]:
     def add(study: str | None, *sessions: PaneSession) -> str:
         labels = {spec.name: spec.label for spec in services.registry}
-        try:
-            question, responses = responses_for_study(list(sessions), labels, texts)
-            name, number = add_to_study(services.store, study or "", question, responses, texts)
-        except (BadInput, StorageError) as error:
-            raise gr.Error(texts.error(error), title="", print_exception=False) from error
+        question, responses = responses_for_study(list(sessions), labels, texts)
+        name, number = add_to_study(services.store, study or "", question, responses, texts)
         return as_markdown(
             texts("added_to_study", study=name, question=number, count=len(responses))
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval_ui.notices import guarded
 from eval_ui.rating_session import (
     Chosen,
     RatingSession,
@@ -22,8 +23,7 @@ from eval_ui.rating_session import (
 from eval_ui.safe_text import as_html, as_markdown
 from eval_ui.services import Services
 from eval_ui.texts import Texts
-from medchat.errors import BadInput
-from storage import DIMENSIONS, AssignedAnswer, StorageError
+from storage import DIMENSIONS, AssignedAnswer
 
 MOST_ANSWERS = 8
 """Places for answers on the page. A study's questions must not have more."""
@@ -60,7 +60,7 @@ def create_rating_tab(services: Services, texts: Texts) -> None:
                 texts("enter"), variant="primary", elem_id="rating-begin", scale=0, min_width=140
             )
     with gr.Column(visible=False, elem_id="rating-form") as form:
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="progress-row"):
             progress = gr.Markdown(elem_id="rating-progress")
             leave = gr.Button(
                 texts("leave"), size="sm", elem_id="rating-leave", scale=0, min_width=80
@@ -87,7 +87,8 @@ def create_rating_tab(services: Services, texts: Texts) -> None:
         "show_progress": "hidden",
         "api_visibility": "private",
     }
-    gr.on([begin.click, code.submit], handlers.enter, code, [code, *view], **ordered)
+    entering = guarded(handlers.enter, 1 + len(view), texts)
+    gr.on([begin.click, code.submit], entering, code, [code, *view], **ordered)
     leave.click(handlers.leave, None, view, **ordered)
     for button, where in (
         (store_only, handlers.stay),
@@ -95,7 +96,8 @@ def create_rating_tab(services: Services, texts: Texts) -> None:
         (back, handlers.back),
         (skip, handlers.unrated),
     ):
-        button.click(where, [session, *scales], view, **ordered)
+        saving = guarded(where, len(view), texts, "not_saved")
+        button.click(saving, [session, *scales], view, **ordered)
     for slot in slots:
         for scale in slot.scales:
             scale.input(
@@ -134,7 +136,7 @@ class _Handlers:
         self._texts = texts
 
     def enter(self, code: str) -> list[Any]:
-        session = self._said(lambda: enter(self._store, code or "", self._texts))
+        session = enter(self._store, code or "", self._texts)
         return ["", *self._view(session)]
 
     def leave(self) -> list[Any]:
@@ -146,7 +148,7 @@ class _Handlers:
     def forward(self, session: RatingSession | None, *values: Any) -> list[Any]:
         def move(open_session: RatingSession) -> None:
             if open_session.index == len(open_session.questions) - 1:
-                gr.Info(self._texts("last_question"), title="")
+                gr.Info(self._texts("last_question"), title=self._texts("notice"))
             else:
                 open_session.go(open_session.index + 1)
 
@@ -155,7 +157,7 @@ class _Handlers:
     def back(self, session: RatingSession | None, *values: Any) -> list[Any]:
         def move(open_session: RatingSession) -> None:
             if open_session.index == 0:
-                gr.Info(self._texts("first_question"), title="")
+                gr.Info(self._texts("first_question"), title=self._texts("notice"))
             else:
                 open_session.go(open_session.index - 1)
 
@@ -178,17 +180,17 @@ class _Handlers:
         quiet: bool = True,
     ) -> list[Any]:
         if session is None:
-            gr.Warning(self._texts("session_over"), title="")
+            gr.Warning(self._texts("session_over"), title=self._texts("notice"))
             return self._closed()
         chosen = _chosen(values, len(session.question.answers))
-        result = self._said(lambda: save(self._store, session, chosen, self._texts), saving=True)
+        result = save(self._store, session, chosen, self._texts)
         notice = ""
         if result is not None:
             notice = self._texts("saved_notice", count=result.written, time=clock(result.saved_at))
         elif not quiet:
             notice = self._texts("nothing_changed")
         if result is None:
-            self._said(lambda: reload(self._store, session))
+            reload(self._store, session)
         move(session)
         return self._view(session, notice)
 
@@ -232,17 +234,6 @@ class _Handlers:
     def _closed(self) -> list[Any]:
         view = [None, gr.update(visible=True), gr.update(visible=False), "", "", ""]
         return view + [value for _ in range(MOST_ANSWERS) for value in self._empty_slot()]
-
-    def _said(self, work: Callable[[], Any], *, saving: bool = False) -> Any:
-        try:
-            return work()
-        except BadInput as error:
-            raise gr.Error(str(error), title="", print_exception=False) from error
-        except StorageError as error:
-            sentence = self._texts.error(error)
-            if saving:
-                sentence = self._texts("not_saved", error=sentence)
-            raise gr.Error(sentence, title="", duration=None, print_exception=False) from error
 
 
 def _chosen(values: tuple[Any, ...], answers: int) -> list[Chosen]:

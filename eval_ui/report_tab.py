@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from eval_ui.exports import FILES, download_path
+from eval_ui.notices import QUEUED, guarded
 from eval_ui.safe_text import as_html, table
 from eval_ui.services import Services
 from eval_ui.studies import study_names
@@ -28,7 +29,6 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     report = gr.HTML(elem_id="report")
 
     # -- wiring --
-    quiet: dict[str, Any] = {"queue": False, "api_visibility": "private"}
 
     def show(name: str | None) -> str:
         return report_html(services, name, texts)
@@ -38,8 +38,9 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         chosen = name if name in names else names[-1] if names else None
         return [gr.update(choices=names, value=chosen), show(chosen)]
 
-    study.input(show, study, report, **quiet)
-    gr.on([refresh.click, tab.select], refreshed, study, [study, report], **quiet)
+    study.input(show, study, report, **QUEUED)
+    refreshing = guarded(refreshed, 2, texts)
+    gr.on([refresh.click, tab.select], refreshing, study, [study, report], **QUEUED)
 
 
 def report_html(services: Services, name: str | None, texts: Texts) -> str:
@@ -67,8 +68,7 @@ def report_html(services: Services, name: str | None, texts: Texts) -> str:
         name=texts("shares"),
     )
     return (
-        f"<h3>{texts('table4')}</h3>{means}<h3>{texts('shares')}</h3>{shares}"
-        f"<p class='scale-note'>{texts('scale')}</p>{_links(study, texts)}"
+        f"<h3>{texts('table4')}</h3>{means}<h3>{texts('shares')}</h3>{shares}{_links(study, texts)}"
     )
 
 

@@ -1,19 +1,19 @@
 """The study tab: make a study, fill it from a file, invite raters, watch their progress."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 
-from eval_ui.safe_text import as_markdown, table
+from eval_ui.notices import QUEUED, guarded
+from eval_ui.safe_text import as_html, table
 from eval_ui.services import Services
 from eval_ui.studies import import_answers, study_names, summary
 from eval_ui.texts import Texts
-from medchat.errors import MedchatError
+from medchat.errors import BadInput
 from storage import (
     Invitation,
-    StorageError,
+    Study,
     create_study,
     find_study,
     invite_raters,
@@ -50,21 +50,22 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
 
     # -- wiring --
     handlers = _Handlers(services, texts)
-    quiet: dict[str, Any] = {"queue": False, "api_visibility": "private"}
     shown = [overview, rater]
-    study.input(handlers.show, study, shown, **quiet)
-    gr.on([refresh.click, tab.select], handlers.refresh, study, [study, *shown], **quiet)
-    create.click(handlers.create, name, [study, name, *shown], **quiet)
-    invite.click(handlers.invite, [study, count], [codes, *shown], **quiet)
-    renew.click(handlers.renew, [study, rater], codes, **quiet)
-    load.click(handlers.load, [study, file], [file, *shown], **quiet)
 
+    def wire(event: Any, handler: Any, inputs: Any, outputs: list[Any]) -> None:
+        event(guarded(handler, len(outputs), texts), inputs, outputs, **QUEUED)
 
-Result = TypeVar("Result")
+    wire(study.input, handlers.show, study, shown)
+    for event in (refresh.click, tab.select):
+        wire(event, handlers.refresh, study, [study, *shown])
+    wire(create.click, handlers.create, name, [study, name, *shown])
+    wire(invite.click, handlers.invite, [study, count], [codes, *shown])
+    wire(renew.click, handlers.renew, [study, rater], [codes])
+    wire(load.click, handlers.load, [study, file], [file, *shown])
 
 
 class _Handlers:
-    """What the buttons do; every known error becomes a sentence on the page."""
+    """What the buttons do; known errors are for ``guarded``."""
 
     def __init__(self, services: Services, texts: Texts) -> None:
         self._store = services.store
@@ -74,57 +75,42 @@ class _Handlers:
         if not study:
             return [self._texts("study_none") if not study_names(self._store) else "", gr.update()]
 
-        def work() -> list[Any]:
-            found = find_study(self._store, study)
-            sentence, rows = summary(self._store, found, self._texts)
-            header = [self._texts("rater"), self._texts("progress_column")]
-            labels = [rater.label for rater in list_raters(self._store, found.id)]
-            progress = table(header, rows, name=self._texts("progress_column")) if rows else ""
-            plain = as_markdown(sentence).replace("**", "")
-            return [f"<p>{plain}</p>{progress}", gr.update(choices=labels, value=None)]
-
-        return self._said(work)
+        found = find_study(self._store, study)
+        sentence, rows = summary(self._store, found, self._texts)
+        header = [self._texts("rater"), self._texts("progress_column")]
+        labels = [rater.label for rater in list_raters(self._store, found.id)]
+        progress = table(header, rows, name=self._texts("progress_column")) if rows else ""
+        plain = as_html(sentence).replace("**", "")
+        return [f"<p>{plain}</p>{progress}", gr.update(choices=labels, value=None)]
 
     def refresh(self, study: str | None) -> list[Any]:
-        names = self._said(lambda: study_names(self._store))
+        names = study_names(self._store)
         chosen = study if study in names else names[-1] if names else None
         return [gr.update(choices=names, value=chosen), *self.show(chosen)]
 
     def create(self, name: str) -> list[Any]:
-        study = self._said(lambda: create_study(self._store, (name or "").strip()))
-        gr.Info(self._texts("study_created", study=study.name), title="")
+        study = create_study(self._store, (name or "").strip())
+        gr.Info(self._texts("study_created", study=study.name), title=self._texts("notice"))
         names = study_names(self._store)
         return [gr.update(choices=names, value=study.name), "", *self.show(study.name)]
 
     def invite(self, study: str | None, count: float | None) -> list[Any]:
-        self._need(study, "choose_study")
-
-        def work() -> list[Invitation]:
-            found = find_study(self._store, study or "")
-            return invite_raters(self._store, found.id, int(count or 0))
-
-        return [self._codes(self._said(work)), *self.show(study)]
+        found = self._chosen(study)
+        invitations = invite_raters(self._store, found.id, int(count or 0))
+        return [self._codes(invitations), *self.show(study)]
 
     def renew(self, study: str | None, rater: str | None) -> str:
-        self._need(study, "choose_study")
-        self._need(rater, "choose_rater")
-
-        def work() -> Invitation:
-            found = find_study(self._store, study or "")
-            return renew_code(self._store, found.id, rater or "")
-
-        return self._codes([self._said(work)])
+        found = self._chosen(study)
+        if not rater:
+            raise BadInput(self._texts("choose_rater"))
+        return self._codes([renew_code(self._store, found.id, rater)])
 
     def load(self, study: str | None, file: str | None) -> list[Any]:
-        self._need(study, "choose_study")
-        self._need(file, "import_none")
-
-        def work() -> int:
-            found = find_study(self._store, study or "")
-            return import_answers(self._store, found, Path(file or ""))
-
-        count = self._said(work)
-        gr.Info(self._texts("import_done", count=count, study=study), title="")
+        found = self._chosen(study)
+        if not file:
+            raise BadInput(self._texts("import_none"))
+        count = import_answers(self._store, found, Path(file))
+        gr.Info(self._texts("import_done", count=count, study=study), title=self._texts("notice"))
         return [None, *self.show(study)]
 
     def _codes(self, invitations: list[Invitation]) -> str:
@@ -132,12 +118,7 @@ class _Handlers:
         rows = [[invitation.label, invitation.code] for invitation in invitations]
         return table(header, rows, texts=2, name=self._texts("code_column"))
 
-    def _need(self, value: object, key: str) -> None:
-        if not value:
-            raise gr.Error(self._texts(key), title="", print_exception=False)
-
-    def _said(self, work: Callable[[], Result]) -> Result:
-        try:
-            return work()
-        except (MedchatError, StorageError) as error:
-            raise gr.Error(self._texts.error(error), title="", print_exception=False) from error
+    def _chosen(self, name: str | None) -> Study:
+        if not name:
+            raise BadInput(self._texts("choose_study"))
+        return find_study(self._store, name)

@@ -31,6 +31,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "tab_rating": ("医生评分", "Rate"),
     "tab_study": ("研究管理", "Studies"),
     "tab_report": ("报告与导出", "Report"),
+    "notice": ("提示", "Please note"),
     # -- chat --
     "demo_notice": (
         "当前含演示模型：仅数百万参数，只为展示软件如何工作，回答常有错误，**不是医疗建议，"

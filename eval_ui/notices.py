@@ -1,0 +1,47 @@
+"""Errors that a person can do something about become a sentence on the page, and nothing else.
+
+A refused handler changes no component: what was typed or chosen stays. (Raising ``gr.Error``
+instead would lay a red mark over every component that the handler might have changed.)
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import gradio as gr
+
+from eval_ui.texts import Texts
+from medchat.errors import MedchatError
+from storage import StorageError
+
+# Notices reach the page through Gradio's queue only, so every guarded listener is queued.
+QUEUED: dict[str, Any] = {
+    "concurrency_limit": 16,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+
+
+def guarded(
+    handler: Callable[..., Any], outputs: int, texts: Texts, wrapper: str = ""
+) -> Callable[..., Any]:
+    """``handler``, but a known error of it is shown as a notice and its ``outputs`` stay.
+
+    ``wrapper`` is the key of a text around a database's error, such as "Not saved: …"; such a
+    notice stays until it is closed.
+    """
+
+    @wraps(handler)
+    def run(*values: Any) -> Any:
+        try:
+            return handler(*values)
+        except MedchatError as error:
+            gr.Warning(texts.error(error), title=texts("notice"))
+        except StorageError as error:
+            sentence = texts.error(error)
+            if wrapper:
+                sentence = texts(wrapper, error=sentence)
+            gr.Warning(sentence, title=texts("notice"), duration=None if wrapper else 10)
+        return [gr.skip() for _ in range(outputs)] if outputs != 1 else gr.skip()
+
+    return run
