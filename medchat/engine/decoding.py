@@ -4,6 +4,7 @@ Knows a loaded model and nothing of threads, queues or panes. A ``Decoding`` is 
 so that whoever owns the base can advance several in turn on the same weights.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -30,6 +31,8 @@ HELD_BACK = ",!:;?["
 its mark for the training date)."""
 UNFINISHED = "\ufffd"
 """What an incomplete UTF-8 sequence decodes to."""
+_BLANK_END = re.compile(rf"[\s{UNFINISHED}]+\Z")
+_OPEN_END = re.compile(rf"[\s{UNFINISHED}{re.escape(HELD_BACK)}]+\Z")
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class TextStream:
         return (text[: min(found)], True) if found else (text, False)
 
     def _certain(self, text: str) -> str:
-        text = text.rstrip(UNFINISHED)
+        text = _BLANK_END.sub("", text)
         for stop in self._loaded.template.stops:
             for length in range(len(stop) - 1, 0, -1):
                 if text.endswith(stop[:length]):
@@ -99,7 +102,7 @@ class TextStream:
                     break
         if "[[" in text[-12:]:
             text = text[: text.rindex("[[")]
-        return text.rstrip(HELD_BACK).strip()
+        return _OPEN_END.sub("", text).lstrip()
 
     def _advance(self, certain: str) -> str:
         if not certain.startswith(self.shown):
@@ -110,7 +113,7 @@ class TextStream:
 
 
 def _trimmed(text: str) -> str:
-    return text.rstrip(UNFINISHED).strip()
+    return _BLANK_END.sub("", text).lstrip()
 
 
 class Decoding:

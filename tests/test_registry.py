@@ -1,0 +1,148 @@
+"""models.toml: what is declared, and what is said of a model that cannot be used."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from medchat.errors import BadInput
+from medchat.models import ModelSpec, Registry
+
+
+@pytest.fixture
+def declare(tmp_path: Path):
+    """Writes a models.toml beside two model folders and reads it."""
+    for name in ("base", "lora"):
+        (tmp_path / name).mkdir()
+
+    def read(text: str | bytes) -> Registry:
+        file = tmp_path / "models.toml"
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
+        return Registry.read(file)
+
+    return read
+
+
+def one(registry: Registry) -> ModelSpec:
+    (spec,) = registry
+    return spec
+
+
+LLAMA = '[models.a]\nfamily = "llama"\n'
+
+
+# -- what is read --
+
+
+def test_a_model_has_what_the_file_says(declare, tmp_path: Path) -> None:
+    spec = one(
+        declare(
+            '[models.huatuo]\nlabel = "HuaTuo"\nfamily = "llama"\nbase = "base"\nadapter = "lora"\n'
+            'template = "med"\nabout = "A LoRA."\ndemo = true\ndefaults = {num_beams = 4}\n'
+        )
+    )
+    assert (spec.name, spec.label, spec.about, spec.demo) == ("huatuo", "HuaTuo", "A LoRA.", True)
+    assert (spec.base, spec.adapter) == (tmp_path / "base", tmp_path / "lora")
+    assert spec.template.name == "med"
+    assert spec.defaults.num_beams == 4
+    assert spec.available
+
+
+def test_a_model_without_a_label_is_called_by_its_name(declare) -> None:
+    spec = one(declare(LLAMA + 'base = "base"'))
+    assert (spec.label, spec.template.name, spec.adapter) == ("a", "plain", None)
+
+
+def test_models_come_in_the_order_of_the_file(declare) -> None:
+    names = ["z", "a", "m"]
+    text = "".join(f'[models.{name}]\nfamily = "llama"\nbase = "base"\n' for name in names)
+    assert [spec.name for spec in declare(text)] == names
+
+
+def test_a_folder_may_come_from_the_environment(declare, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("LLAMA_7B", str(tmp_path / "base"))
+    assert one(declare(LLAMA + 'base = "$LLAMA_7B"')).base == tmp_path / "base"
+
+
+def test_a_folder_is_sought_beside_the_file_not_where_the_program_was_started(
+    declare, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir("/")
+    assert one(declare(LLAMA + 'base = "base"')).base == tmp_path / "base"
+
+
+# -- models that cannot be used yet --
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("", "names no base folder"),
+        ('base = ""', "names no base folder"),
+        ('base = "$NOT_SET_ANYWHERE"', "Set NOT_SET_ANYWHERE to the folder of its base"),
+        ('base = "nowhere"', "base folder .*/nowhere does not exist"),
+        ('base = "models.toml"', "base folder .*/models.toml does not exist"),
+        ('base = "base"\nadapter = "nowhere"', "adapter folder .*/nowhere does not exist"),
+        ('base = "base"\nadapter = "$NOT_SET_ANYWHERE"', "NOT_SET_ANYWHERE.* adapter"),
+        ('base = "base"\nengine = "openai"', "'openai' is not part of this version"),
+    ],
+)
+def test_a_model_that_is_not_set_up_is_declared_with_the_reason(declare, lines, reason) -> None:
+    registry = declare(LLAMA + lines)
+    assert re.search(reason, one(registry).unavailable)
+    assert registry.available == []
+
+
+def test_a_model_that_is_not_set_up_leaves_the_others_usable(declare) -> None:
+    registry = declare(LLAMA + '[models.b]\nfamily = "llama"\nbase = "base"\n')
+    assert len(registry) == 2
+    assert [spec.name for spec in registry.available] == ["b"]
+
+
+def test_an_unknown_name_is_answered_with_the_declared_ones(declare) -> None:
+    registry = declare(LLAMA)
+    assert registry.find("a").name == "a"
+    with pytest.raises(BadInput, match=r"'chatgpt'.*Declared: a\."):
+        registry.find("chatgpt")
+
+
+# -- files that cannot be used --
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("models = 3", "declares no model"),
+        ("", "declares no model"),
+        ("[models]\n", "declares no model"),
+        ("[models.a\n", "not a TOML file"),
+        (b"\xff\xfe\x00", "not a TOML file"),
+        ("[models]\na = 3\n", r"model a: must be a table"),
+        ('[models.a]\nfamily = "gpt"\n', r"model a: family must be one of llama, chatglm.*'gpt'"),
+        ("[models.a]\n", r"model a: family must be .*None"),
+        (LLAMA + 'adaptor = "x"', r"model a: unknown keys adaptor"),
+        (LLAMA + 'template = "huatuo"', r"model a: .*'huatuo'.*Known: plain"),
+        (LLAMA + "defaults = {temprature = 1}", r"model a: .*temprature"),
+        (LLAMA + "defaults = {temperature = -1}", r"model a: .*temperature.*-1"),
+        (LLAMA + "defaults = 3", r"model a: .*3"),
+        (LLAMA + "base = 3", r"model a: base must be a text.*3"),
+        (LLAMA + 'adapter = ["x"]', r"model a: adapter must be a text"),
+        (LLAMA + "label = 3", r"model a: label must be a text"),
+    ],
+)
+def test_a_file_that_declares_models_wrongly_is_refused_with_the_place(declare, text, told) -> None:
+    with pytest.raises(BadInput, match=rf"(?s)models\.toml.*{told}"):
+        declare(text)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"nowhere\.toml cannot be read"):
+        Registry.read(tmp_path / "nowhere.toml")
+
+
+def test_two_models_with_one_label_are_refused_for_nobody_could_tell_them_apart(declare) -> None:
+    with pytest.raises(BadInput, match="a and b have the same label 'HuaTuo'"):
+        declare(
+            '[models.a]\nfamily = "llama"\nlabel = "HuaTuo"\n'
+            '[models.b]\nfamily = "llama"\nlabel = "HuaTuo"\n'
+        )
