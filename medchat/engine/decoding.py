@@ -23,7 +23,7 @@ from transformers.cache_utils import DynamicCache
 from medchat.config import GenerationOptions
 from medchat.engine.events import FinishReason
 from medchat.errors import BadInput
-from medchat.models.loading import LoadedBase, LoadedModel
+from medchat.models.loaded import LoadedBase, LoadedModel
 from medchat.models.templates import Turn
 
 HELD_BACK = ",!:;?["

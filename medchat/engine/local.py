@@ -16,7 +16,8 @@ from medchat.engine.base import Deliver, Ticket
 from medchat.engine.decoding import Decoding, Prompt, fit_prompt
 from medchat.engine.events import Delta, End, FinishReason, Request
 from medchat.errors import MedchatError, ModelUnavailable
-from medchat.models.loading import LoadedBase, LoadedModel, load_base
+from medchat.models.loaded import LoadedBase, LoadedModel
+from medchat.models.loading import load_base
 from medchat.models.registry import ModelSpec, Registry
 
 AT_ONCE = 8

@@ -1,6 +1,7 @@
 """Models: what is declared, how it is loaded, and the prompt each was tuned to see."""
 
-from medchat.models.loading import LoadedBase, LoadedModel, load, load_base
+from medchat.models.loaded import LoadedBase, LoadedModel
+from medchat.models.loading import load, load_base
 from medchat.models.registry import ModelSpec, Registry
 from medchat.models.templates import TEMPLATES, Template, Turn
 

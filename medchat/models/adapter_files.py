@@ -1,0 +1,111 @@
+"""LoRA folders: reading them, whatever peft wrote them, and refusing what would do nothing or harm.
+
+An adapter can load "successfully" and change nothing, or change the base that others share; both
+are refused here, before anything is put on the base.
+"""
+
+from dataclasses import fields as dataclass_fields
+from pathlib import Path
+
+import torch
+from peft import LoraConfig
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from medchat.errors import CheckpointError
+from medchat.models.checkpoint_files import read_json, read_tensors, refuse_placeholder
+
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin", "pytorch_model.bin")
+
+
+def read_adapter_config(folder: Path) -> LoraConfig:
+    """An adapter's configuration, of any peft version since 0.2."""
+    file = folder / "adapter_config.json"
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"There is no adapter folder {folder}. It must hold {file.name} and "
+            f"{ADAPTER_FILES[0]} or {ADAPTER_FILES[1]}."
+        )
+    raw = read_json(file)
+    if raw.get("peft_type") != "LORA":
+        raise CheckpointError(f"{file} declares {raw.get('peft_type')!r}, not a LoRA.")
+    known = {item.name for item in dataclass_fields(LoraConfig)}
+    try:
+        config = LoraConfig(**{key: value for key, value in raw.items() if key in known})
+    except Exception as error:  # peft checks some values, each in its own way
+        raise CheckpointError(f"{file} cannot be used: {str(error)[:300]}") from error
+    # What changes the base itself would change it for every other adapter on it.
+    if config.bias != "none":
+        raise CheckpointError(f"{file}: bias {config.bias!r} would change the base; use 'none'.")
+    if config.init_lora_weights not in (True, False, "gaussian"):
+        raise CheckpointError(
+            f"{file}: init_lora_weights {config.init_lora_weights!r} would change the base; "
+            "convert the adapter to a plain LoRA."
+        )
+    return config
+
+
+def read_adapter_tensors(folder: Path) -> dict[str, Tensor]:
+    """The adapter's tensors; raises CheckpointError where its file is missing or damaged."""
+    file = next((folder / name for name in ADAPTER_FILES if (folder / name).is_file()), None)
+    if file is None:
+        raise CheckpointError(
+            f"{folder} lacks the adapter's weights: {ADAPTER_FILES[0]} or {ADAPTER_FILES[1]}."
+        )
+    refuse_placeholder(file)
+    return {
+        key.replace("_orig_mod.", "").replace(".default.", "."): value
+        for key, value in read_tensors(file).items()
+    }
+
+
+def check_adapter_tensors(
+    tensors: dict[str, Tensor], config: LoraConfig, model: PreTrainedModel, folder: Path
+) -> None:
+    grown = {key: value for key, value in tensors.items() if ".lora_B" in key}
+    if not grown:
+        raise CheckpointError(f"The adapter in {folder} holds no LoRA tensor.")
+    if not any(bool(value.any()) for value in grown.values()):
+        raise CheckpointError(f"The adapter in {folder} is empty: all its lora_B tensors are zero.")
+    modules = dict(model.named_modules())
+    for key, value in tensors.items():
+        if not value.isfinite().all():
+            raise CheckpointError(f"The adapter in {folder} is damaged: {key} is not all numbers.")
+        if ".lora_" not in key and not any(f".{name}." in key for name in _saved(config)):
+            raise CheckpointError(
+                f"The adapter in {folder} would change {key} of its base, for every other adapter "
+                "on that base too. Only LoRA tensors can be used."
+            )
+        if ".lora_A" in key or ".lora_B" in key:
+            _check_lora_tensor(key, value, config, modules, folder)
+
+
+def _check_lora_tensor(
+    key: str, value: Tensor, config: LoraConfig, modules: dict[str, torch.nn.Module], folder: Path
+) -> None:
+    path = key.removeprefix("base_model.model.").split(".lora_")[0]
+    base = f"It names {config.base_model_name_or_path or 'no model'} as its base."
+    weight = getattr(modules.get(path), "weight", None)
+    if not isinstance(weight, Tensor):
+        raise CheckpointError(
+            f"The adapter in {folder} changes {path}, which this base lacks. {base}"
+        )
+    if value.dim() != 2:
+        raise CheckpointError(f"The adapter in {folder} is damaged: {key} is not a matrix.")
+    rank, has = value.shape if ".lora_A" in key else reversed(value.shape)
+    wanted = weight.shape[1] if ".lora_A" in key else weight.shape[0]
+    if wanted != has:
+        raise CheckpointError(
+            f"The adapter in {folder} was made for another base: {path} has {has} where this "
+            f"base has {wanted}. {base}"
+        )
+    if rank != config.r and not config.rank_pattern:
+        raise CheckpointError(
+            f"The adapter in {folder} does not fit its own adapter_config.json: {path} has rank "
+            f"{rank}, declared is {config.r}."
+        )
+
+
+def _saved(config: LoraConfig) -> list[str]:
+    """Modules that the adapter brings whole; peft keeps such a copy for each adapter."""
+    return list(config.modules_to_save or [])

@@ -1,0 +1,215 @@
+"""Models in memory: one copy of a base, the adapters on it, and proof that each does something.
+
+Knows nothing of how a base was read, nor of threads: who switches adapters must be the only one to
+use the base.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from peft import LoraConfig, PeftModel, set_peft_model_state_dict
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from medchat import __version__
+from medchat.errors import CheckpointError
+from medchat.models.adapter_files import (
+    ADAPTER_FILES,
+    check_adapter_tensors,
+    read_adapter_config,
+    read_adapter_tensors,
+)
+from medchat.models.chatglm import ChatGLMForConditionalGeneration
+from medchat.models.checkpoint_files import fingerprint, weight_files
+from medchat.models.postprocess import tidy_chatglm_reply
+from medchat.models.registry import Family, ModelSpec
+from medchat.models.templates import Template
+
+PROBE = "问题：感冒了怎么办？"
+"""What base and adapter are both shown, to prove that they answer differently."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to answer: the network, its tokenizer, its template and what they came from.
+
+    ``adapter`` is the name by which ``LoadedBase.activate`` switches it on; None is the base.
+    """
+
+    model: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    template: Template
+    provenance: dict[str, Any]
+    family: Family
+    adapter: str | None = None
+
+    @property
+    def eos_ids(self) -> set[int]:
+        return {int(self.tokenizer.eos_token_id)}
+
+    @property
+    def longest(self) -> int:
+        """Tokens that prompt and answer may have together."""
+        return int(self.model.config.max_position_embeddings)
+
+    def positions(self, input_ids: Tensor) -> Tensor | None:
+        """Position ids of a whole sequence where the model needs them given, else None."""
+        if self.family == "chatglm":
+            return cast(ChatGLMForConditionalGeneration, self.model).sequence_positions(input_ids)
+        return None
+
+    def tidy(self, reply: str) -> str:
+        """The reply as the published model's own code handed it on."""
+        return tidy_chatglm_reply(reply) if self.family == "chatglm" else reply
+
+
+@dataclass
+class LoadedBase:
+    """A base in memory and the adapters on it. Not safe for two threads at once."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    family: Family
+    folder: Path
+    peft: PeftModel | None = None
+    adapters: dict[str, Path] = field(default_factory=dict)
+
+    def activate(self, adapter: str | None) -> PreTrainedModel | PeftModel:
+        """Switch one adapter on, or all off; returns the model to call."""
+        if self.peft is None:
+            return self.model
+        if adapter is None:
+            cast(Any, self.peft.base_model).disable_adapter_layers()
+        else:
+            cast(Any, self.peft.base_model).enable_adapter_layers()
+            self.peft.set_adapter(_peft_name(adapter))
+        return self.peft
+
+    def add_adapter(self, name: str, folder: Path) -> None:
+        """Put an adapter on the base.
+
+        Raises CheckpointError where a tensor of it lands nowhere, where it changes nothing, or
+        where it was made for another base; the base is then as it was before.
+        """
+        if name in self.adapters:
+            raise ValueError(f"an adapter {name!r} is on this base already")
+        config = read_adapter_config(folder)
+        tensors = read_adapter_tensors(folder)
+        check_adapter_tensors(tensors, config, self.model, folder)
+        try:
+            self._put_on(name, config, tensors, folder)
+            self._prove_difference(name, folder)
+        except CheckpointError:
+            self._take_off(name)
+            raise
+        except Exception as error:  # whatever peft raises where config and tensors do not fit
+            self._take_off(name)
+            raise CheckpointError(
+                f"The adapter in {folder} cannot be put on the base in {self.folder}. "
+                f"{type(error).__name__}: {str(error)[:200]}"
+            ) from error
+        self.adapters[name] = folder
+
+    def _put_on(
+        self, name: str, config: LoraConfig, tensors: dict[str, Tensor], folder: Path
+    ) -> None:
+        name = _peft_name(name)
+        with quiet():
+            if self.peft is None:
+                self.peft = PeftModel(self.model, config, adapter_name=name)
+            else:
+                self.peft.add_adapter(name, config)
+            result: Any = set_peft_model_state_dict(self.peft, tensors, adapter_name=name)
+        missing = [key for key in result.missing_keys if f".{name}." in key]
+        if result.unexpected_keys or missing:
+            astray = [*result.unexpected_keys, *missing][:3]
+            raise CheckpointError(
+                f"The adapter in {folder} does not fit the base in {self.folder}: "
+                f"{len(result.unexpected_keys)} of its tensors have no place and {len(missing)} "
+                f"places stay empty, for example {', '.join(astray)}."
+            )
+        self.peft.eval()
+
+    def _take_off(self, name: str) -> None:
+        """Undo ``_put_on``, however far it came."""
+        if self.peft is None:
+            return
+        if self.adapters:
+            if _peft_name(name) in self.peft.peft_config:
+                with quiet():
+                    self.peft.delete_adapter(_peft_name(name))
+        else:
+            self.model = cast(PreTrainedModel, cast(Any, self.peft.base_model).unload())
+            self.peft = None
+
+    def _prove_difference(self, adapter: str, folder: Path) -> None:
+        ids = torch.tensor([self.tokenizer(PROBE)["input_ids"]], device=self.model.device)
+        with torch.inference_mode():
+            with_adapter = _logits(self.activate(adapter), ids)
+            without = _logits(self.activate(None), ids)
+        if torch.equal(with_adapter, without):
+            raise CheckpointError(
+                f"The adapter in {folder} changes nothing: with and without it the "
+                f"base in {self.folder} gives the same logits. Its file is probably damaged."
+            )
+
+    def as_loaded(self, spec: ModelSpec) -> LoadedModel:
+        """The model that ``spec`` declares on this base; its adapter must have been added."""
+        adapter = spec.name if spec.adapter else None
+        return LoadedModel(
+            model=self.activate(adapter),
+            tokenizer=self.tokenizer,
+            template=spec.template,
+            provenance=_provenance(self, spec),
+            family=self.family,
+            adapter=adapter,
+        )
+
+
+def _peft_name(adapter: str) -> str:
+    """The name as peft may have it: one that no module has, without the dot between modules."""
+    return "adapter-" + adapter.replace("%", "%25").replace(".", "%2E")
+
+
+def _logits(model: PreTrainedModel | PeftModel, ids: Tensor) -> Tensor:
+    return cast(Tensor, cast(Any, model)(input_ids=ids).logits)
+
+
+# -- provenance --
+
+
+def _provenance(base: LoadedBase, spec: ModelSpec) -> dict[str, Any]:
+    adapter_files = [spec.adapter / n for n in ADAPTER_FILES] if spec.adapter else []
+    adapter_files = [file for file in adapter_files if file.is_file()]
+    return {
+        "model": spec.name,
+        "base": base.folder.name,
+        "base_fingerprint": fingerprint(weight_files(base.folder)),
+        "adapter": spec.adapter.name if spec.adapter else None,
+        "adapter_fingerprint": fingerprint(adapter_files) if adapter_files else None,
+        "template": spec.template.name,
+        "dtype": str(base.model.dtype).removeprefix("torch."),
+        "device": base.model.device.type,
+        "medchat": __version__,
+        "torch": str(torch.__version__),
+    }
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the libraries' progress bars and remarks: what matters of them is checked here."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers_logging.set_verbosity(before)
