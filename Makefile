@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 RUNTIME_STAMP := $(VENV)/.runtime-$(shell cksum < requirements.txt | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
 
-.PHONY: run setup setup-dev browser test lint types clean
+.PHONY: run setup setup-dev browser test lint types clean demo-models
 .DEFAULT_GOAL := run
 
 run: setup
@@ -62,3 +62,7 @@ test: setup-dev browser lint types
 clean:
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# Trains the demonstration models from nothing (about an hour on two cores) into build/demo_models.
+demo-models: setup
+	$(BIN)/python -m medchat train-demo --output build/demo_models

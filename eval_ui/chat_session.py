@@ -21,6 +21,7 @@ class PaneSession:
 
     ``pending`` from the question until its listener takes it up, ``busy`` until the answer ends.
     ``retired`` once the conversation has been cleared: what still arrives is not shown any more.
+    ``added_to`` holds the studies that have its answer, with the number of the question there.
     """
 
     model: str
@@ -32,10 +33,12 @@ class PaneSession:
     retired: bool = False
     stop_wanted: bool = False
     ticket: Ticket | None = None
+    added_to: dict[str, str] = field(default_factory=dict)
 
     def ask(self, question: str) -> None:
         self.turns.append(Turn(question))
         self.partial, self.end = "", None
+        self.added_to.clear()
         self.pending = self.busy = True
         self.stop_wanted = False
 

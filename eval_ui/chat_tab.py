@@ -143,7 +143,7 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
         guarded(_add(services, texts), 1, texts),
         [study, *sessions],
         added,
-        **QUEUED,
+        **{**QUEUED, "concurrency_limit": 1},  # a double click adds once
     )
 
 
@@ -299,7 +299,10 @@ def _add(services: Services, texts: Texts) -> Callable[..., str]:
     def add(study: str | None, *sessions: PaneSession) -> str:
         labels = {spec.name: spec.label for spec in services.registry}
         question, responses = responses_for_study(list(sessions), labels, texts)
+        if number := sessions[0].added_to.get((study or "").strip()):
+            raise BadInput(texts("already_added", study=study, question=number))
         name, number = add_to_study(services.store, study or "", question, responses, texts)
+        sessions[0].added_to[name] = number
         return as_markdown(
             texts("added_to_study", study=name, question=number, count=len(responses))
         )

@@ -23,6 +23,9 @@ from storage import (
     save_ratings,
 )
 
+MOST_ANSWERS = 8
+"""Answers that the page can show side by side; a question must not have more."""
+
 Chosen = tuple[int | None, int | None, int | None]
 """The three scores of one answer as the page has them; None where nothing is chosen."""
 

@@ -11,6 +11,7 @@ import gradio as gr
 
 from eval_ui.notices import guarded
 from eval_ui.rating_session import (
+    MOST_ANSWERS,
     Chosen,
     RatingSession,
     chosen_of,
@@ -25,8 +26,6 @@ from eval_ui.services import Services
 from eval_ui.texts import Texts
 from storage import DIMENSIONS, AssignedAnswer
 
-MOST_ANSWERS = 8
-"""Places for answers on the page. A study's questions must not have more."""
 SCORES = (1, 2, 3)
 
 

@@ -1,5 +1,6 @@
 """The web server around the page: security headers, health, downloads, both languages."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eval_ui.exports import export_routes
@@ -20,8 +22,14 @@ from storage import StorageError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 MOST_UPLOAD = "20mb"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SECONDS_TO_SHUT_DOWN = 3
 """Open pages keep a stream open for ever; the end must not wait for them."""
+
+OPEN_TO_OTHERS = (
+    "Other machines can reach this page, and this version has no sign-in: whoever opens it can "
+    "ask, see the reports and download the scores."
+)
 
 # Gradio's own page needs inline scripts and styles; nothing may come from or go to elsewhere.
 SECURITY_HEADERS = {
@@ -75,6 +83,9 @@ def build(services: Services) -> FastAPI:
     )
 
     app.add_middleware(SecurityHeaders)
+    if services.settings.host in LOOPBACK:
+        # A page from elsewhere must not reach this one under a name that it made point here.
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
 
     @app.get("/healthz")
     def healthz() -> JSONResponse:
@@ -111,6 +122,8 @@ def serve(app: FastAPI, services: Services) -> None:
     """Serve until interrupted."""
     settings = services.settings
     print(f"MedChat {__version__}: http://{settings.host}:{settings.port}", flush=True)
+    if settings.host not in LOOPBACK:
+        print(OPEN_TO_OTHERS, file=sys.stderr, flush=True)
     uvicorn.run(
         app,
         host=settings.host,

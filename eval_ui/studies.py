@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from eval_ui.rating_session import MOST_ANSWERS
 from eval_ui.texts import Texts
 from medchat.answers import read_answers
 from medchat.errors import BadInput
@@ -44,11 +45,18 @@ def add_to_study(
     """
     if not name.strip():
         raise BadInput(texts("study_name_missing"))
+    check_count(len(responses), texts)
     study = find_or_create(store, name.strip())
     return study.name, add_question(store, study.id, question, responses).question_id
 
 
-def import_answers(store: Store, study: Study, file: Path) -> int:
+def check_count(answers: int, texts: Texts) -> None:
+    """Raises BadInput for more answers than a rater's page can show."""
+    if answers > MOST_ANSWERS:
+        raise BadInput(texts("too_many_answers", count=answers, most=MOST_ANSWERS))
+
+
+def import_answers(store: Store, study: Study, file: Path, texts: Texts) -> int:
     """Add every question of an answer file to a study; returns how many.
 
     All of them or, where one is at fault, none. Raises BadInput with the line, or StorageError.
@@ -64,6 +72,8 @@ def import_answers(store: Store, study: Study, file: Path) -> int:
         )
         for record in read_answers(file)
     ]
+    for question in questions:
+        check_count(len(question.responses), texts)
     return len(add_questions(store, study.id, questions))
 
 

@@ -109,7 +109,7 @@ class _Handlers:
         found = self._chosen(study)
         if not file:
             raise BadInput(self._texts("import_none"))
-        count = import_answers(self._store, found, Path(file))
+        count = import_answers(self._store, found, Path(file), self._texts)
         gr.Info(self._texts("import_done", count=count, study=study), title=self._texts("notice"))
         return [None, *self.show(study)]
 

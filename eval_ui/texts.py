@@ -139,6 +139,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "This is turn {turn} of a conversation in which every model saw a different history, so "
         "its answers cannot be rated together. Press Clear and ask the question by itself.",
     ),
+    "already_added": (
+        "这些回答已在研究“{study}”中（问题 {question}）。",
+        "These answers are in the study “{study}” already (question {question}).",
+    ),
+    "too_many_answers": (
+        "一个问题有 {count} 个回答，评分页最多并排显示 {most} 个。",
+        "A question has {count} answers; the rating page shows at most {most} side by side.",
+    ),
     "study_name_missing": ("请选择研究或输入名称。", "Choose a study or type a name."),
     # -- rating --
     "rating_intro": (
