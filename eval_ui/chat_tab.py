@@ -97,7 +97,7 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
             )
             add = gr.Button(texts("add_to_study"), elem_id="add-to-study", scale=0, min_width=140)
         added = gr.Markdown(elem_id="added-to-study")
-    _list_unavailable(services, texts)
+    _list_models(services, texts)
 
     # -- wiring --
     sessions = [pane.session for pane in panes]
@@ -193,12 +193,14 @@ def _create_sampling(texts: Texts) -> Sampling:
     return Sampling(own_defaults, values)
 
 
-def _list_unavailable(services: Services, texts: Texts) -> None:
-    rows = [[spec.label, texts.error(spec.problem)] for spec in services.registry if spec.problem]
-    if rows:
-        with gr.Accordion(texts("unavailable_models"), open=False):
-            header = [texts("unavailable_columns"), texts("reason")]
-            gr.HTML(table(header, rows, texts=2, name=texts("unavailable_models")))
+def _list_models(services: Services, texts: Texts) -> None:
+    rows = [
+        [spec.label, spec.about, texts.error(spec.problem) if spec.problem else texts("available")]
+        for spec in services.registry
+    ]
+    with gr.Accordion(texts("all_models"), open=False):
+        header = [texts("model"), texts("about"), texts("state")]
+        gr.HTML(table(header, rows, texts=3, name=texts("all_models")))
 
 
 # -- handlers --

@@ -70,9 +70,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repetition_penalty": ("重复惩罚", "Repetition penalty"),
     "max_new_tokens": ("最多生成的 token 数", "Most tokens in an answer"),
     "seed": ("随机种子", "Random seed"),
-    "unavailable_models": ("尚不可用的模型", "Models not available yet"),
-    "unavailable_columns": ("模型", "Model"),
-    "reason": ("原因", "Reason"),
+    "all_models": ("全部模型", "All models"),
+    "about": ("说明", "About"),
+    "state": ("状态", "State"),
+    "available": ("可用", "Available"),
     "question_empty": ("请先输入问题。", "Please enter a question first."),
     "question_too_long": (
         "问题有 {length} 个字符，最多 {most} 个。请缩短后再发送，输入的内容还在。",
