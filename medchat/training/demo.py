@@ -6,11 +6,11 @@ with the same seed on the same kind of processor gives the same weights.
 """
 
 import json
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import sentencepiece
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -28,15 +28,17 @@ from medchat.models.chatglm import (
     ChatGLMForConditionalGeneration,
     ChatGLMTokenizer,
 )
-from medchat.models.chatglm.tokenization import encode_whitespace
 from medchat.models.llama import LlamaSentencePieceTokenizer
 from medchat.models.templates import TEMPLATES, Turn
 from medchat.training.sft import TrainingOptions, answer_rows, text_rows, train
 from medchat.training.tokenizers import train_chatglm_tokenizer, train_llama_tokenizer
 
 LLAMA, HUATUO, CHATGLM_MED = "demo-llama", "demo-huatuo", "demo-chatglm-med"
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LONGEST = 160
 """Tokens of a training row."""
+SPLIT_SHARE = 0.2
+"""Of the pieces of a varied prompt that have more than one letter."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Recipe:
     """Passes over the knowledge base as plain text."""
     huatuo_rounds: int = 60
     """Passes over all facts as questions and answers."""
-    chatglm_rounds: int = 100
+    chatglm_rounds: int = 60
     vocabulary: int = 3072
     hidden_size: int = 256
     layers: int = 4
@@ -114,30 +116,23 @@ def train_huatuo(knowledge: Path, output: Path, recipe: Recipe) -> None:
             r=32,
             lora_alpha=64,
             lora_dropout=0.0,
-            target_modules=[
-                "q_proj",
-                "k_proj",
-                "v_proj",
-                "o_proj",
-                "gate_proj",
-                "up_proj",
-                "down_proj",
-            ],
+            target_modules=TARGETS,
             task_type="CAUSAL_LM",
             base_model_name_or_path=LLAMA,
         ),
     )
     pairs = _pairs(knowledge, recipe.huatuo_rounds, recipe.seed)
     prompts = ((_med_prompt(pair), pair.answer) for pair in pairs)
-    sentencepiece.set_random_generator_seed(recipe.seed)
     options = TrainingOptions(
         learning_rate=3e-3, batch_size=64, seed=recipe.seed, max_steps=recipe.max_steps
     )
-    rows = answer_rows(prompts, tokenizer, LONGEST, _llama_variant(tokenizer))
+    rows = answer_rows(prompts, tokenizer, LONGEST, _variants(tokenizer, recipe.seed))
     train(adapted, rows, options, output / "run")
     folder = _new_folder(output / HUATUO)
     adapted.half().save_pretrained(str(folder), safe_serialization=False)
-    _change_json(folder / "adapter_config.json", base_model_name_or_path=LLAMA)
+    # peft writes a set in any order, and the path of this machine.
+    config = {"base_model_name_or_path": LLAMA, "target_modules": TARGETS}
+    _change_json(folder / "adapter_config.json", **config)
     (folder / "README.md").unlink(missing_ok=True)  # peft's blank card; ours covers all models
 
 
@@ -171,8 +166,7 @@ def train_chatglm(knowledge: Path, output: Path, recipe: Recipe) -> None:
     options = TrainingOptions(
         learning_rate=1.5e-3, batch_size=64, seed=recipe.seed, max_steps=recipe.max_steps
     )
-    sentencepiece.set_random_generator_seed(recipe.seed)
-    rows = answer_rows(prompts, tokenizer, LONGEST, _chatglm_variant(tokenizer))
+    rows = answer_rows(prompts, tokenizer, LONGEST, _variants(tokenizer, recipe.seed))
     train(model, rows, options, output / "run")
     model.half().save_pretrained(folder)
     _change_json(folder / "config.json", architectures=["ChatGLMModel"])  # as published
@@ -213,28 +207,35 @@ def _pairs(knowledge: Path, rounds: int, seed: int) -> Iterator[Pair]:
     return question_answer_pairs(load_knowledge(knowledge), templates, rounds=rounds, seed=seed)
 
 
-def _llama_variant(tokenizer: LlamaSentencePieceTokenizer) -> Callable[[str], list[int]]:
-    """A prompt cut into pieces in a way drawn anew, so that no wording is learnt as one picture.
+def _variants(
+    tokenizer: LlamaSentencePieceTokenizer | ChatGLMTokenizer, seed: int
+) -> Callable[[str], list[int]]:
+    """Another way to cut a prompt into pieces, drawn anew at every call; see ``_split_some``."""
+    draw = random.Random(seed)
+    vocabulary = tokenizer.get_vocab()
 
-    BPE-dropout (Provilkov et al. 2020), one merge in ten left out.
+    def encode(prompt: str) -> list[int]:
+        pieces = _split_some(tokenizer.tokenize(prompt), vocabulary, draw)
+        return tokenizer.build_inputs_with_special_tokens([vocabulary[piece] for piece in pieces])
+
+    return encode
+
+
+def _split_some(pieces: list[str], vocabulary: Container[str], draw: random.Random) -> list[str]:
+    """The pieces with one in five of the longer ones cut into its letters.
+
+    So no wording is learnt as one picture: the idea of BPE-dropout (Provilkov et al. 2020) and
+    subword regularisation (Kudo 2018). sentencepiece's own sampling differs from one process to
+    the next whatever its seed, and weights must follow from the seed.
     """
-
-    def encode(prompt: str) -> list[int]:
-        pieces = tokenizer.sp_model.encode(prompt, enable_sampling=True, alpha=0.1)
-        return tokenizer.build_inputs_with_special_tokens(pieces)
-
-    return encode
-
-
-def _chatglm_variant(tokenizer: ChatGLMTokenizer) -> Callable[[str], list[int]]:
-    """The same by subword regularisation (Kudo 2018), over all segmentations, alpha 0.3."""
-
-    def encode(prompt: str) -> list[int]:
-        text = encode_whitespace(prompt)
-        pieces = tokenizer.pieces.encode(text, enable_sampling=True, alpha=0.3, nbest_size=-1)
-        return tokenizer.build_inputs_with_special_tokens(pieces)
-
-    return encode
+    split: list[str] = []
+    for piece in pieces:
+        letters = list(piece)
+        # Pieces such as <n> and <0x0A> stand for one letter each.
+        whole = len(letters) == 1 or piece.startswith("<")
+        cut = not whole and draw.random() < SPLIT_SHARE
+        split += letters if cut and all(letter in vocabulary for letter in letters) else [piece]
+    return split
 
 
 def _change_json(file: Path, **values: object) -> None:
