@@ -25,7 +25,7 @@ def main(
     Example:
       python app.py --port 7861 --db data/study.db
     """
-    from eval_ui.server import build, serve
+    from eval_ui.server import build, listen, serve
     from eval_ui.services import Services
     from medchat.config import Settings
     from medchat.errors import MedchatError
@@ -35,10 +35,11 @@ def main(
         settings = Settings.read(
             host=host, port=port, db=db, models=models, device=device, dtype=dtype
         )
-        services = Services.start(settings)
+        with listen(settings) as listener:
+            services = Services.start(settings)
+            serve(build(services), services, listener)
     except (MedchatError, StorageError) as error:
         sys.exit(str(error))
-    serve(build(services), services)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from eval_ui.chat_session import (
     responses_for_study,
     status_line,
 )
-from eval_ui.notices import QUEUED, guarded
+from eval_ui.notices import QUEUED, guarded, inform
 from eval_ui.safe_text import as_markdown, table
 from eval_ui.services import Services
-from eval_ui.studies import add_to_study, study_names
+from eval_ui.studies import add_to_study, chosen_name, study_names
 from eval_ui.texts import Texts
 from medchat.config import GenerationOptions
 from medchat.engine import End, Request, astream
@@ -74,9 +74,9 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
         elem_id="question",
     )
     with gr.Row(elem_classes="actions"):
-        send = gr.Button(texts("send"), variant="primary", elem_id="send")
-        stop = gr.Button(texts("stop"), variant="stop", elem_id="stop")
-        clear = gr.Button(texts("clear"), elem_id="clear")
+        send = gr.Button(texts("send"), variant="primary", elem_id="send", min_width=90)
+        stop = gr.Button(texts("stop"), variant="stop", elem_id="stop", min_width=90)
+        clear = gr.Button(texts("clear"), elem_id="clear", min_width=90)
     gr.Examples([[example] for example in EXAMPLES], inputs=[question], label=texts("examples"))
     with gr.Row(elem_classes="panes", equal_height=True):
         panes = [
@@ -96,7 +96,7 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
                 elem_id="study-name",
             )
             add = gr.Button(texts("add_to_study"), elem_id="add-to-study", scale=0, min_width=140)
-        added = gr.Markdown(elem_id="added-to-study")
+        added = gr.Markdown(elem_id="added-to-study", latex_delimiters=[])
     _list_models(services, texts)
 
     # -- wiring --
@@ -215,7 +215,7 @@ def _ask(services: Services, texts: Texts) -> Callable[..., list[Any]]:
             raise BadInput(texts("still_answering"))
         cleaned, removed = check_question(question or "", texts)
         if removed:
-            gr.Info(texts("control_characters_removed", count=removed), title=texts("notice"))
+            inform(texts("control_characters_removed", count=removed), texts)
         sessions = [
             session if session.model == model and not session.retired else PaneSession(model)
             for session, model in zip(sessions, models, strict=True)
@@ -288,7 +288,7 @@ def _clear(services: Services, texts: Texts, *, notice: bool) -> Callable[..., l
     def clear(*rest: Any) -> list[Any]:
         models, sessions = _halves(rest)
         if notice and any(session.turns for session in sessions):
-            gr.Info(texts("new_conversation"), title=texts("notice"))
+            inform(texts("new_conversation"), texts)
         for session in sessions:
             session.retire()
         fresh = [PaneSession(model) for model in models]
@@ -301,9 +301,10 @@ def _add(services: Services, texts: Texts) -> Callable[..., str]:
     def add(study: str | None, *sessions: PaneSession) -> str:
         labels = {spec.name: spec.label for spec in services.registry}
         question, responses = responses_for_study(list(sessions), labels, texts)
-        if number := sessions[0].added_to.get((study or "").strip()):
-            raise BadInput(texts("already_added", study=study, question=number))
-        name, number = add_to_study(services.store, study or "", question, responses, texts)
+        name = chosen_name(services.store, study or "", texts)
+        if number := sessions[0].added_to.get(name):
+            raise BadInput(texts("already_added", study=name, question=number))
+        number = add_to_study(services.store, name, question, responses, texts)
         sessions[0].added_to[name] = number
         return as_markdown(
             texts("added_to_study", study=name, question=number, count=len(responses))

@@ -18,6 +18,9 @@ FILES = {
 BOM = "\ufeff".encode()
 """Excel takes a CSV file for UTF-8 only if it begins so."""
 
+MOST_OF_NAME = 50
+"""Of a study's name in the name of a file, which may have 255 bytes."""
+
 
 def download_path(study_id: str, kind: str) -> str:
     return f"/export/{quote(study_id)}/{kind}"
@@ -37,7 +40,7 @@ def export_routes(store: Store) -> APIRouter:
         except StorageError as error:
             status = 404 if error.code == "unknown_study" else 503
             return Response(str(error), status_code=status, media_type="text/plain")
-        name = quote(f"{study.name}-{kind}", safe="")
+        name = quote(f"{study.name[:MOST_OF_NAME]}-{kind}", safe="")
         disposition = f"attachment; filename=\"{kind}\"; filename*=UTF-8''{name}"
         return Response(content, media_type=media, headers={"Content-Disposition": disposition})
 

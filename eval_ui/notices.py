@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval_ui.safe_text import as_html
 from eval_ui.texts import Texts
 from medchat.errors import MedchatError
 from storage import StorageError
@@ -20,6 +21,18 @@ QUEUED: dict[str, Any] = {
     "show_progress": "hidden",
     "api_visibility": "private",
 }
+
+
+# A notice is HTML to Gradio, and sentences quote what people typed.
+
+
+def inform(sentence: str, texts: Texts) -> None:
+    gr.Info(as_html(sentence), title=texts("notice"))
+
+
+def warn(sentence: str, texts: Texts, *, duration: float | None = 10) -> None:
+    """``duration`` in seconds; None leaves it there until it is closed."""
+    gr.Warning(as_html(sentence), title=texts("notice"), duration=duration)
 
 
 def guarded(
@@ -36,12 +49,12 @@ def guarded(
         try:
             return handler(*values)
         except MedchatError as error:
-            gr.Warning(texts.error(error), title=texts("notice"))
+            warn(texts.error(error), texts)
         except StorageError as error:
             sentence = texts.error(error)
             if wrapper:
                 sentence = texts(wrapper, error=sentence)
-            gr.Warning(sentence, title=texts("notice"), duration=None if wrapper else 10)
+            warn(sentence, texts, duration=None if wrapper else 10)
         return [gr.skip() for _ in range(outputs)] if outputs != 1 else gr.skip()
 
     return run

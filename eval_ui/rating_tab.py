@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.notices import guarded
+from eval_ui.notices import guarded, inform, warn
 from eval_ui.rating_session import (
     MOST_ANSWERS,
     Chosen,
@@ -60,23 +60,28 @@ def create_rating_tab(services: Services, texts: Texts) -> None:
             )
     with gr.Column(visible=False, elem_id="rating-form") as form:
         with gr.Row(elem_classes="progress-row"):
-            progress = gr.Markdown(elem_id="rating-progress")
+            progress = gr.Markdown(elem_id="rating-progress", latex_delimiters=[])
             leave = gr.Button(
                 texts("leave"), size="sm", elem_id="rating-leave", scale=0, min_width=80
             )
         question = gr.HTML(elem_id="rating-question")
+        # The page sends back which showing it has: a click made before the last one's answer came
+        # carries the scores of another question than the session's.
+        showing = gr.Textbox(visible=False)
         with gr.Row(elem_classes="answers"):
             slots = [_create_slot(number, texts) for number in range(MOST_ANSWERS)]
         saved = gr.HTML(elem_id="rating-saved")
         with gr.Row(elem_classes="actions"):
-            back = gr.Button(texts("previous"), elem_id="rating-previous")
-            store_only = gr.Button(texts("save"), elem_id="rating-save")
-            skip = gr.Button(texts("next_unrated"), elem_id="rating-next-unrated")
-            forward = gr.Button(texts("next"), variant="primary", elem_id="rating-next")
+            back = gr.Button(texts("previous"), elem_id="rating-previous", min_width=130)
+            store_only = gr.Button(texts("save"), elem_id="rating-save", min_width=130)
+            skip = gr.Button(texts("next_unrated"), elem_id="rating-next-unrated", min_width=130)
+            forward = gr.Button(
+                texts("next"), variant="primary", elem_id="rating-next", min_width=130
+            )
 
     # -- wiring --
     handlers = _Handlers(services, texts)
-    view = [session, entry, form, progress, question, saved]
+    view = [session, showing, entry, form, progress, question, saved]
     view += [component for slot in slots for component in slot.components]
     scales = [scale for slot in slots for scale in slot.scales]
     # One line for all of a page's saves: they are worked off in the order of the clicks.
@@ -96,7 +101,7 @@ def create_rating_tab(services: Services, texts: Texts) -> None:
         (skip, handlers.unrated),
     ):
         saving = guarded(where, len(view), texts, "not_saved")
-        button.click(saving, [session, *scales], view, **ordered)
+        button.click(saving, [session, showing, *scales], view, **ordered)
     for slot in slots:
         for scale in slot.scales:
             scale.input(
@@ -141,46 +146,50 @@ class _Handlers:
     def leave(self) -> list[Any]:
         return self._closed()
 
-    def stay(self, session: RatingSession | None, *values: Any) -> list[Any]:
-        return self._saved_then(session, values, lambda open_session: None, quiet=False)
+    def stay(self, session: RatingSession | None, showing: str, *values: Any) -> list[Any]:
+        return self._saved_then(session, showing, values, lambda open_session: None, quiet=False)
 
-    def forward(self, session: RatingSession | None, *values: Any) -> list[Any]:
+    def forward(self, session: RatingSession | None, showing: str, *values: Any) -> list[Any]:
         def move(open_session: RatingSession) -> None:
             if open_session.index == len(open_session.questions) - 1:
-                gr.Info(self._texts("last_question"), title=self._texts("notice"))
+                inform(self._texts("last_question"), self._texts)
             else:
                 open_session.go(open_session.index + 1)
 
-        return self._saved_then(session, values, move)
+        return self._saved_then(session, showing, values, move)
 
-    def back(self, session: RatingSession | None, *values: Any) -> list[Any]:
+    def back(self, session: RatingSession | None, showing: str, *values: Any) -> list[Any]:
         def move(open_session: RatingSession) -> None:
             if open_session.index == 0:
-                gr.Info(self._texts("first_question"), title=self._texts("notice"))
+                inform(self._texts("first_question"), self._texts)
             else:
                 open_session.go(open_session.index - 1)
 
-        return self._saved_then(session, values, move)
+        return self._saved_then(session, showing, values, move)
 
-    def unrated(self, session: RatingSession | None, *values: Any) -> list[Any]:
+    def unrated(self, session: RatingSession | None, showing: str, *values: Any) -> list[Any]:
         def move(open_session: RatingSession) -> None:
             index = open_session.next_unrated()
             if index is not None:
                 open_session.go(index)
 
-        return self._saved_then(session, values, move)
+        return self._saved_then(session, showing, values, move)
 
     def _saved_then(
         self,
         session: RatingSession | None,
+        showing: str,
         values: tuple[Any, ...],
         move: Callable[[RatingSession], None],
         *,
         quiet: bool = True,
     ) -> list[Any]:
         if session is None:
-            gr.Warning(self._texts("session_over"), title=self._texts("notice"))
+            warn(self._texts("session_over"), self._texts)
             return self._closed()
+        if showing != session.token:
+            warn(self._texts("page_behind"), self._texts)
+            return self._view(session)
         chosen = _chosen(values, len(session.question.answers))
         result = save(self._store, session, chosen, self._texts)
         notice = ""
@@ -209,7 +218,7 @@ class _Handlers:
             progress += "\n\n" + self._texts("all_done")
         heading = f'<h3>{self._texts("question")}</h3><p class="text">{as_html(question.text)}</p>'
         state = _mark(notice, "saved") if notice else ""
-        view = [session, gr.update(visible=False), gr.update(visible=True)]
+        view = [session, session.token, gr.update(visible=False), gr.update(visible=True)]
         view += [progress, heading, state]
         for number in range(MOST_ANSWERS):
             known = number < len(question.answers)
@@ -231,7 +240,7 @@ class _Handlers:
         return [gr.update(visible=False), "", *[None] * len(DIMENSIONS), ""]
 
     def _closed(self) -> list[Any]:
-        view = [None, gr.update(visible=True), gr.update(visible=False), "", "", ""]
+        view = [None, "", gr.update(visible=True), gr.update(visible=False), "", "", ""]
         return view + [value for _ in range(MOST_ANSWERS) for value in self._empty_slot()]
 
 

@@ -1,8 +1,9 @@
 """The web server around the page: security headers, health, downloads, both languages."""
 
+import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from eval_ui.exports import export_routes
 from eval_ui.page import PATHS, create_page
 from eval_ui.services import Services
 from medchat import __version__
+from medchat.config import Settings
+from medchat.errors import BadInput
 from storage import StorageError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -118,19 +121,38 @@ def build(services: Services) -> FastAPI:
     return app
 
 
-def serve(app: FastAPI, services: Services) -> None:
+def listen(settings: Settings) -> socket.socket:
+    """The socket to serve on; taken before anything is loaded, as the port may be in use.
+
+    Raises BadInput where it cannot be had.
+    """
+    host, port = settings.host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason, *_ = str(error.strerror).lower().split(" (")
+        raise BadInput(
+            f"Port {port} of {host} cannot be used: {reason}. Choose another one with --port or "
+            "--host, or end the program that uses it."
+        ) from error
+
+
+def serve(app: FastAPI, services: Services, listener: socket.socket) -> None:
     """Serve until interrupted."""
     settings = services.settings
-    print(f"MedChat {__version__}: http://{settings.host}:{settings.port}", flush=True)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"MedChat {__version__}: http://{host}:{settings.port}", flush=True)
     if settings.host not in LOOPBACK:
         print(OPEN_TO_OTHERS, file=sys.stderr, flush=True)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        timeout_graceful_shutdown=SECONDS_TO_SHUT_DOWN,
+    config = uvicorn.Config(
+        app, log_level="warning", timeout_graceful_shutdown=SECONDS_TO_SHUT_DOWN
     )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):  # which uvicorn passes on when all has been shut down
+        server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(1)
 
 
 def _health(services: Services) -> tuple[dict[str, Any], int]:

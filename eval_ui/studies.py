@@ -4,7 +4,7 @@ from pathlib import Path
 
 from eval_ui.rating_session import MOST_ANSWERS
 from eval_ui.texts import Texts
-from medchat.answers import read_answers
+from medchat.answers import clean_question, read_answers
 from medchat.errors import BadInput
 from storage import (
     NewQuestion,
@@ -22,9 +22,30 @@ from storage import (
     question_count,
 )
 
+MOST_NAME = 100
+"""Characters in the name of a new study: it must fit into a line, and into the name of a file."""
+
 
 def study_names(store: Store) -> list[str]:
     return [study.name for study in list_studies(store)]
+
+
+def clean_name(text: str, texts: Texts) -> str:
+    """A name for a new study on one line. Raises BadInput where it is too long."""
+    name = " ".join(clean_question(text)[0].split())
+    if len(name) > MOST_NAME:
+        raise BadInput(texts("study_name_too_long", length=len(name), most=MOST_NAME))
+    return name
+
+
+def chosen_name(store: Store, text: str, texts: Texts) -> str:
+    """The study that was chosen, or the name that was typed for a new one.
+
+    Raises BadInput for a name that cannot be given.
+    """
+    if not text.strip():
+        raise BadInput(texts("study_name_missing"))
+    return text.strip() if text.strip() in study_names(store) else clean_name(text, texts)
 
 
 def find_or_create(store: Store, name: str) -> Study:
@@ -38,16 +59,14 @@ def find_or_create(store: Store, name: str) -> Study:
 
 def add_to_study(
     store: Store, name: str, question: str, responses: list[NewResponse], texts: Texts
-) -> tuple[str, str]:
-    """Add one question with its answers; returns the names of study and question.
+) -> str:
+    """Add one question with its answers to the study called ``name``; returns its question_id.
 
-    Raises BadInput without a name, StorageError where the database refuses.
+    Raises BadInput for too many answers, StorageError where the database refuses.
     """
-    if not name.strip():
-        raise BadInput(texts("study_name_missing"))
     check_count(len(responses), texts)
-    study = find_or_create(store, name.strip())
-    return study.name, add_question(store, study.id, question, responses).question_id
+    study = find_or_create(store, name)
+    return add_question(store, study.id, question, responses).question_id
 
 
 def check_count(answers: int, texts: Texts) -> None:

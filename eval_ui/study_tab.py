@@ -5,10 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.notices import QUEUED, guarded
+from eval_ui.notices import QUEUED, guarded, inform
 from eval_ui.safe_text import as_html, table
 from eval_ui.services import Services
-from eval_ui.studies import import_answers, study_names, summary
+from eval_ui.studies import MOST_NAME, clean_name, import_answers, study_names, summary
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
 from storage import (
@@ -31,12 +31,12 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         refresh = gr.Button(texts("refresh"), elem_id="study-refresh", scale=0, min_width=140)
     overview = gr.HTML(elem_id="study-overview")
     with gr.Accordion(texts("study_new"), open=True), gr.Row(elem_classes="field-and-button"):
-        name = gr.Textbox(label=texts("study_name"), max_length=200, elem_id="new-study-name")
+        name = gr.Textbox(label=texts("study_name"), max_length=MOST_NAME, elem_id="new-study-name")
         create = gr.Button(texts("study_create"), elem_id="create-study", scale=0, min_width=140)
     with gr.Accordion(texts("invite"), open=True):
         gr.Markdown(texts("invite_info"))
         with gr.Row(elem_classes="field-and-button"):
-            count = gr.Number(5, precision=0, label=texts("invite_count"), elem_id="invite-count")
+            count = gr.Number(5, label=texts("invite_count"), elem_id="invite-count")
             invite = gr.Button(texts("invite_button"), elem_id="invite", scale=0, min_width=140)
         codes = gr.HTML(elem_id="codes")
         gr.Markdown(texts("renew_info"))
@@ -80,8 +80,7 @@ class _Handlers:
         header = [self._texts("rater"), self._texts("progress_column")]
         labels = [rater.label for rater in list_raters(self._store, found.id)]
         progress = table(header, rows, name=self._texts("progress_column")) if rows else ""
-        plain = as_html(sentence).replace("**", "")
-        return [f"<p>{plain}</p>{progress}", gr.update(choices=labels, value=None)]
+        return [f"<p>{as_html(sentence)}</p>{progress}", gr.update(choices=labels, value=None)]
 
     def refresh(self, study: str | None) -> list[Any]:
         names = study_names(self._store)
@@ -89,14 +88,16 @@ class _Handlers:
         return [gr.update(choices=names, value=chosen), *self.show(chosen)]
 
     def create(self, name: str) -> list[Any]:
-        study = create_study(self._store, (name or "").strip())
-        gr.Info(self._texts("study_created", study=study.name), title=self._texts("notice"))
+        study = create_study(self._store, clean_name(name or "", self._texts))
+        inform(self._texts("study_created", study=study.name), self._texts)
         names = study_names(self._store)
         return [gr.update(choices=names, value=study.name), "", *self.show(study.name)]
 
     def invite(self, study: str | None, count: float | None) -> list[Any]:
         found = self._chosen(study)
-        invitations = invite_raters(self._store, found.id, int(count or 0))
+        if count is None or count != int(count):
+            raise BadInput(self._texts("invite_not_whole"))
+        invitations = invite_raters(self._store, found.id, int(count))
         return [self._codes(invitations), *self.show(study)]
 
     def renew(self, study: str | None, rater: str | None) -> str:
@@ -110,7 +111,7 @@ class _Handlers:
         if not file:
             raise BadInput(self._texts("import_none"))
         count = import_answers(self._store, found, Path(file), self._texts)
-        gr.Info(self._texts("import_done", count=count, study=study), title=self._texts("notice"))
+        inform(self._texts("import_done", count=count, study=study), self._texts)
         return [None, *self.show(study)]
 
     def _codes(self, invitations: list[Invitation]) -> str:

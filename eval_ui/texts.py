@@ -148,6 +148,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "一个问题有 {count} 个回答，评分页最多并排显示 {most} 个。",
         "A question has {count} answers; the rating page shows at most {most} side by side.",
     ),
+    "study_name_too_long": (
+        "研究名称有 {length} 个字符，最多 {most} 个。请缩短。",
+        "The name of the study has {length} characters; at most {most}. Please shorten it.",
+    ),
     "study_name_missing": ("请选择研究或输入名称。", "Choose a study or type a name."),
     # -- rating --
     "rating_intro": (
@@ -216,6 +220,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "not_saved": ("没有保存：{error}", "Not saved: {error}"),
     "last_question": ("这是最后一题。", "This is the last question."),
     "first_question": ("这是第一题。", "This is the first question."),
+    "page_behind": (
+        "页面已更新到当前题目。请核对评分后再点击。",
+        "The page was behind and now shows the current question. Check the scores, then click "
+        "again.",
+    ),
     "session_over": (
         "页面与服务的联系已中断（服务可能重启过）。请重新输入评分码，已保存的评分都在。",
         "The page has lost its session (the server may have been restarted). Enter your code "
@@ -228,8 +237,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "study_created": ("已新建研究“{study}”。", "The study “{study}” has been made."),
     "study_none": ("还没有研究。", "There is no study yet."),
     "study_summary": (
-        "**{study}**：{questions} 道题，{raters} 位评分者。",
-        "**{study}**: {questions} questions, {raters} raters.",
+        "“{study}”：{questions} 道题，{raters} 位评分者。",
+        "“{study}”: {questions} questions, {raters} raters.",
     ),
     "refresh": ("刷新", "Refresh"),
     "invite": ("邀请评分者", "Invite raters"),
@@ -238,6 +247,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "每位评分者一个评分码，只在这里显示一次，请立即抄下并分别发给本人。",
         "Each rater gets a code. It is shown here only once: note it now and give it to that "
         "person alone.",
+    ),
+    "invite_not_whole": (
+        "请填写要邀请的人数，须是整数。",
+        "Enter how many raters to invite, as a whole number.",
     ),
     "invite_button": ("生成评分码", "Make codes"),
     "renew": ("重发评分码", "Renew a code"),
@@ -280,8 +293,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "download_scores": ("下载评分 CSV", "Score CSV"),
     "download_markdown": ("下载表格（Markdown）", "Table (Markdown)"),
     "download_csv": ("下载表格（CSV）", "Table (CSV)"),
-    # -- errors --
-    "medchat_error": ("{error}", "{error}"),
 }
 
 STORAGE_TEXTS_ZH = {

@@ -103,7 +103,9 @@ def chat(
     from medchat.models import Registry
 
     registry = Registry.read(models_file)
-    (spec,) = choose_models(registry, model)
+    spec, *others = choose_models(registry, model)
+    if others:
+        raise BadInput("chat talks to one model. The page compares several: python app.py.")
     engine = LocalEngine(registry)
     typer.echo(f"{spec.label} - not medical advice. q ends, c begins anew.", err=True)
     try:
@@ -251,6 +253,8 @@ def _typed_questions() -> Iterator[str]:
             question, _ = clean_question(input("> "))
         except EOFError:
             raise _Quit from None
+        except UnicodeDecodeError as error:
+            raise BadInput(f"What was typed is not {error.encoding} text.") from error
         if question == "q":
             raise _Quit
         if question == "c":

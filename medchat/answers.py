@@ -6,6 +6,7 @@ what ``medchat infer`` writes and a study imports. Knows nothing of models or da
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from medchat.errors import BadInput
 
 MOST_CHARACTERS = 2000
 """Of a question. What is longer is a pasted document, which no model here can take."""
+
+_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,12 @@ class AnsweredQuestion:
 def clean_question(text: str) -> tuple[str, int]:
     """The question without control characters and outer blanks, and how many were removed.
 
-    Newlines and tabs stay. Removed are the C0 and C1 controls and the marks that turn the writing
-    direction, which would show a rater something else than what the model read.
+    Newlines and tabs stay. Removed are the C0 and C1 controls, the marks that turn the writing
+    direction, which would show a rater something else than what the model read, and halves of
+    surrogate pairs, which no file can hold.
     """
-    unwanted = {*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
-    unwanted -= {ord("\n"), ord("\t")}
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    cleaned = "".join(letter for letter in text if ord(letter) not in unwanted)
+    cleaned = _UNWANTED.sub("", text)
     return cleaned.strip(), len(text) - len(cleaned)
 
 
@@ -101,24 +103,24 @@ def _read(file: Path, *, answers: bool) -> Iterator[AnsweredQuestion]:
 def _record(line: str, where: str, answers: bool) -> AnsweredQuestion:
     try:
         raw = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{where}: not a JSON object ({error}).") from error
     if not isinstance(raw, dict):
         raise BadInput(f"{where}: not a JSON object.")
     asked = raw.get("question", raw.get("instruction"))
-    if not isinstance(asked, str) or not clean_question(asked)[0]:
+    question = clean_question(asked)[0] if isinstance(asked, str) else ""
+    if not question:
         raise BadInput(f'{where}: it needs a text under "question".')
-    if len(asked) > MOST_CHARACTERS:
+    if len(question) > MOST_CHARACTERS:
         raise BadInput(
-            f"{where}: the question has {len(asked)} characters; at most {MOST_CHARACTERS}."
+            f"{where}: the question has {len(question)} characters; at most {MOST_CHARACTERS}."
         )
     number = raw.get("question_id")
-    if number is not None and not isinstance(number, str | int):
+    if isinstance(number, bool) or not isinstance(number, str | int | None):
         raise BadInput(f"{where}: question_id must be a text, not {number!r}.")
+    question_id = None if number is None else clean_question(str(number))[0] or None
     given = _answers(raw.get("answers"), where) if answers else ()
-    return AnsweredQuestion(
-        clean_question(asked)[0], None if number is None else str(number), given
-    )
+    return AnsweredQuestion(question, question_id, given)
 
 
 def _answers(raw: Any, where: str) -> tuple[Answer, ...]:

@@ -61,6 +61,10 @@ def answer_file(
                 out.write(as_line(done))
                 out.flush()
                 report(number, len(questions))
+    except MedchatError:
+        if not output.stat().st_size:
+            output.unlink()  # so that the same command works once the cause is gone
+        raise
     except FileExistsError:
         raise BadInput(f"{output} exists already. Name another file for the answers.") from None
     except OSError as error:

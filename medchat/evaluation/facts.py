@@ -42,9 +42,15 @@ class FactScore:
 
 def read_fact_questions(file: Path, entries: Sequence[Entry]) -> list[FactQuestion]:
     """Raises BadInput with the line for a question about nothing in the knowledge base."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} cannot be read as UTF-8 text: {error}.") from error
     known = {entry.name: entry for entry in entries}
     questions = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             raw = json.loads(line)
             facts = known[raw["entity"]].facts[raw["attribute"]]
@@ -55,6 +61,8 @@ def read_fact_questions(file: Path, entries: Sequence[Entry]) -> list[FactQuesti
             raise BadInput(
                 f"{file.name}, line {number}: no such question or fact ({error})."
             ) from error
+    if not questions:
+        raise BadInput(f"{file.name} holds no questions.")
     return questions
 
 

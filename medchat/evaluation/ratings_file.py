@@ -18,7 +18,8 @@ IDENTIFIERS = ("question_id", "model", "rater")
 REQUIRED = (*IDENTIFIERS, *DIMENSIONS)
 
 # A spreadsheet runs a cell that begins with one of these; a quote in front makes it plain text.
-FORMULA_STARTS = ("=", "+", "-", "@")
+# The same as what ``storage`` quotes: some take the full-width ones too, and look behind blanks.
+FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 _SCORE_OF_TEXT = {str(score): score for score in SCORES}
 
@@ -27,12 +28,16 @@ Row = dict[str, str]
 
 def quote_formula(text: str) -> str:
     """Put a `'` before a text that a spreadsheet would run as a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return f"'{text}" if _is_formula(text) else text
 
 
 def unquote_formula(text: str) -> str:
     """Undo `quote_formula`."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
+    return text[1:] if text.startswith("'") and _is_formula(text[1:]) else text
+
+
+def _is_formula(text: str) -> bool:
+    return text.lstrip().startswith(FORMULA_STARTS)
 
 
 def read_ratings(path: Path) -> pd.DataFrame:

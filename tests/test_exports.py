@@ -1,0 +1,199 @@
+"""The files of a study as a browser downloads them, and as the command makes them again."""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from storage_fixtures import answers_shown_to, entry, new_raters, new_study
+
+from eval_ui.exports import FILES, download_path, export_routes
+from medchat.__main__ import main
+from storage import (
+    NewResponse,
+    Store,
+    Study,
+    add_question,
+    create_study,
+    save_ratings,
+    score_csv_bytes,
+    score_rows,
+)
+
+OPINIONS = ((3, 2, 1), (1, 1, 2), (2, 3, 3), (3, 3, 3), (2, 2, 1))
+FORMATS = {"table4.md": "markdown", "table4.csv": "csv"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "medchat.db")
+
+
+@pytest.fixture
+def client(store: Store) -> TestClient:
+    app = FastAPI()
+    app.include_router(export_routes(store))
+    return TestClient(app)
+
+
+def rate_everything(store: Store, study: Study) -> None:
+    for rater in new_raters(store, study, 2):
+        entries = [
+            entry(answer.response_id, f"{rater.label}-{number}", OPINIONS[number % len(OPINIONS)])
+            for number, answer in enumerate(answers_shown_to(store, rater))
+        ]
+        save_ratings(store, rater.id, entries)
+
+
+@pytest.fixture
+def study(store: Store) -> Study:
+    study = new_study(store, questions=3)
+    rate_everything(store, study)
+    return study
+
+
+def report(capsys: pytest.CaptureFixture[str], scores: Path, kind: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(scores), "--format", kind])
+    assert not ended.value.code
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_kind_is_a_file_to_save(client: TestClient, study: Study, kind: str) -> None:
+    answer = client.get(download_path(study.id, kind))
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert kind.rsplit(".")[-1].replace("md", "markdown") in answer.headers["content-type"]
+    assert "charset=utf-8" in answer.headers["content-type"]
+
+
+def test_the_score_csv_is_the_one_of_the_database(
+    client: TestClient, store: Store, study: Study
+) -> None:
+    answer = client.get(download_path(study.id, "scores.csv"))
+    assert answer.content == score_csv_bytes(score_rows(store, study.id))
+    assert answer.content.startswith(b"\xef\xbb\xbfstudy,")
+    assert answer.content.count(b"\r\n") == 1 + 2 * 9
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_command_makes_the_same_table_from_the_downloaded_scores(
+    client: TestClient,
+    study: Study,
+    kind: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scores = tmp_path / "scores.csv"
+    scores.write_bytes(client.get(download_path(study.id, "scores.csv")).content)
+    table = client.get(download_path(study.id, kind)).content.decode("utf-8-sig")
+    assert table == report(capsys, scores, FORMATS[kind])
+    assert table.count("huatuo") == (1 if kind.endswith("csv") else 4)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_same_holds_for_models_with_names_that_a_spreadsheet_would_run(
+    client: TestClient,
+    store: Store,
+    kind: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study = create_study(store, "=Studie, “A”")
+    names = ("=1+1", "＝全角", "-x", "模型 \"b\", 'c'", "@y")
+    add_question(store, study.id, "+问题\n第二行", [NewResponse(m, "答", "stop") for m in names])
+    rate_everything(store, study)
+    scores = tmp_path / "scores.csv"
+    scores.write_bytes(client.get(download_path(study.id, "scores.csv")).content)
+    table = client.get(download_path(study.id, kind)).content.decode("utf-8-sig")
+    assert table == report(capsys, scores, FORMATS[kind])
+
+
+def test_a_changed_score_is_in_the_next_download(
+    client: TestClient, store: Store, study: Study
+) -> None:
+    before = client.get(download_path(study.id, "table4.csv")).text
+    (rater,) = new_raters(store, study, 1)
+    answer = answers_shown_to(store, rater)[0]
+    save_ratings(store, rater.id, [entry(answer.response_id, "later", (1, 1, 1))])
+    assert client.get(download_path(study.id, "table4.csv")).text != before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "感冒试评",
+        'a"b\\c; filename=evil.exe',
+        "a\r\nSet-Cookie: x=1\nb",
+        "../../etc/passwd",
+        "100 % 'ok' <b>",
+        "😀" * 40,
+    ],
+)
+def test_any_name_of_a_study_makes_a_safe_file_name(
+    client: TestClient, store: Store, name: str
+) -> None:
+    study = create_study(store, name)
+    answer = client.get(download_path(study.id, "scores.csv"))
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+    disposition = answer.headers["content-disposition"]
+    plain, _, encoded = disposition.partition("; filename*=UTF-8''")
+    assert plain == 'attachment; filename="scores.csv"'
+    assert unquote(encoded) == f"{name}-scores.csv"
+    assert set(encoded) <= set(
+        "%-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    )
+
+
+def test_a_very_long_name_still_makes_a_name_that_a_disk_takes(
+    client: TestClient, store: Store
+) -> None:
+    study = create_study(store, "长" * 5000)
+    disposition = client.get(download_path(study.id, "table4.md")).headers["content-disposition"]
+    name = unquote(disposition.partition("UTF-8''")[2])
+    assert name.startswith("长长")
+    assert name.endswith("-table4.md")
+    assert len(name.encode()) <= 255
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_study_without_scores_gives_files_without_figures(
+    client: TestClient, store: Store, kind: str
+) -> None:
+    study = new_study(store)
+    answer = client.get(download_path(study.id, kind))
+    assert answer.status_code == 200
+    header = {"scores.csv": "study,question_id", "table4.md": "| Model |", "table4.csv": "model,n_"}
+    assert header[kind] in answer.text
+    assert "huatuo" not in answer.text
+
+
+@pytest.mark.parametrize("kind", ["table4.md", "table4.csv"])
+def test_every_table_says_which_scale_it_is(client: TestClient, study: Study, kind: str) -> None:
+    assert "not the System Usability Scale" in client.get(download_path(study.id, kind)).text
+
+
+@pytest.mark.parametrize("study_id", ["nowhere", "' OR 1=1 --", "%00"])
+def test_an_unknown_study_is_a_sentence(client: TestClient, study_id: str) -> None:
+    answer = client.get(f"/export/{study_id}/scores.csv")
+    assert answer.status_code == 404
+    assert answer.text.startswith("There is no study")
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("kind", ["scores.xlsx", "SCORES.CSV", "table4"])
+def test_an_unknown_kind_is_a_sentence(client: TestClient, study: Study, kind: str) -> None:
+    answer = client.get(download_path(study.id, kind))
+    assert (answer.status_code, answer.text) == (404, "There is no such file.")
+
+
+def test_a_database_that_went_away_is_a_sentence(
+    client: TestClient, store: Store, study: Study
+) -> None:
+    store.path.unlink()
+    answer = client.get(download_path(study.id, "scores.csv"))
+    assert answer.status_code == 503
+    assert answer.text.startswith("There is no database at")

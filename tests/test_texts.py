@@ -1,0 +1,136 @@
+"""Every sentence that the page can ask for is there, in both languages, with its places filled."""
+
+import ast
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eval_ui.exports import FILES
+from eval_ui.texts import MEDCHAT_TEXTS_ZH, STORAGE_TEXTS_ZH, TEXTS, Texts, unknown_storage_codes
+from medchat.errors import BadInput, ModelUnavailable
+from storage import DIMENSIONS, MESSAGES, StorageError
+
+ROOT = Path(__file__).resolve().parent.parent
+SCORES = (1, 2, 3)
+FINISH_REASONS = ("stop", "length", "cancelled", "error")
+MADE_KEYS = {
+    *DIMENSIONS,
+    *(f"{dimension}_question" for dimension in DIMENSIONS),
+    *(f"{dimension}_{score}" for dimension in DIMENSIONS for score in SCORES),
+    *(f"status_{reason}" for reason in FINISH_REASONS),
+    *FILES.values(),
+}
+"""Keys that the source puts together or holds in a table."""
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def calls(folder: str) -> Iterator[tuple[str, ast.Call]]:
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                yield f"{file.relative_to(ROOT)}:{node.lineno}", node
+
+
+def asked_texts() -> Iterator[tuple[str, str, set[str]]]:
+    """Where, key and words of every ``texts("key", …)`` and ``self._texts("key", …)``."""
+    for where, call in calls("eval_ui"):
+        name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+        if (
+            name in ("texts", "_texts")
+            and call.args
+            and not isinstance(call.args[0], ast.JoinedStr)
+        ):
+            words = {keyword.arg or "" for keyword in call.keywords}
+            for part in ast.walk(call.args[0]):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield where, part.value, words
+
+
+def codes_of_medchat() -> Iterator[tuple[str, set[str]]]:
+    """Every code that a MedchatError is raised with, and the names of its details."""
+    for _, call in calls("medchat"):
+        details = {keyword.arg or "" for keyword in call.keywords} - {"code"}
+        for keyword in call.keywords:
+            match keyword:
+                case ast.keyword("code", ast.Constant(code)) if code:
+                    yield str(code), details
+                case ast.keyword("code", ast.JoinedStr([_, ast.Constant(end)])):
+                    yield from ((f"{key}{end}", details) for key in ("base", "adapter"))
+
+
+def test_every_text_that_the_page_asks_for_is_there() -> None:
+    asked = {key for _, key, _ in asked_texts()}
+    assert len(asked) > 80, "the scan must find the calls"
+    assert asked | MADE_KEYS <= set(TEXTS)
+
+
+def test_every_place_in_a_text_is_filled_where_it_is_asked_for() -> None:
+    wrong = [
+        (where, key, places(TEXTS[key][0]), words)
+        for where, key, words in asked_texts()
+        if places(TEXTS[key][0]) != words
+    ]
+    assert wrong == []
+
+
+def test_no_text_is_left_that_nothing_shows() -> None:
+    constants = {
+        node.value
+        for file in (ROOT / "eval_ui").glob("*.py")
+        if file.name != "texts.py"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+    }
+    assert set(TEXTS) - MADE_KEYS - constants == set()
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_both_languages_say_it_with_the_same_places(key: str) -> None:
+    chinese, english = TEXTS[key]
+    assert chinese.strip()
+    assert english.strip()
+    assert places(chinese) == places(english)
+
+
+def test_every_error_of_the_database_has_a_chinese_sentence() -> None:
+    assert unknown_storage_codes() == set()
+
+
+@pytest.mark.parametrize("code", MESSAGES)
+def test_a_chinese_sentence_of_the_database_takes_only_what_the_error_gives(code: str) -> None:
+    assert places(STORAGE_TEXTS_ZH[code]) <= places(MESSAGES[code])
+
+
+def test_every_code_of_medchat_has_a_chinese_sentence_with_its_details() -> None:
+    codes = dict(codes_of_medchat())
+    assert "prompt_too_long" in codes, "the scan must find the codes"
+    assert set(codes) == set(MEDCHAT_TEXTS_ZH)
+    for code, details in codes.items():
+        assert places(MEDCHAT_TEXTS_ZH[code]) == details, code
+
+
+def test_an_error_is_told_in_the_language_of_the_page() -> None:
+    chinese, english = Texts("zh"), Texts("en")
+    known = ModelUnavailable("It names no base folder.", code="no_base")
+    assert chinese.error(known) == "它没有声明基座文件夹。"
+    assert english.error(known) == "It names no base folder."
+    stored = StorageError("study_exists", name="{试} <b>")
+    assert "“{试} <b>”" in chinese.error(stored)
+    assert "{试} <b>" in english.error(stored)
+
+
+def test_an_error_without_a_code_keeps_its_own_sentence() -> None:
+    assert Texts("zh").error(BadInput("q.jsonl, line 3: {x}")) == "q.jsonl, line 3: {x}"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_scale_is_never_taken_for_the_system_usability_scale(language: str) -> None:
+    scale = Texts(language)("scale")
+    for word in ("Safety", "Usability", "Smoothness", "System Usability Scale"):
+        assert word in scale
+    assert ("不是" if language == "zh" else "not the") in scale
