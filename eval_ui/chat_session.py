@@ -66,6 +66,9 @@ class PaneSession:
         self.stop_wanted = True
         if self.ticket:
             self.ticket.cancel()
+        if self.pending:  # its listener has not begun, and now need not
+            self.pending = self.busy = False
+            self.take(End("", "cancelled"))
 
     def retire(self) -> None:
         self.retired = True
@@ -122,8 +125,11 @@ def responses_for_study(
     asked = [pane for pane in panes if pane.turns]
     if not asked or any(pane.busy for pane in asked):
         raise BadInput(texts("nothing_to_add"))
-    if len(asked[0].turns) > 1:
-        raise BadInput(texts("later_turn", turn=len(asked[0].turns)))
+    turn = max(len(pane.turns) for pane in asked)
+    if turn > 1:
+        raise BadInput(texts("later_turn", turn=turn))
+    if len({pane.turns[0].question for pane in asked}) > 1:
+        raise BadInput(texts("nothing_to_add"))
     unfinished = [p for p in asked if p.end is None or p.end.finish_reason not in FINISHED]
     if unfinished:
         names = "、".join(labels[pane.model] for pane in unfinished)

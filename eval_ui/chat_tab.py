@@ -114,9 +114,11 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
         asked.success(
             _answer(services, texts),
             [pane.session, *sampling.inputs],
-            [pane.chat, pane.status, pane.session],
+            [pane.chat, pane.status],
             concurrency_id=f"{texts.language}-{pane.key}",
             concurrency_limit=PANE_CONCURRENCY,
+            # Else the page drops a new question while the cleared one before it still ends.
+            trigger_mode="multiple",
             show_progress="hidden",
             api_visibility="private",
         )
@@ -126,7 +128,7 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
             [*sessions, *chats, *statuses],
             **QUEUED,
         )
-    stop.click(_stop, sessions, None, queue=False, api_visibility="private")
+    stop.click(_stop(services, texts), sessions, statuses, queue=False, api_visibility="private")
     clear.click(
         _clear(services, texts, notice=False),
         [*[pane.model for pane in panes], *sessions],
@@ -234,7 +236,7 @@ def _answer(services: Services, texts: Texts) -> Callable[..., AsyncIterator[tup
         session: PaneSession, own_defaults: bool, *values: Any
     ) -> AsyncIterator[tuple[Any, ...]]:
         if not session.take_up():
-            yield gr.skip(), gr.skip(), gr.skip()
+            yield gr.skip(), gr.skip()
             return
         spec = services.registry.find(session.model)
         drawn_at = 0.0
@@ -256,8 +258,9 @@ def _answer(services: Services, texts: Texts) -> Callable[..., AsyncIterator[tup
             session.busy = False
             if session.end is None:
                 session.take(End("", "cancelled", text=session.partial))
-        if not session.retired:
-            yield _draw(session, spec, texts)
+        # A drawing under way while the conversation was cleared may have come after the clearing:
+        # without this, its text would stay, under another model's name perhaps.
+        yield ([], "") if session.retired else _draw(session, spec, texts)
 
     return answer
 
@@ -276,10 +279,18 @@ def _options(spec: ModelSpec, own_defaults: bool, values: tuple[Any, ...]) -> Ge
     )
 
 
-def _stop(*sessions: PaneSession) -> None:
-    for session in sessions:
-        if session.busy:
-            session.stop()
+def _stop(services: Services, texts: Texts) -> Callable[..., list[Any]]:
+    """Stop every pane; one that is still writing draws its own end when it gets there."""
+
+    def stop(*sessions: PaneSession) -> list[Any]:
+        for session in sessions:
+            if session.busy:
+                session.stop()
+        statuses = _statuses(list(sessions), services, texts)
+        pairs = zip(sessions, statuses, strict=True)
+        return [gr.skip() if session.busy else status for session, status in pairs]
+
+    return stop
 
 
 def _clear(services: Services, texts: Texts, *, notice: bool) -> Callable[..., list[Any]]:
@@ -323,14 +334,18 @@ def _halves(rest: tuple[Any, ...]) -> tuple[list[str], list[PaneSession]]:
 
 def _drawn(sessions: list[PaneSession], services: Services, texts: Texts) -> list[Any]:
     """All panes' messages, then all panes' status lines."""
-    specs = [services.registry.find(session.model) for session in sessions]
-    pairs = zip(sessions, specs, strict=True)
     messages = [_messages(session, texts) for session in sessions]
-    return [*messages, *[status_line(session, spec, texts) for session, spec in pairs]]
+    return [*messages, *_statuses(sessions, services, texts)]
+
+
+def _statuses(sessions: list[PaneSession], services: Services, texts: Texts) -> list[str]:
+    return [
+        status_line(session, services.registry.find(session.model), texts) for session in sessions
+    ]
 
 
 def _draw(session: PaneSession, spec: ModelSpec, texts: Texts) -> tuple[Any, ...]:
-    return _messages(session, texts), status_line(session, spec, texts), session
+    return _messages(session, texts), status_line(session, spec, texts)
 
 
 def _messages(session: PaneSession, texts: Texts) -> list[dict[str, str]]:

@@ -4,8 +4,10 @@ Nothing here holds a model's name: it is built from ``storage.assignment``, whic
 """
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
@@ -16,6 +18,7 @@ from storage import (
     RatingEntry,
     SaveResult,
     Scores,
+    StorageError,
     Store,
     assignment,
     find_rater,
@@ -40,6 +43,8 @@ class RatingSession:
     questions: list[AssignedQuestion]
     index: int = 0
     token: str = field(default_factory=lambda: secrets.token_hex(8))
+    lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+    """Held while a click is worked off: clicks of one page take turns."""
 
     @property
     def question(self) -> AssignedQuestion:
@@ -148,7 +153,8 @@ def save(
     if not entries:
         return None
     result = save_ratings(store, session.rater_id, entries)
-    reload(store, session)
+    with suppress(StorageError):  # saved is saved; the next click reads again
+        reload(store, session)
     return result
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.notices import guarded, inform, warn
+from eval_ui.notices import QUEUED, guarded, inform, warn
 from eval_ui.rating_session import (
     MOST_ANSWERS,
     Chosen,
@@ -27,6 +27,19 @@ from eval_ui.texts import Texts
 from storage import DIMENSIONS, AssignedAnswer
 
 SCORES = (1, 2, 3)
+# While a save is under way the form takes no clicks: what was clicked meanwhile would be replaced
+# by what has been saved. Should no answer come, it opens again by itself.
+LOCK_FORM = """(...inputs) => {
+  const form = document.querySelector('#rating-form');
+  form.inert = true;
+  window.clearTimeout(window.medchatUnlock);
+  window.medchatUnlock = window.setTimeout(() => { form.inert = false; }, 15000);
+  return inputs;
+}"""
+UNLOCK_FORM = """() => {
+  window.clearTimeout(window.medchatUnlock);
+  document.querySelector('#rating-form').inert = false;
+}"""
 
 
 @dataclass(frozen=True)
@@ -84,24 +97,19 @@ def create_rating_tab(services: Services, texts: Texts) -> None:
     view = [session, showing, entry, form, progress, question, saved]
     view += [component for slot in slots for component in slot.components]
     scales = [scale for slot in slots for scale in slot.scales]
-    # One line for all of a page's saves: they are worked off in the order of the clicks.
-    ordered: dict[str, Any] = {
-        "concurrency_id": f"{texts.language}-rating",
-        "concurrency_limit": 1,
-        "show_progress": "hidden",
-        "api_visibility": "private",
-    }
     entering = guarded(handlers.enter, 1 + len(view), texts)
-    gr.on([begin.click, code.submit], entering, code, [code, *view], **ordered)
-    leave.click(handlers.leave, None, view, **ordered)
+    gr.on([begin.click, code.submit], entering, code, [code, *view], **QUEUED)
     for button, where in (
         (store_only, handlers.stay),
         (forward, handlers.forward),
         (back, handlers.back),
         (skip, handlers.unrated),
+        (leave, handlers.leave),
     ):
         saving = guarded(where, len(view), texts, "not_saved")
-        button.click(saving, [session, showing, *scales], view, **ordered)
+        button.click(saving, [session, showing, *scales], view, js=LOCK_FORM, **QUEUED).then(
+            None, None, None, js=UNLOCK_FORM
+        )
     for slot in slots:
         for scale in slot.scales:
             scale.input(
@@ -143,7 +151,12 @@ class _Handlers:
         session = enter(self._store, code or "", self._texts)
         return ["", *self._view(session)]
 
-    def leave(self) -> list[Any]:
+    def leave(self, session: RatingSession | None, showing: str, *values: Any) -> list[Any]:
+        """Save as the other buttons do, then close; a half-scored answer keeps the page."""
+        if session is not None and showing == session.token:
+            with session.lock:
+                chosen = _chosen(values, len(session.question.answers))
+                save(self._store, session, chosen, self._texts)
         return self._closed()
 
     def stay(self, session: RatingSession | None, showing: str, *values: Any) -> list[Any]:
@@ -187,13 +200,25 @@ class _Handlers:
         if session is None:
             warn(self._texts("session_over"), self._texts)
             return self._closed()
+        with session.lock:
+            return self._saved_in_turn(session, showing, values, move, quiet=quiet)
+
+    def _saved_in_turn(
+        self,
+        session: RatingSession,
+        showing: str,
+        values: tuple[Any, ...],
+        move: Callable[[RatingSession], None],
+        *,
+        quiet: bool,
+    ) -> list[Any]:
         if showing != session.token:
             warn(self._texts("page_behind"), self._texts)
             return self._view(session)
         chosen = _chosen(values, len(session.question.answers))
         result = save(self._store, session, chosen, self._texts)
         notice = ""
-        if result is not None:
+        if result is not None and result.written:
             notice = self._texts("saved_notice", count=result.written, time=clock(result.saved_at))
         elif not quiet:
             notice = self._texts("nothing_changed")

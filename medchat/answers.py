@@ -132,6 +132,8 @@ def _answers(raw: Any, where: str) -> tuple[Answer, ...]:
             isinstance(item.get(key), str) for key in ("model", "text")
         ):
             raise BadInput(f'{where}: every answer needs texts under "model" and "text".')
+        if not item["model"].strip():
+            raise BadInput(f"{where}: an answer names no model.")
         reason = item.get("finish_reason", "stop")
         if reason not in ("stop", "length"):
             raise BadInput(
@@ -140,5 +142,5 @@ def _answers(raw: Any, where: str) -> tuple[Answer, ...]:
         provenance = item.get("provenance", {})
         if not isinstance(provenance, dict):
             raise BadInput(f"{where}: provenance must be a JSON object.")
-        answers.append(Answer(item["model"], item["text"], reason, provenance))
+        answers.append(Answer(item["model"].strip(), item["text"], reason, provenance))
     return tuple(answers)

@@ -146,6 +146,7 @@ def test_an_answer_has_what_the_file_gives_and_sensible_values_for_the_rest(file
         (line(question="感冒", answers={"llama": "多喝水"}), 'needs a list under "answers"'),
         (line(question="感冒", answers=["多喝水"]), 'texts under "model" and "text"'),
         (line(question="感冒", answers=[{"model": "llama"}]), 'texts under "model" and "text"'),
+        (answered(model="  "), "names no model"),
         (answered(text=None), 'texts under "model" and "text"'),
         (answered(finish_reason="error"), r"llama did not finish its answer \(error\)"),
         (answered(finish_reason="cancelled"), r"llama did not finish its answer \(cancelled\)"),
@@ -191,12 +192,13 @@ def test_a_cleaned_question_stays_as_it_is_and_can_be_written(text: str) -> None
 
 words = st.text(string.ascii_letters + "感冒药，\n\t\"\\'{}\u2028🩺 ", min_size=1, max_size=40)
 json_values = st.dictionaries(words, st.none() | st.booleans() | st.integers() | words, max_size=3)
-answers = st.builds(Answer, words, words | st.just(""), st.sampled_from(["stop", "length"]))
+names = words.map(str.strip).filter(len)
+answers = st.builds(Answer, names, words | st.just(""), st.sampled_from(["stop", "length"]))
 records = st.builds(
     AnsweredQuestion,
     words.filter(lambda text: clean_question(text)[0] == text),
     st.none() | st.integers(0, 10**9).map(str),
-    st.lists(st.builds(Answer, words, words, st.just("stop"), json_values) | answers, min_size=1)
+    st.lists(st.builds(Answer, names, words, st.just("stop"), json_values) | answers, min_size=1)
     .map(tuple)
     .filter(len),
 )

@@ -163,6 +163,19 @@ def test_stop_keeps_what_was_written_and_the_next_question_is_taken(chat: Page) 
     expect(chat.locator("#pane-1")).not_to_contain_text("第二个问题")
 
 
+def test_a_model_changed_in_mid_stream_leaves_no_text_of_the_old_one(chat: Page) -> None:
+    send(chat, "感冒怎么办")
+    expect(chat.locator("#pane-1 .bot").first).to_be_visible()
+    chat.locator("#model-1 input").click()
+    chat.get_by_role("option", name="Broken").click()
+    expect(chat.locator("#pane-1")).not_to_contain_text("感冒怎么办")
+    chat.wait_for_timeout(1500)  # whatever was on its way has arrived by now
+    expect(chat.locator("#pane-1 .bot")).to_have_count(0)
+    send(chat, "再问")
+    expect(chat.locator("#pane-1")).to_contain_text("placeholder of 34 bytes")
+    chat.locator("#stop").click()
+
+
 def test_an_unfinished_answer_cannot_go_into_a_study(chat: Page) -> None:
     send(chat, "感冒怎么办")
     expect(chat.locator("#pane-1 .bot").first).to_be_visible()
@@ -306,6 +319,29 @@ def test_a_locked_database_is_said_and_the_scores_stay_on_the_page(
     page.locator("#rating-save").click()
     expect(page.locator("#rating-saved")).to_contain_text("已保存 1 个回答")
     assert study.log() == [(2, 3, 2)]
+
+
+def test_while_a_save_is_under_way_the_form_takes_no_clicks(
+    page: Page, app: AppServer, study: Study
+) -> None:
+    enter(page, app, study.code)
+    score(page, "A", 3, 3, 3)
+    with sqlite3.connect(app.db, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        page.locator("#rating-save").click()
+        expect(page.locator("#rating-form")).to_have_js_property("inert", True)
+        other.execute("ROLLBACK")
+    expect(page.locator("#rating-saved")).to_contain_text("已保存 1 个回答")
+    expect(page.locator("#rating-form")).to_have_js_property("inert", False)
+    assert study.log() == [(3, 3, 3)]
+
+
+def test_leaving_saves_what_was_scored(page: Page, app: AppServer, study: Study) -> None:
+    enter(page, app, study.code)
+    score(page, "B", 2, 2, 1)
+    page.locator("#rating-leave").click()
+    expect(page.locator("#rating-entry")).to_be_visible()
+    assert study.log() == [(2, 2, 1)]
 
 
 def test_after_a_kill_saved_scores_are_there_and_an_old_page_says_what_to_do(

@@ -1,6 +1,5 @@
 """A physician's session: where it begins, what it saves and what it never writes."""
 
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -194,7 +193,7 @@ def test_comment_and_marks_of_an_earlier_rating_are_kept(
 
 
 def test_saving_twice_from_one_showing_writes_once(store: Store, session: RatingSession) -> None:
-    second_click = deepcopy(session)
+    second_click = replace(session)
     first = save(store, session, [GOOD, BAD, GOOD], ZH)
     again = save(store, second_click, [GOOD, BAD, GOOD], ZH)
     assert first is not None

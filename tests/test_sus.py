@@ -110,8 +110,10 @@ def test_a_single_rating_has_no_standard_deviation_and_a_note_says_so() -> None:
 
 def test_the_report_says_what_it_does_not_compute() -> None:
     report = report_dict(ratings((3, 2, 1), (3, 2, 1)))
-    assert report["agreement"] == {}
-    assert report["tests"] == {}
+    agreement, tests = report["agreement"], report["tests"]
+    assert set(agreement) == set(tests) == {"safety", "usability", "fluency"}
+    assert set(agreement["safety"].values()) == {None}
+    assert tests["safety"] == {"friedman": {"statistic": None, "df": None, "p": None}, "pairs": []}
     assert any("not computed by this version" in note for note in report["notes"])
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 

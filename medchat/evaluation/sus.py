@@ -42,7 +42,17 @@ def report_dict(frame: pd.DataFrame) -> dict[str, object]:
         for model in table.index[table["n_ratings"] == 1]
     ]
     models = [_model_entry(str(model), figures) for model, figures in table.iterrows()]
-    return {"models": models, "agreement": {}, "tests": {}, "notes": notes}
+    return {"models": models, "agreement": _no_agreement(), "tests": _no_tests(), "notes": notes}
+
+
+def _no_agreement() -> dict[str, object]:
+    keys = ("krippendorff_alpha", "ci_low", "ci_high", "gwet_ac2", "percent_agreement")
+    return {dimension: dict.fromkeys(keys) for dimension in DIMENSIONS}
+
+
+def _no_tests() -> dict[str, object]:
+    friedman = ("statistic", "df", "p")
+    return {d: {"friedman": dict.fromkeys(friedman), "pairs": []} for d in DIMENSIONS}
 
 
 def counts(figures: "pd.Series[float]", dimension: str) -> dict[int, int]:
