@@ -98,7 +98,8 @@ def status_line(pane: PaneSession, spec: ModelSpec, texts: Texts) -> str:
     """How a pane's answer stands, in one line."""
     end = pane.end
     if end is None:
-        return texts("status_waiting") if pane.busy else ""
+        waiting = texts("status_writing" if pane.partial else "status_waiting")
+        return waiting if pane.busy else ""
     first = "–" if end.seconds_to_first is None else f"{end.seconds_to_first:.1f}"
     line = texts(
         "status_line",

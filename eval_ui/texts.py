@@ -89,6 +89,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The last question is still being answered. Wait, or press Stop first.",
     ),
     "status_waiting": ("等待中…", "Waiting…"),
+    "status_writing": ("回答中…", "Answering…"),
     "status_stop": ("已完成", "Finished"),
     "status_length": ("已到长度上限", "Length limit reached"),
     "status_cancelled": ("已停止", "Stopped"),
@@ -264,8 +265,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "progress_column": ("进度（已评 / 全部）", "Progress (rated / all)"),
     "import": ("从文件导入题目和回答", "Import questions with answers"),
     "import_info": (
-        "`python -m medchat infer` 写出的 answers.jsonl（每行一题）。",
-        "An answers.jsonl written by `python -m medchat infer` (one question per line).",
+        "`python -m medchat infer` 写出的 answers.jsonl（每行一题）；题号不能与研究里已有的重复。",
+        "An answers.jsonl written by `python -m medchat infer` (one question per line); "
+        "its question ids must be new to the study.",
     ),
     "import_button": ("导入", "Import"),
     "import_done": (
