@@ -256,8 +256,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invite_button": ("生成评分码", "Make codes"),
     "renew": ("重发评分码", "Renew a code"),
     "renew_info": (
-        "旧的评分码立即失效，已保存的评分保留。",
-        "The old code stops working at once; saved scores are kept.",
+        "**重发评分码**：旧的评分码立即失效，已保存的评分保留。",
+        "**Renew a code**: the old one stops working at once; saved scores are kept.",
     ),
     "renew_button": ("重发", "Renew"),
     "rater": ("评分者", "Rater"),
