@@ -4,7 +4,7 @@ Both are frozen, checked once with every problem listed, and passed in; nothing 
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +102,6 @@ class GenerationOptions:
             return cls(**values)
         except BadInput as error:
             raise BadInput(f"{where}: {error}") from error
-
-    def changed(self, **values: Any) -> "GenerationOptions":
-        return replace(self, **values)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
