@@ -13,19 +13,30 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from medchat.errors import CheckpointError
-from medchat.models.checkpoint_files import read_json, read_tensors, refuse_placeholder
+from medchat.models.checkpoint_files import read_json
+from medchat.models.tensor_files import read_tensors
 
-ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin", "pytorch_model.bin")
+ADAPTER_FILES = (
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+    "pytorch_model.bin",  # as Trainer named it in its checkpoints
+    "model.safetensors",
+)
+CONFIG = "adapter_config.json"
 
 
 def read_adapter_config(folder: Path) -> LoraConfig:
     """An adapter's configuration, of any peft version since 0.2."""
-    file = folder / "adapter_config.json"
     if not folder.is_dir():
         raise CheckpointError(
-            f"There is no adapter folder {folder}. It must hold {file.name} and "
+            f"There is no adapter folder {folder}. It must hold {CONFIG} and "
             f"{ADAPTER_FILES[0]} or {ADAPTER_FILES[1]}."
         )
+    file = folder / CONFIG
+    if not file.is_file() and folder.name.startswith("checkpoint-"):
+        file = folder.parent / CONFIG  # Trainer's own checkpoints hold the tensors alone
+    if not file.is_file():
+        raise CheckpointError(f"{folder} lacks {CONFIG}.{_checkpoints_told(folder)}")
     raw = read_json(file)
     if raw.get("peft_type") != "LORA":
         raise CheckpointError(f"{file} declares {raw.get('peft_type')!r}, not a LoRA.")
@@ -51,12 +62,17 @@ def read_adapter_tensors(folder: Path) -> dict[str, Tensor]:
     if file is None:
         raise CheckpointError(
             f"{folder} lacks the adapter's weights: {ADAPTER_FILES[0]} or {ADAPTER_FILES[1]}."
+            f"{_checkpoints_told(folder)}"
         )
-    refuse_placeholder(file)
     return {
         key.replace("_orig_mod.", "").replace(".default.", "."): value
         for key, value in read_tensors(file).items()
     }
+
+
+def _checkpoints_told(folder: Path) -> str:
+    found = sorted(path.name for path in folder.glob("checkpoint-*") if path.is_dir())
+    return f" It holds {', '.join(found)}: name one of these as the adapter." if found else ""
 
 
 def check_adapter_tensors(
@@ -78,13 +94,15 @@ def check_adapter_tensors(
             )
         if ".lora_A" in key or ".lora_B" in key:
             _check_lora_tensor(key, value, config, modules, folder)
+        elif ".lora_" not in key:
+            _check_saved_tensor(key, value, config, modules, folder)
 
 
 def _check_lora_tensor(
     key: str, value: Tensor, config: LoraConfig, modules: dict[str, torch.nn.Module], folder: Path
 ) -> None:
     path = key.removeprefix("base_model.model.").split(".lora_")[0]
-    base = f"It names {config.base_model_name_or_path or 'no model'} as its base."
+    base = _named_base(config)
     weight = getattr(modules.get(path), "weight", None)
     if not isinstance(weight, Tensor):
         raise CheckpointError(
@@ -104,6 +122,24 @@ def _check_lora_tensor(
             f"The adapter in {folder} does not fit its own adapter_config.json: {path} has rank "
             f"{rank}, declared is {config.r}."
         )
+
+
+def _check_saved_tensor(
+    key: str, value: Tensor, config: LoraConfig, modules: dict[str, torch.nn.Module], folder: Path
+) -> None:
+    """A module that the adapter brings whole must have the shape of the base's own."""
+    path, _, leaf = key.removeprefix("base_model.model.").rpartition(".")
+    own = getattr(modules.get(path.replace(".modules_to_save", "")), leaf, None)
+    if isinstance(own, Tensor) and own.shape != value.shape:
+        raise CheckpointError(
+            f"The adapter in {folder} was made for another base: {path} is {list(value.shape)} "
+            f"there and {list(own.shape)} in this base (the first number is the vocabulary in "
+            f"embeddings and heads). {_named_base(config)}"
+        )
+
+
+def _named_base(config: LoraConfig) -> str:
+    return f"It names {config.base_model_name_or_path or 'no model'} as its base."
 
 
 def _saved(config: LoraConfig) -> list[str]:

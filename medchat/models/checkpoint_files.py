@@ -1,28 +1,24 @@
-"""The files of a checkpoint folder: what must be there, and reading them without running any code.
+"""The files of a checkpoint folder: what must be there, and which of them are the weights.
 
-Every complaint names the file and its size, and says what is to be done. Knows tensors only as
-what a file holds, nothing of networks.
+Every complaint names the file and its size, and says what is to be done. Nothing of a folder is
+ever run. Knows nothing of networks.
 """
 
 import hashlib
 import json
-import pickle
+import re
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
-from torch import Tensor
-
 from medchat.errors import CheckpointError
+from medchat.models.tensor_files import Source, open_weights, refuse_placeholder
 
-WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
-INDEX_FILES = {
-    ".safetensors": "model.safetensors.index.json",
-    ".bin": "pytorch_model.bin.index.json",
-}
+WEIGHT_STEMS = {".safetensors": "model", ".bin": "pytorch_model"}
+"""What weight files are called, the kind that is preferred first."""
 HASHED_WHOLE = 64 * 2**20
-"""Bytes up to which a weight file's content enters the fingerprint; of larger ones, the size."""
+"""Bytes up to which all of a weight file enters its fingerprint; of larger ones, samples do."""
+SAMPLES, SAMPLE = 256, 2**16
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")
 
 
 def check_folder(folder: Path) -> None:
@@ -38,10 +34,11 @@ def check_folder(folder: Path) -> None:
 
 
 def read_json(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise CheckpointError(f"{file.parent} lacks {file.name}.")
+    refuse_placeholder(file)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{file.parent} lacks {file.name}.") from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file} cannot be read as JSON: {error}.") from error
     if not isinstance(content, dict):
@@ -50,78 +47,95 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weight files of a base folder; safetensors before ``.bin`` where it has both."""
-    for pattern in WEIGHT_FILES:
-        if found := sorted(folder.glob(pattern)):
-            return found
+    """The weight files of a base folder that are there; safetensors before ``.bin``.
+
+    Those that the index names, or the one that is whole, or whatever shards lie there.
+    """
+    for suffix, stem in WEIGHT_STEMS.items():
+        found = sorted(folder.glob(f"{stem}*{suffix}"))
+        if not found:
+            continue
+        index = _index(folder, suffix)
+        if index.is_file():
+            return [folder / name for name in _indexed(index) if (folder / name).is_file()]
+        whole = folder / f"{stem}{suffix}"
+        return [whole] if whole in found else found
     return []
 
 
-def check_weight_files(folder: Path) -> None:
+def open_folder(folder: Path) -> dict[str, Source]:
+    """The tensors of a base folder's weights by name, none of them read yet.
+
+    Raises CheckpointError where files are missing, incomplete or no weights.
+    """
     files = weight_files(folder)
-    if not files:
-        raise CheckpointError(
-            f"{folder} holds no weights: neither *.safetensors nor pytorch_model*.bin."
-        )
-    _check_shards(folder, files[0].suffix)
-    for file in files:
-        refuse_placeholder(file)
-
-
-def _check_shards(folder: Path, suffix: str) -> None:
-    index = folder / INDEX_FILES[suffix]
-    if not index.is_file():
-        return
-    places = read_json(index).get("weight_map")
-    if not isinstance(places, dict):
-        raise CheckpointError(f"{index} lacks its weight_map; the download is incomplete.")
-    missing = sorted(name for name in set(places.values()) if not (folder / name).is_file())
+    missing = missing_shards(folder)
     if missing:
         raise CheckpointError(
             f"{folder} lacks {len(missing)} of its weight files: {', '.join(missing)}. "
             "The download is incomplete."
         )
-
-
-def refuse_placeholder(file: Path) -> None:
-    with file.open("rb") as stream:
-        start = stream.read(64).lstrip()
-    if not start or start.startswith((b"version https://git-lfs", b"<")):
+    if not files:
         raise CheckpointError(
-            f"{file} is not the file itself but a placeholder of {file.stat().st_size} bytes: "
-            "the download is incomplete."
+            f"{folder} holds no weights: neither *.safetensors nor pytorch_model*.bin."
         )
+    sources: dict[str, Source] = {}
+    for file in files:
+        sources |= open_weights(file)
+    return sources
 
 
-def read_tensors(file: Path) -> dict[str, Tensor]:
-    size = file.stat().st_size
-    try:
-        if file.suffix == ".safetensors":
-            content: Any = load_file(file)
+def missing_shards(folder: Path) -> list[str]:
+    """Files that the index, or without one the shards' own numbering, promises in vain."""
+    for suffix, stem in WEIGHT_STEMS.items():
+        index = _index(folder, suffix)
+        if index.is_file():
+            promised = _indexed(index)
         else:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # Its own text recommends weights_only=False: nothing to hand on.
-        raise CheckpointError(
-            f"{file} ({size} bytes) holds something other than weights, or its download is "
-            "incomplete. Code in a weight file is never run."
-        ) from error
-    except Exception as error:  # whatever a damaged file makes its reader raise
-        raise CheckpointError(
-            f"{file} ({size} bytes) cannot be read as weights; the download may be incomplete. "
-            f"{type(error).__name__}: {str(error)[:200]}"
-        ) from error
-    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
-        raise CheckpointError(f"{file} ({size} bytes) holds something other than weights.")
-    return content
+            promised = _numbered([file.name for file in folder.glob(f"{stem}-*{suffix}")])
+        if promised:
+            return [name for name in promised if not (folder / name).is_file()]
+    return []
+
+
+def _index(folder: Path, suffix: str) -> Path:
+    return folder / f"{WEIGHT_STEMS[suffix]}{suffix}.index.json"
+
+
+def _indexed(index: Path) -> list[str]:
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        raise CheckpointError(f"{index} lacks its weight_map; the download is incomplete.")
+    names = sorted(set(map(str, places.values())))
+    if outside := [name for name in names if "/" in name or "\\" in name]:
+        raise CheckpointError(f"{index} names a file outside its folder: {outside[0]}.")
+    return names
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """Every name that a set of shards must have, from the names of those that are there."""
+    for name in names:
+        if found := _SHARD.search(name):
+            start, end = name[: found.start()], name[found.end() :]
+            total = found[2]
+            return [f"{start}-{n:05d}-of-{total}.{end}" for n in range(1, int(total) + 1)]
+    return []
 
 
 def fingerprint(files: list[Path]) -> str:
-    """Sixteen hex digits from the names and contents of weight files, of large ones the size."""
+    """Sixteen hex digits from the names, sizes and contents of weight files.
+
+    Of a file above ``HASHED_WHOLE`` bytes, ``SAMPLES`` evenly spaced blocks stand for the content.
+    """
     digest = hashlib.sha256()
-    for file in files:
+    for file in sorted(files):
         size = file.stat().st_size
         digest.update(f"{file.name}:{size}\n".encode())
-        if size <= HASHED_WHOLE:
-            digest.update(file.read_bytes())
+        with file.open("rb") as stream:
+            if size <= HASHED_WHOLE:
+                digest.update(stream.read())
+                continue
+            for number in range(SAMPLES):
+                stream.seek((size - SAMPLE) * number // (SAMPLES - 1))
+                digest.update(stream.read(SAMPLE))
     return digest.hexdigest()[:16]

@@ -26,7 +26,10 @@ from medchat.models.adapter_files import (
     read_adapter_tensors,
 )
 from medchat.models.chatglm import ChatGLMForConditionalGeneration
-from medchat.models.checkpoint_files import fingerprint, weight_files
+from medchat.models.chatglm.modeling import PrefixEncoder
+from medchat.models.chatglm.prefix import FILES as PREFIX_FILES
+from medchat.models.chatglm.prefix import prefix_file, read_prefix_file
+from medchat.models.checkpoint_files import fingerprint
 from medchat.models.postprocess import tidy_chatglm_reply
 from medchat.models.registry import Family, ModelSpec
 from medchat.models.templates import Template
@@ -56,7 +59,9 @@ class LoadedModel:
     @property
     def longest(self) -> int:
         """Tokens that prompt and answer may have together."""
-        return int(self.model.config.max_position_embeddings)
+        config = self.model.config
+        # Bloom has no limit of its own; it was trained on this many.
+        return int(getattr(config, "max_position_embeddings", None) or config.seq_length)
 
     def positions(self, input_ids: Tensor) -> Tensor | None:
         """Position ids of a whole sequence where the model needs them given, else None."""
@@ -71,20 +76,32 @@ class LoadedModel:
 
 @dataclass
 class LoadedBase:
-    """A base in memory and the adapters on it. Not safe for two threads at once."""
+    """A base in memory and the adapters on it. Not safe for two threads at once.
+
+    An adapter is a LoRA or, on a ChatGLM, a p-tuning prefix. ``files`` hold the base's weights.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     family: Family
     folder: Path
+    files: list[Path]
     peft: PeftModel | None = None
     adapters: dict[str, Path] = field(default_factory=dict)
+    prefixes: dict[str, PrefixEncoder] = field(default_factory=dict)
+    own_prefix: PrefixEncoder | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.own_prefix = getattr(self.model.base_model, "prefix_encoder", None)
 
     def activate(self, adapter: str | None) -> PreTrainedModel | PeftModel:
         """Switch one adapter on, or all off; returns the model to call."""
+        prefix = self.prefixes.get(adapter or "")
+        if self.family == "chatglm":
+            cast(Any, self.model.base_model).prefix_encoder = prefix or self.own_prefix
         if self.peft is None:
             return self.model
-        if adapter is None:
+        if adapter is None or prefix:
             cast(Any, self.peft.base_model).disable_adapter_layers()
         else:
             cast(Any, self.peft.base_model).enable_adapter_layers()
@@ -99,11 +116,12 @@ class LoadedBase:
         """
         if name in self.adapters:
             raise ValueError(f"an adapter {name!r} is on this base already")
-        config = read_adapter_config(folder)
-        tensors = read_adapter_tensors(folder)
-        check_adapter_tensors(tensors, config, self.model, folder)
+        file = prefix_file(folder) if self.family == "chatglm" else None
         try:
-            self._put_on(name, config, tensors, folder)
+            if file:
+                self._put_in_front(name, file)
+            else:
+                self._put_on(name, folder)
             self._prove_difference(name, folder)
         except CheckpointError:
             self._take_off(name)
@@ -116,10 +134,25 @@ class LoadedBase:
             ) from error
         self.adapters[name] = folder
 
-    def _put_on(
+    def _put_in_front(self, name: str, file: Path) -> None:
+        if self.own_prefix is not None:
+            raise CheckpointError(
+                f"The base in {self.folder} has a p-tuning prefix of its own; the one in {file} "
+                "needs the base without it."
+            )
+        values = read_prefix_file(file, cast(Any, self.model.config)).values
+        weight = values.to(device=self.model.device, dtype=self.model.dtype)
+        self.prefixes[name] = PrefixEncoder(cast(Any, self.model.config), weight)
+
+    def _put_on(self, name: str, folder: Path) -> None:
+        config = read_adapter_config(folder)
+        tensors = read_adapter_tensors(folder)
+        check_adapter_tensors(tensors, config, self.model, folder)
+        self._put_on_lora(_peft_name(name), config, tensors, folder)
+
+    def _put_on_lora(
         self, name: str, config: LoraConfig, tensors: dict[str, Tensor], folder: Path
     ) -> None:
-        name = _peft_name(name)
         with quiet():
             if self.peft is None:
                 self.peft = PeftModel(self.model, config, adapter_name=name)
@@ -137,10 +170,12 @@ class LoadedBase:
         self.peft.eval()
 
     def _take_off(self, name: str) -> None:
-        """Undo ``_put_on``, however far it came."""
+        """Undo ``_put_on`` or ``_put_in_front``, however far it came."""
+        self.prefixes.pop(name, None)
+        self.activate(None)
         if self.peft is None:
             return
-        if self.adapters:
+        if len(self.adapters) > len(self.prefixes):
             if _peft_name(name) in self.peft.peft_config:
                 with quiet():
                     self.peft.delete_adapter(_peft_name(name))
@@ -185,12 +220,13 @@ def _logits(model: PreTrainedModel | PeftModel, ids: Tensor) -> Tensor:
 
 
 def _provenance(base: LoadedBase, spec: ModelSpec) -> dict[str, Any]:
-    adapter_files = [spec.adapter / n for n in ADAPTER_FILES] if spec.adapter else []
-    adapter_files = [file for file in adapter_files if file.is_file()]
+    names = dict.fromkeys([*ADAPTER_FILES, *PREFIX_FILES])
+    candidates = [spec.adapter / name for name in names] if spec.adapter else []
+    adapter_files = [file for file in candidates if file.is_file()]
     return {
         "model": spec.name,
         "base": base.folder.name,
-        "base_fingerprint": fingerprint(weight_files(base.folder)),
+        "base_fingerprint": fingerprint(base.files),
         "adapter": spec.adapter.name if spec.adapter else None,
         "adapter_fingerprint": fingerprint(adapter_files) if adapter_files else None,
         "template": spec.template.name,

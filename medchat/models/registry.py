@@ -14,14 +14,18 @@ from medchat.config import GenerationOptions
 from medchat.errors import BadInput, ModelUnavailable
 from medchat.models.templates import Template, find_template
 
-Family = Literal["llama", "chatglm"]
-FAMILIES: tuple[Family, ...] = ("llama", "chatglm")
-KEYS = {"label", "family", "base", "adapter", "template", "engine", "defaults", "about", "demo"}
+Family = Literal["llama", "bloom", "chatglm"]
+FAMILIES: tuple[Family, ...] = ("llama", "bloom", "chatglm")
+TEXTS = ("label", "base", "adapter", "template", "engine", "about")
+KEYS = {*TEXTS, "family", "vocabulary", "defaults", "demo"}
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One declared model. ``problem`` says why it cannot be used, if it cannot."""
+    """One declared model. ``problem`` says why it cannot be used, if it cannot.
+
+    ``vocabulary`` is what its base must have; 0 takes any.
+    """
 
     name: str
     label: str
@@ -29,6 +33,7 @@ class ModelSpec:
     template: Template
     base: Path | None = None
     adapter: Path | None = None
+    vocabulary: int = 0
     engine: str = "local"
     defaults: GenerationOptions = field(default_factory=GenerationOptions)
     about: str = ""
@@ -96,9 +101,12 @@ def _spec(name: str, table: Any, file: Path) -> ModelSpec:
     family = table.get("family")
     if family not in FAMILIES:
         raise BadInput(f"{where}: family must be one of {', '.join(FAMILIES)}, not {family!r}.")
-    for key in ("label", "base", "adapter", "template", "engine", "about"):
+    for key in TEXTS:
         if not isinstance(table.get(key, ""), str):
             raise BadInput(f"{where}: {key} must be a text, not {table[key]!r}.")
+    vocabulary = table.get("vocabulary", 0)
+    if not isinstance(vocabulary, int) or isinstance(vocabulary, bool) or vocabulary < 0:
+        raise BadInput(f"{where}: vocabulary must be a whole number, not {vocabulary!r}.")
     base, why_no_base = _folder(table.get("base", ""), "base", file)
     adapter, why_no_adapter = _folder(table.get("adapter", ""), "adapter", file)
     if not table.get("base"):
@@ -115,6 +123,7 @@ def _spec(name: str, table: Any, file: Path) -> ModelSpec:
         template=_template(table.get("template", "plain"), where),
         base=base,
         adapter=adapter,
+        vocabulary=vocabulary,
         engine=engine,
         defaults=GenerationOptions.from_mapping(table.get("defaults", {}), where),
         about=table.get("about", ""),

@@ -123,3 +123,15 @@ def find_template(name: str) -> Template:
     except KeyError:
         known = ", ".join(TEMPLATES)
         raise BadInput(f"No prompt template is called {name!r}. Known: {known}.") from None
+
+
+def expected_template(family: str, *, adapted: bool) -> Template:
+    """What a model is asked in where nobody declares its template.
+
+    A base is asked in plain words. An adapter is taken for one of HuaTuo's, tuned on the knowledge
+    base; for any other, declare the template.
+    """
+    adapters = {"llama": "med", "bloom": "bloom"}
+    bare = {"chatglm": "chatglm"}
+    name = adapters.get(family) if adapted else None
+    return find_template(name or bare.get(family, "plain"))

@@ -16,7 +16,8 @@ class ChatGLMConfig(PretrainedConfig):
 
     ``mask_token_id`` and ``gmask_token_id`` are absent from v0 files; there they follow from
     ``bos_token_id`` (``<sop>``), which both layouts place four and three ids behind them.
-    ``num_layers``, ``inner_hidden_size`` and ``layernorm_epsilon`` keep their published names.
+    ``pre_seq_len`` is the length of a p-tuning v2 prefix. ``num_layers``, ``inner_hidden_size`` and
+    ``layernorm_epsilon`` keep their published names. Raises ValueError for what no ChatGLM-6B has.
     """
 
     model_type = "chatglm"
@@ -42,10 +43,18 @@ class ChatGLMConfig(PretrainedConfig):
         mask_token_id: int | None = None,
         gmask_token_id: int | None = None,
         position_encoding_2d: bool = True,
+        pre_seq_len: int | None = None,
         use_cache: bool = True,
         initializer_range: float = 0.02,
         **kwargs: Any,
     ) -> None:
+        if not position_encoding_2d:
+            raise ValueError("position_encoding_2d must be true; no other positions are known")
+        if hidden_size % (4 * num_attention_heads):
+            raise ValueError(
+                f"hidden_size {hidden_size} cannot be cut into {num_attention_heads} heads of four "
+                "equal parts"
+            )
         self.vocab_size = vocab_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -57,10 +66,13 @@ class ChatGLMConfig(PretrainedConfig):
         self.gmask_token_id = bos_token_id - 3 if gmask_token_id is None else gmask_token_id
         self.sop_keeps_its_position = kwargs.pop("sop_keeps_its_position", gmask_token_id is None)
         self.position_encoding_2d = position_encoding_2d
+        self.pre_seq_len = pre_seq_len
         self.use_cache = use_cache
         self.initializer_range = initializer_range
         kwargs.pop("tie_word_embeddings", None)
         kwargs.pop("auto_map", None)  # names code that lies beside a checkpoint; it is never run
+        for key in ("quantization_bit", "quantization_embeddings", "prefix_projection"):
+            kwargs.pop(key, None)  # of the files, not of the weights that were made from them
         kwargs.update(
             pad_token_id=pad_token_id,
             bos_token_id=bos_token_id,

@@ -95,9 +95,15 @@ def rotary_frequencies(dim: int, device: torch.device) -> Tensor:
 
 
 def rotary_tables(position_ids: Tensor, head_dim: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosine and sine for both halves of a head: each ``[batch, 1, length, head_dim]``."""
+    """Cosine and sine for both halves of a head: each ``[batch, 1, length, head_dim]``.
+
+    In float16 the angles themselves are rounded, as the originals did, who computed and trained in
+    it: at position 400 by up to 0.125, a fiftieth of a turn.
+    """
     frequencies = rotary_frequencies(head_dim // 2, position_ids.device)
     angles = position_ids[..., None].float() * frequencies  # [batch, 2, length, head_dim / 4]
+    if dtype == torch.float16:
+        angles = angles.half().float()
     both_sides = torch.cat([angles, angles], dim=-1)
     table = torch.cat([both_sides[:, 0], both_sides[:, 1]], dim=-1)[:, None]
     return table.cos().to(dtype), table.sin().to(dtype)
@@ -111,6 +117,31 @@ def rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 # -- the network --
+
+KeysAndValues = tuple[Tensor, Tensor]
+"""Of one layer: each ``[heads, length, head_dim]``."""
+
+
+class PrefixEncoder(nn.Module):
+    """A p-tuning v2 prefix: keys and values that stand in front of every layer's own.
+
+    Every token sees them. They have no position, so they are neither rotated nor counted, and stay
+    out of the cache.
+    """
+
+    def __init__(self, config: ChatGLMConfig, weight: Tensor | None = None) -> None:
+        """``weight`` is ``[pre_seq_len, layers * 2 * hidden]``; without it, one to be filled."""
+        super().__init__()
+        self.heads = config.num_attention_heads
+        self.layers = config.num_layers
+        width = config.num_layers * 2 * config.hidden_size
+        length = cast(int, config.pre_seq_len) if weight is None else len(weight)
+        self.embedding = nn.Embedding(length, width, _weight=weight)
+
+    def forward(self) -> list[KeysAndValues]:
+        rows = self.embedding.weight
+        parts = rows.view(rows.shape[0], self.layers * 2, self.heads, -1).permute(1, 2, 0, 3)
+        return [(parts[2 * layer], parts[2 * layer + 1]) for layer in range(self.layers)]
 
 
 class SelfAttention(nn.Module):
@@ -128,6 +159,7 @@ class SelfAttention(nn.Module):
         mask: Tensor | None,
         rotary: tuple[Tensor, Tensor],
         cache: Cache | None,
+        prefix: KeysAndValues | None = None,
     ) -> Tensor:
         batch, length, width = hidden.shape
         mixed = self.query_key_value(hidden).view(batch, length, self.heads, 3 * self.head_dim)
@@ -135,6 +167,11 @@ class SelfAttention(nn.Module):
         query, key = rotate(query, *rotary), rotate(key, *rotary)
         if cache is not None:
             key, value = cache.update(key, value, self.layer_index)
+        if prefix is not None:
+            key, value = (
+                torch.cat([front.expand(batch, -1, -1, -1), own], dim=2)
+                for front, own in zip(prefix, (key, value), strict=True)
+            )
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return cast(Tensor, self.dense(attended.transpose(1, 2).reshape(batch, length, width)))
 
@@ -168,9 +205,10 @@ class GLMBlock(GradientCheckpointingLayer):  # type: ignore[misc, unused-ignore]
         mask: Tensor | None,
         rotary: tuple[Tensor, Tensor],
         cache: Cache | None,
+        prefix: KeysAndValues | None = None,
     ) -> Tensor:
         normed = self.input_layernorm(hidden)
-        hidden = normed * RESIDUAL_SCALE + self.attention(normed, mask, rotary, cache)
+        hidden = normed * RESIDUAL_SCALE + self.attention(normed, mask, rotary, cache, prefix)
         normed = self.post_attention_layernorm(hidden)
         return cast(Tensor, normed * RESIDUAL_SCALE + self.mlp(normed))
 
@@ -202,6 +240,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         self.head_dim = config.hidden_size // config.num_attention_heads
         self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(GLMBlock(config, i) for i in range(config.num_layers))
+        self.prefix_encoder = PrefixEncoder(config) if config.pre_seq_len else None
         self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
         self.gradient_checkpointing = False
         self.post_init()
@@ -231,8 +270,13 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         mask = prefix_mask(input_ids, attention_mask, past_length, self.config)
         hidden = self.word_embeddings(input_ids)
         rotary = rotary_tables(position_ids, self.head_dim, hidden.dtype)
-        for layer in self.layers:
-            hidden = layer(hidden, mask, rotary, past_key_values)
+        prefixes: list[KeysAndValues | None] = [None] * len(self.layers)
+        if self.prefix_encoder is not None:
+            prefixes = self.prefix_encoder()
+            if mask is not None:
+                mask = F.pad(mask, (self.prefix_encoder.embedding.num_embeddings, 0), value=True)
+        for layer, prefix in zip(self.layers, prefixes, strict=True):
+            hidden = layer(hidden, mask, rotary, past_key_values, prefix)
         return BaseModelOutputWithPast(
             last_hidden_state=self.final_layernorm(hidden), past_key_values=past_key_values
         )

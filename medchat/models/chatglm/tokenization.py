@@ -72,21 +72,29 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
     vocab_files_names = {"vocab_file": "ice_text.model"}  # noqa: RUF012
     model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
 
-    def __init__(self, vocab_file: str, padding_side: str = "left", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        vocab_file: str,
+        padding_side: str = "left",
+        num_image_tokens: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """``num_image_tokens`` rows stand in front of the pieces; None takes the layout's own."""
         self.vocab_file = vocab_file
         model = proto.ModelProto()
         model.ParseFromString(Path(vocab_file).read_bytes())
         self.is_v0 = not any(piece.piece == SPECIAL_PIECES[0] for piece in model.pieces)
         if self.is_v0:
             append_extra_pieces(model)
-        self.offset = IMAGE_TOKENS_V0 if self.is_v0 else 0
+        usual = IMAGE_TOKENS_V0 if self.is_v0 else 0
+        self.offset = usual if num_image_tokens is None else num_image_tokens
         self.pieces = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
-        for key in ("auto_map", "num_image_tokens", "remove_space", "do_lower_case"):
+        for key in ("auto_map", "remove_space", "do_lower_case"):
             kwargs.pop(key, None)
         for key in ("end_token", "gmask_token", "mask_token", "eop_token"):
             kwargs.pop(key, None)
         kwargs.update(unk_token="<unk>", bos_token="<sop>", eos_token="<eop>", pad_token="<pad>")
-        super().__init__(padding_side=padding_side, **kwargs)
+        super().__init__(padding_side=padding_side, num_image_tokens=self.offset, **kwargs)
 
     @property
     def vocab_size(self) -> int:

@@ -1,0 +1,121 @@
+"""Where a model runs and in which precision: what ``auto`` means, and what this machine lacks.
+
+Knows a checkpoint's size and precision, nothing of its family.
+"""
+
+import importlib.util
+from typing import Any
+
+import torch
+from accelerate import infer_auto_device_map
+from accelerate.utils import get_balanced_memory
+from transformers import PreTrainedModel
+
+from medchat.errors import CheckpointError
+from medchat.models.assembly import Place
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+QUANTISED = {"int8": 8, "int4": 4}
+SMALL = 50 * 10**6
+"""Parameters below which a processor is no faster in bfloat16: see ``make bench``."""
+HEADROOM = 1.2
+"""Times the weights' size that a GPU must have free, for the cache of a conversation besides."""
+
+
+def choose_device(device: str) -> torch.device:
+    """``auto`` is cuda, else mps, else cpu. Raises CheckpointError for one that is not there."""
+    if device != "auto":
+        try:
+            return torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError) as error:
+            raise CheckpointError(
+                f"This machine has no device {device!r}. Use auto, cpu, cuda or mps."
+            ) from error
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def choose_dtype(
+    dtype: str, device: torch.device, *, stored: torch.dtype, parameters: int
+) -> torch.dtype:
+    """The precision to compute in; ``stored`` is that of the files.
+
+    On a GPU, ``auto`` is bfloat16 where the weights are not float16 and the GPU knows it, else
+    float16. On a processor it is float32, and bfloat16 for larger models where the processor
+    multiplies in it by hardware: they are limited by the memory's speed, and half as large then.
+    """
+    if dtype == "auto":
+        if device.type == "cpu":
+            return (
+                torch.bfloat16 if parameters >= SMALL and multiplies_bfloat16() else torch.float32
+            )
+        if device.type == "cuda" and stored != torch.float16 and torch.cuda.is_bf16_supported():
+            return torch.bfloat16
+        return torch.float16
+    if dtype in DTYPES:
+        return DTYPES[dtype]
+    known = ", ".join([*DTYPES, *QUANTISED])
+    raise CheckpointError(f"dtype {dtype!r} is unknown. Use auto, {known}.")
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for products of bfloat16 matrices."""
+    capabilities: Any = torch.cpu.get_capabilities()
+    return any(
+        capabilities.get(name)
+        for name in ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16", "sve_bf16")
+    )
+
+
+def check_quantisable(dtype: str, device: torch.device) -> int:
+    """The bits that ``dtype`` asks for. Raises CheckpointError where this machine cannot."""
+    if device.type != "cuda":
+        raise CheckpointError(
+            f"dtype {dtype} needs a CUDA GPU, and the device here is {device.type}. "
+            "Use auto, float32 or bfloat16."
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise CheckpointError(
+            f"dtype {dtype} needs the package bitsandbytes: pip install bitsandbytes."
+        )
+    return QUANTISED[dtype]
+
+
+def place_for(
+    network: PreTrainedModel, device: str, chosen: torch.device, dtype: torch.dtype
+) -> Place:
+    """``chosen``, or a device for each layer where that one is too small and there are others.
+
+    Only ``auto`` is spread; who names a device gets it.
+    """
+    size = sum(weight.numel() for weight in network.parameters()) * dtype.itemsize
+    if device != "auto" or chosen.type != "cuda" or torch.cuda.device_count() < 2:
+        return chosen
+    if torch.cuda.mem_get_info(0)[0] > HEADROOM * size:
+        return torch.device("cuda", 0)
+    return spread(network, dtype, get_balanced_memory(network, dtype=dtype))
+
+
+def spread(network: PreTrainedModel, dtype: torch.dtype, room: dict[Any, Any]) -> Place:
+    """A device for each part of the network, none of its layers cut.
+
+    ``room`` is what each device has free, in bytes, as accelerate writes it. Raises CheckpointError
+    where it is not enough, rather than leave weights on disk.
+    """
+    places = infer_auto_device_map(
+        network,
+        max_memory=room,
+        no_split_module_classes=list(network._no_split_modules or []),
+        dtype=dtype,
+    )
+    if "disk" in places.values():
+        size = sum(weight.numel() for weight in network.parameters()) * dtype.itemsize
+        raise CheckpointError(
+            f"The weights need {size / 1e9:.1f} GB in {str(dtype).removeprefix('torch.')}, more "
+            "than the devices of this machine have free."
+        )
+    return {
+        module: torch.device("cuda", place) if isinstance(place, int) else torch.device(place)
+        for module, place in places.items()
+    }

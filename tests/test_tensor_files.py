@@ -1,0 +1,149 @@
+"""Weight files: every layout of a tensor in them, read in parts, and what is wrong with a file."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from medchat.errors import CheckpointError
+from medchat.models import tensor_files
+from medchat.models.tensor_files import open_weights, read, read_tensors
+
+PRECISIONS = [torch.float32, torch.float16, torch.bfloat16]
+
+
+def values(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))).to(dtype)
+
+
+@pytest.fixture(params=["zip", "before torch 1.6", "safetensors"])
+def save(request, tmp_path: Path):
+    """Writes tensors into a file of the kind; returns it."""
+
+    def write(tensors: dict[str, torch.Tensor]) -> Path:
+        if request.param == "safetensors":
+            file = tmp_path / "model.safetensors"
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)
+        else:
+            file = tmp_path / "pytorch_model.bin"
+            torch.save(tensors, file, _use_new_zipfile_serialization=request.param == "zip")
+        return file
+
+    return write
+
+
+@pytest.mark.parametrize("stored", PRECISIONS)
+@pytest.mark.parametrize("wanted", PRECISIONS)
+def test_a_tensor_comes_in_any_precision_as_torch_converts_it(save, stored, wanted) -> None:
+    tensor = values(7, 33, dtype=stored)
+    source = open_weights(save({"a": values(3), "weight": tensor}))["weight"]
+    assert (source.dtype, source.shape) == (stored, (7, 33))
+    assert torch.equal(read(source, wanted), tensor.to(wanted))
+
+
+def test_a_tensor_longer_than_a_chunk_is_whole(save, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensor_files, "CHUNK", 64)
+    tensor = values(5, 77, dtype=torch.float16)
+    file = save({"weight": tensor, "next": values(9)})
+    for precision in PRECISIONS:
+        assert torch.equal(read(open_weights(file)["weight"], precision), tensor.to(precision))
+
+
+def test_integers_empty_tensors_and_single_numbers_come_through(save) -> None:
+    tensors = {
+        "packed": torch.arange(-128, 128, dtype=torch.int8).view(16, 16),
+        "empty": torch.zeros(0, 4),
+        "single": torch.tensor(2.5),
+    }
+    found = read_tensors(save(tensors))
+    for name, tensor in tensors.items():
+        assert torch.equal(found[name], tensor), name
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_views_of_one_storage_and_turned_tensors_keep_their_values(tmp_path: Path, new) -> None:
+    whole = values(10, 12)
+    tensors = {"turned": whole.t(), "part": whole[2:5], "column": whole[:, 3], "step": whole[::3]}
+    file = tmp_path / "pytorch_model.bin"
+    torch.save(tensors, file, _use_new_zipfile_serialization=new)
+    found = read_tensors(file)
+    for name, tensor in tensors.items():
+        assert torch.equal(found[name], tensor), name
+
+
+def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
+    """The table of contents of a file of 20 GB, none of which is there."""
+    shape = [10**5, 10**5]
+    table = {"weight": {"dtype": "F16", "shape": shape, "data_offsets": [0, 2 * 10**10]}}
+    header = json.dumps(table).encode()
+    file = tmp_path / "model.safetensors"
+    with file.open("wb") as stream:
+        stream.write(len(header).to_bytes(8, "little") + header)
+        stream.truncate(8 + len(header) + 2 * 10**10)
+    assert open_weights(file)["weight"].shape == tuple(shape)
+
+
+# -- what is refused --
+
+
+def complaint(file: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        read_tensors(file)
+    assert str(file) in str(caught.value)
+    return str(caught.value)
+
+
+def write_safetensors(file: Path, table: object, content: bytes = b"") -> Path:
+    header = json.dumps(table).encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header + content)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"dtype": "F32", "shape": [4], "data_offsets": [0, 8]}, "does not fill its place"),
+        ({"dtype": "F32", "shape": [4], "data_offsets": [-8, 8]}, "does not fill its place"),
+        ({"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, "ends too early"),
+        ({"dtype": "F4", "shape": [4], "data_offsets": [0, 8]}, "unknown precision F4"),
+        ({"dtype": "F32", "shape": [2]}, "cannot be read as weights"),
+        ("text", "cannot be read as weights"),
+    ],
+)
+def test_a_table_of_contents_that_lies_is_refused(tmp_path: Path, entry, told) -> None:
+    file = write_safetensors(tmp_path / "model.safetensors", {"weight": entry}, b"\0" * 8)
+    assert told in complaint(file)
+
+
+def test_a_header_longer_than_the_file_is_an_incomplete_download(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_bytes((2**40).to_bytes(8, "little") + b"{}")
+    assert "ends too early" in complaint(file)
+
+
+def test_a_zip_that_was_compressed_later_is_refused(tmp_path: Path) -> None:
+    original, packed = tmp_path / "pytorch_model.bin", tmp_path / "packed.bin"
+    torch.save({"weight": torch.zeros(999)}, original)
+    with (
+        zipfile.ZipFile(original) as source,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    assert "compressed" in complaint(packed)
+
+
+@pytest.mark.parametrize("content", [[torch.ones(2)], {"a": 1}, {3: torch.ones(2)}, "text"])
+def test_a_file_of_anything_but_named_tensors_is_refused(tmp_path: Path, content) -> None:
+    file = tmp_path / "pytorch_model.bin"
+    torch.save(content, file)
+    assert "something other than weights" in complaint(file)
+
+
+def test_a_sparse_tensor_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "pytorch_model.bin"
+    torch.save({"weight": torch.eye(3).to_sparse()}, file)
+    assert "something other than weights" in complaint(file)
