@@ -5,6 +5,7 @@ What goes into a study is taken from here, never from what a browser sends back.
 
 from dataclasses import dataclass, field
 
+from eval_ui.safe_text import as_html, folded
 from eval_ui.texts import Texts
 from medchat.answers import MOST_CHARACTERS, clean_question
 from medchat.engine import Delta, End, Event, Ticket
@@ -113,6 +114,15 @@ def status_line(pane: PaneSession, spec: ModelSpec, texts: Texts) -> str:
     if len(pane.turns) > 1 and not spec.template.keeps_history:
         line += texts("status_single")
     return line
+
+
+def status_html(pane: PaneSession, spec: ModelSpec, texts: Texts) -> str:
+    """The status line and, once the answer has ended, the prompt that led to it, folded away."""
+    line = as_html(status_line(pane, spec, texts))
+    if pane.end is None or not pane.end.prompt:
+        return line
+    summary = texts("prompt", tokens=pane.end.prompt_tokens)
+    return line + folded(summary, pane.end.prompt)
 
 
 def responses_for_study(

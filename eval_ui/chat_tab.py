@@ -15,7 +15,7 @@ from eval_ui.chat_session import (
     PaneSession,
     check_question,
     responses_for_study,
-    status_line,
+    status_html,
 )
 from eval_ui.notices import QUEUED, guarded, inform
 from eval_ui.safe_text import as_markdown, table
@@ -340,12 +340,12 @@ def _drawn(sessions: list[PaneSession], services: Services, texts: Texts) -> lis
 
 def _statuses(sessions: list[PaneSession], services: Services, texts: Texts) -> list[str]:
     return [
-        status_line(session, services.registry.find(session.model), texts) for session in sessions
+        status_html(session, services.registry.find(session.model), texts) for session in sessions
     ]
 
 
 def _draw(session: PaneSession, spec: ModelSpec, texts: Texts) -> tuple[Any, ...]:
-    return _messages(session, texts), status_line(session, spec, texts)
+    return _messages(session, texts), status_html(session, spec, texts)
 
 
 def _messages(session: PaneSession, texts: Texts) -> list[dict[str, str]]:

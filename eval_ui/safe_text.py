@@ -29,6 +29,14 @@ def as_html(text: str) -> str:
     return html.escape(text)
 
 
+def folded(summary: str, text: str) -> str:
+    """Plain text under a line that opens and closes it."""
+    return (
+        f'<details class="folded"><summary>{as_html(summary)}</summary>'
+        f"<pre>{as_html(text)}</pre></details>"
+    )
+
+
 def cell(text: object) -> str:
     """One cell of an HTML table."""
     return html.escape(str(text))

@@ -106,6 +106,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         " · 此模型只看最后一问",
         " · this model sees the last question only",
     ),
+    "prompt": ("发给模型的完整提示词（{tokens} 个 token）", "The exact prompt ({tokens} tokens)"),
     "pane_error": ("此模型无法回答：{error}", "This model cannot answer: {error}"),
     "empty_answer": ("（空回答）", "(empty answer)"),
     "new_conversation": (

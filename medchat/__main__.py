@@ -9,11 +9,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medchat.errors import BadInput, MedchatError
+
+if TYPE_CHECKING:
+    from medchat.engine import End
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -90,6 +93,9 @@ KNOWLEDGE = Path(__file__).resolve().parent.parent / "assets" / "knowledge"
 @app.command()
 def chat(
     model: Annotated[str, typer.Option(help="The name of a declared model.")],
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Show what the model was asked, to the letter.")
+    ] = False,
     models_file: ModelsFile = DEFAULT_MODELS,
 ) -> None:
     """Talk to one model in the terminal. q ends, c begins a new conversation.
@@ -110,7 +116,8 @@ def chat(
     typer.echo(f"{spec.label} - not medical advice. q ends, c begins anew.", err=True)
     try:
         while True:
-            for piece in converse(engine, spec, _typed_questions()):
+            show = _print_prompt if show_prompt else None
+            for piece in converse(engine, spec, _typed_questions(), show):
                 typer.echo(piece, nl=False)
     except _Quit:
         pass
@@ -151,6 +158,55 @@ def infer(
         answer_file(engine, specs, read_questions(questions), output, _show_progress)
     finally:
         engine.close()
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A model folder.")],
+    adapter: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="An adapter folder for that model.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a model folder is, whether it runs here, and what is wrong with it.
+
+    Reads no weights, so it is quick and needs no memory for them. Exit status 0 means that the
+    folder can be used, 1 that it cannot.
+
+    \b
+    Example:
+      python -m medchat check models/llama-7b-hf --adapter models/lora-llama-med
+    """
+    from medchat.models import inspection
+
+    found = inspection.inspect(path, adapter)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
+    else:
+        typer.echo(inspection.as_text(found), nl=False)
+    raise typer.Exit(0 if found.usable else 1)
+
+
+@app.command()
+def convert(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A model or adapter folder.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to be made.")],
+) -> None:
+    """Copy a folder with its .bin weights as safetensors, which load faster and hold no code.
+
+    The tensors stay the same to the byte, and every other file as it is.
+
+    \b
+    Example:
+      python -m medchat convert models/llama-7b-hf models/llama-7b-safetensors
+    """
+    from medchat.models import conversion
+
+    files = conversion.files_to_convert(path, output)
+    total = sum(file.stat().st_size for file in files)
+    with typer.progressbar(length=total, label="Converting", file=sys.stderr) as bar:
+        conversion.convert(path, output, bar.update)
+    typer.echo(f"{output} holds the weights of {len(files)} files as safetensors.", err=True)
 
 
 @app.command("build-data")
@@ -261,6 +317,10 @@ def _typed_questions() -> Iterator[str]:
             return
         if question:
             yield question
+
+
+def _print_prompt(end: "End") -> None:
+    typer.echo(f"-- prompt, {end.prompt_tokens} tokens --\n{end.prompt}\n--", err=True)
 
 
 def _show_progress(done: int, total: int) -> None:

@@ -71,8 +71,15 @@ def answer_file(
         raise BadInput(f"{output} cannot be written: {error.strerror}.") from error
 
 
-def converse(engine: Engine, spec: ModelSpec, questions: Iterator[str]) -> Iterator[str]:
+def converse(
+    engine: Engine,
+    spec: ModelSpec,
+    questions: Iterator[str],
+    show: Callable[[End], None] | None = None,
+) -> Iterator[str]:
     """Pieces of text of a conversation: each answer as it streams, then a newline.
+
+    ``show`` is handed the end of every answer, with the prompt that the model was shown.
 
     Raises MedchatError where the model cannot answer.
     """
@@ -92,3 +99,5 @@ def converse(engine: Engine, spec: ModelSpec, questions: Iterator[str]) -> Itera
                 yield rest if event.text.startswith(shown) else f"\n{event.text}"
                 turns[-1] = Turn(question, event.text)
         yield "\n"
+        if show and isinstance(event, End):
+            show(event)

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from safetensors.torch import load_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import BloomConfig, BloomForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from medchat.models.chatglm import (
     ChatGLMConfig,
@@ -58,6 +60,11 @@ class TinyModels:
     chatglm: Path
     """v1 layout."""
     chatglm_v0: Path
+    prefixed: Path
+    """``chatglm`` with a p-tuning prefix beside it."""
+    bloom: Path
+    """As Bloom-7B is published: the base model's names only, ``tokenizer.json``."""
+    bloom_adapter: Path
 
 
 def copy(folder: Path, target: Path) -> Path:
@@ -87,6 +94,15 @@ def _make(root: Path) -> TinyModels:
         second=write_adapter(root / "lora-second", seed=3),
         chatglm=write_chatglm(root / "chatglm", seed=4),
         chatglm_v0=write_chatglm_v0(root / "chatglm-v0", seed=5),
+        prefixed=write_prefixed(root / "chatglm", root / "chatglm-prefixed", seed=6),
+        bloom=write_bloom(root / "bloom", seed=7),
+        bloom_adapter=write_adapter(
+            root / "lora-bloom",
+            seed=8,
+            modules=BLOOM_MODULES,
+            target_modules=["query_key_value"],
+            base_model_name_or_path="bigscience/bloom-7b1",
+        ),
     )
 
 
@@ -163,12 +179,22 @@ def write_shards(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
 
 
+LLAMA_MODULES = {
+    f"model.layers.{layer}.self_attn.{target}": 1 for layer in range(LAYERS) for target in TARGETS
+}
+BLOOM_MODULES = {
+    f"transformer.h.{layer}.self_attention.query_key_value": 3 for layer in range(LAYERS)
+}
+"""Matrices that an adapter changes, and how many times as wide their output is as their input."""
+
+
 def write_adapter(
     folder: Path,
     *,
     seed: int,
     width: int = WIDTH,
     rank: int = 4,
+    modules: dict[str, int] = LLAMA_MODULES,
     change: Callable[[str, torch.Tensor], tuple[str, torch.Tensor]] | None = None,
     **config: Any,
 ) -> Path:
@@ -192,14 +218,13 @@ def write_adapter(
     (folder / "adapter_config.json").write_text(json.dumps(settings | config))
     draw = torch.Generator().manual_seed(seed)
     tensors = {}
-    for layer in range(LAYERS):
-        for target in TARGETS:
-            path = f"base_model.model.model.layers.{layer}.self_attn.{target}"
-            pair = {
-                f"{path}.lora_A.weight": torch.randn(rank, width, generator=draw) * 0.2,
-                f"{path}.lora_B.weight": torch.randn(width, rank, generator=draw) * 0.2,
-            }
-            tensors |= dict(change(*item) for item in pair.items()) if change else pair
+    for module, times in modules.items():
+        path = f"base_model.model.{module}"
+        pair = {
+            f"{path}.lora_A.weight": torch.randn(rank, width, generator=draw) * 0.2,
+            f"{path}.lora_B.weight": torch.randn(times * width, rank, generator=draw) * 0.2,
+        }
+        tensors |= dict(change(*item) for item in pair.items()) if change else pair
     torch.save(tensors, folder / "adapter_model.bin")
     return folder
 
@@ -262,4 +287,71 @@ def write_chatglm_v0(folder: Path, *, seed: int) -> Path:
         sop_keeps_its_position=None,
         pad_token_id=None,
     )
+    return folder
+
+
+def write_prefix(file: Path, *, seed: int, length: int = 6, projection: int = 0) -> Path:
+    """A p-tuning v2 prefix for the tiny ChatGLM, through a projection of that width or without."""
+    draw = torch.Generator().manual_seed(seed)
+    width = LAYERS * 2 * WIDTH
+    shapes = {"embedding.weight": (length, (projection and WIDTH) or width)}
+    if projection:
+        shapes |= {
+            "trans.0.weight": (projection, WIDTH),
+            "trans.0.bias": (projection,),
+            "trans.2.weight": (width, projection),
+            "trans.2.bias": (width,),
+        }
+    tensors = {
+        f"transformer.prefix_encoder.{part}": torch.randn(shape, generator=draw)
+        for part, shape in shapes.items()
+    }
+    torch.save(tensors, file)
+    return file
+
+
+def write_prefixed(chatglm: Path, folder: Path, *, seed: int) -> Path:
+    copy(chatglm, folder)
+    write_prefix(folder / "prefix_encoder.bin", seed=seed)
+    return folder
+
+
+def write_quantised(chatglm: Path, folder: Path, *, bits: int) -> Path:
+    """The blocks' matrices of ``chatglm`` as the published int8 and int4 checkpoints hold them."""
+    copy(chatglm, folder)
+    tensors = {}
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        if tensor.dim() != 2 or ".layers." not in name:
+            tensors[name] = tensor.half()
+            continue
+        scale = tensor.abs().amax(-1) / (2 ** (bits - 1) - 1)
+        integers = (tensor / scale[:, None]).round().to(torch.int8)
+        if bits == 4:
+            integers = (integers[:, 0::2] << 4) | (integers[:, 1::2] & 15)
+        tensors |= {name: integers, f"{name}_scale": scale.half()}
+    (folder / "model.safetensors").unlink()
+    write_shards(folder, tensors)
+    change_json(folder / "config.json", quantization_bit=bits)
+    return folder
+
+
+def write_bloom(folder: Path, *, seed: int) -> Path:
+    folder.mkdir()
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<unk>", "<s>", "</s>", "<pad>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    model = BloomForCausalLM(
+        BloomConfig(vocab_size=448, hidden_size=WIDTH, n_layer=LAYERS, n_head=4, seq_length=256)
+    )
+    _widen(model, seed)
+    model.config.save_pretrained(folder)
+    change_json(folder / "config.json", bos_token_id=None, eos_token_id=None, pad_token_id=None)
+    write_shards(folder, model.transformer.state_dict())
     return folder

@@ -48,6 +48,11 @@ class End:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def prompt(self) -> str:
+        """The text that the model was shown, to the letter; empty where it was not reached."""
+        return str(self.provenance.get("prompt", ""))
+
+    @property
     def error(self) -> str:
         """What went wrong, in a sentence; empty where nothing did."""
         return str(self.failure or "")

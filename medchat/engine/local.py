@@ -45,6 +45,7 @@ class Job:
         prompt = decoding.prompt if decoding else Prompt("", [], 0)
         provenance = dict(self.loaded.provenance) if self.loaded else {}
         provenance["options"] = self.request.options.as_dict()
+        provenance["prompt"] = prompt.text
         self.send(
             End(
                 pane=self.request.pane,

@@ -4,6 +4,7 @@ An adapter can load "successfully" and change nothing, or change the base that o
 are refused here, before anything is put on the base.
 """
 
+from collections.abc import Mapping
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from transformers import PreTrainedModel
 
 from medchat.errors import CheckpointError
 from medchat.models.checkpoint_files import read_json
-from medchat.models.tensor_files import read_tensors
+from medchat.models.tensor_files import Source, open_weights
 
 ADAPTER_FILES = (
     "adapter_model.safetensors",
@@ -56,17 +57,25 @@ def read_adapter_config(folder: Path) -> LoraConfig:
     return config
 
 
-def read_adapter_tensors(folder: Path) -> dict[str, Tensor]:
-    """The adapter's tensors; raises CheckpointError where its file is missing or damaged."""
+def adapter_file(folder: Path) -> Path:
+    """The file of an adapter folder's tensors; raises CheckpointError where there is none."""
     file = next((folder / name for name in ADAPTER_FILES if (folder / name).is_file()), None)
     if file is None:
         raise CheckpointError(
             f"{folder} lacks the adapter's weights: {ADAPTER_FILES[0]} or {ADAPTER_FILES[1]}."
             f"{_checkpoints_told(folder)}"
         )
+    return file
+
+
+def open_adapter(folder: Path) -> dict[str, Source]:
+    """The adapter's tensors under peft's current names, none of them read yet.
+
+    Raises CheckpointError where its file is missing or damaged.
+    """
     return {
-        key.replace("_orig_mod.", "").replace(".default.", "."): value
-        for key, value in read_tensors(file).items()
+        key.replace("_orig_mod.", "").replace(".default.", "."): source
+        for key, source in open_weights(adapter_file(folder)).items()
     }
 
 
@@ -75,31 +84,42 @@ def _checkpoints_told(folder: Path) -> str:
     return f" It holds {', '.join(found)}: name one of these as the adapter." if found else ""
 
 
-def check_adapter_tensors(
-    tensors: dict[str, Tensor], config: LoraConfig, model: PreTrainedModel, folder: Path
+def check_adapter_fit(
+    sources: Mapping[str, Source], config: LoraConfig, model: PreTrainedModel, folder: Path
 ) -> None:
-    grown = {key: value for key, value in tensors.items() if ".lora_B" in key}
-    if not grown:
+    """Raises CheckpointError unless every tensor is one for a matrix that the base has."""
+    if not any(".lora_B" in key for key in sources):
         raise CheckpointError(f"The adapter in {folder} holds no LoRA tensor.")
-    if not any(bool(value.any()) for value in grown.values()):
-        raise CheckpointError(f"The adapter in {folder} is empty: all its lora_B tensors are zero.")
     modules = dict(model.named_modules())
-    for key, value in tensors.items():
-        if not value.isfinite().all():
-            raise CheckpointError(f"The adapter in {folder} is damaged: {key} is not all numbers.")
-        if ".lora_" not in key and not any(f".{name}." in key for name in _saved(config)):
+    for key, source in sources.items():
+        if ".lora_A" in key or ".lora_B" in key:
+            _check_lora_tensor(key, source.shape, config, modules, folder)
+        elif ".lora_" in key:
+            continue
+        elif any(f".{name}." in key for name in config.modules_to_save or []):
+            _check_saved_tensor(key, source.shape, config, modules, folder)
+        else:
             raise CheckpointError(
                 f"The adapter in {folder} would change {key} of its base, for every other adapter "
                 "on that base too. Only LoRA tensors can be used."
             )
-        if ".lora_A" in key or ".lora_B" in key:
-            _check_lora_tensor(key, value, config, modules, folder)
-        elif ".lora_" not in key:
-            _check_saved_tensor(key, value, config, modules, folder)
+
+
+def check_adapter_values(tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Raises CheckpointError for an adapter that would do nothing, or only harm."""
+    if not any(bool(value.any()) for key, value in tensors.items() if ".lora_B" in key):
+        raise CheckpointError(f"The adapter in {folder} is empty: all its lora_B tensors are zero.")
+    for key, value in tensors.items():
+        if not value.isfinite().all():
+            raise CheckpointError(f"The adapter in {folder} is damaged: {key} is not all numbers.")
 
 
 def _check_lora_tensor(
-    key: str, value: Tensor, config: LoraConfig, modules: dict[str, torch.nn.Module], folder: Path
+    key: str,
+    shape: tuple[int, ...],
+    config: LoraConfig,
+    modules: dict[str, torch.nn.Module],
+    folder: Path,
 ) -> None:
     path = key.removeprefix("base_model.model.").split(".lora_")[0]
     base = _named_base(config)
@@ -108,9 +128,9 @@ def _check_lora_tensor(
         raise CheckpointError(
             f"The adapter in {folder} changes {path}, which this base lacks. {base}"
         )
-    if value.dim() != 2:
+    if len(shape) != 2:
         raise CheckpointError(f"The adapter in {folder} is damaged: {key} is not a matrix.")
-    rank, has = value.shape if ".lora_A" in key else reversed(value.shape)
+    rank, has = shape if ".lora_A" in key else reversed(shape)
     wanted = weight.shape[1] if ".lora_A" in key else weight.shape[0]
     if wanted != has:
         raise CheckpointError(
@@ -125,14 +145,18 @@ def _check_lora_tensor(
 
 
 def _check_saved_tensor(
-    key: str, value: Tensor, config: LoraConfig, modules: dict[str, torch.nn.Module], folder: Path
+    key: str,
+    shape: tuple[int, ...],
+    config: LoraConfig,
+    modules: dict[str, torch.nn.Module],
+    folder: Path,
 ) -> None:
     """A module that the adapter brings whole must have the shape of the base's own."""
     path, _, leaf = key.removeprefix("base_model.model.").rpartition(".")
     own = getattr(modules.get(path.replace(".modules_to_save", "")), leaf, None)
-    if isinstance(own, Tensor) and own.shape != value.shape:
+    if isinstance(own, Tensor) and tuple(own.shape) != shape:
         raise CheckpointError(
-            f"The adapter in {folder} was made for another base: {path} is {list(value.shape)} "
+            f"The adapter in {folder} was made for another base: {path} is {list(shape)} "
             f"there and {list(own.shape)} in this base (the first number is the vocabulary in "
             f"embeddings and heads). {_named_base(config)}"
         )
@@ -140,8 +164,3 @@ def _check_saved_tensor(
 
 def _named_base(config: LoraConfig) -> str:
     return f"It names {config.base_model_name_or_path or 'no model'} as its base."
-
-
-def _saved(config: LoraConfig) -> list[str]:
-    """Modules that the adapter brings whole; peft keeps such a copy for each adapter."""
-    return list(config.modules_to_save or [])

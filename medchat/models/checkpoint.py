@@ -75,6 +75,15 @@ class Checkpoint:
         return sum(torch.Size(source.shape).numel() for source in self.sources.values())
 
     @property
+    def matrix_parameters(self) -> int:
+        """Parameters of the layers' matrices, which are what int8 and int4 make smaller."""
+        return sum(
+            torch.Size(source.shape).numel()
+            for name, source in self.sources.items()
+            if len(source.shape) == 2 and ("layers." in name or ".h." in name)
+        )
+
+    @property
     def quantisation(self) -> int | None:
         """Bits of the stored weights where they are quantised."""
         bits = [s.bits for s in self.sources.values() if isinstance(s, QuantisedMatrix)]

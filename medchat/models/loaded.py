@@ -21,9 +21,10 @@ from medchat import __version__
 from medchat.errors import CheckpointError
 from medchat.models.adapter_files import (
     ADAPTER_FILES,
-    check_adapter_tensors,
+    check_adapter_fit,
+    check_adapter_values,
+    open_adapter,
     read_adapter_config,
-    read_adapter_tensors,
 )
 from medchat.models.chatglm import ChatGLMForConditionalGeneration
 from medchat.models.chatglm.modeling import PrefixEncoder
@@ -33,6 +34,7 @@ from medchat.models.checkpoint_files import fingerprint
 from medchat.models.postprocess import tidy_chatglm_reply
 from medchat.models.registry import Family, ModelSpec
 from medchat.models.templates import Template
+from medchat.models.tensor_files import read
 
 PROBE = "问题：感冒了怎么办？"
 """What base and adapter are both shown, to prove that they answer differently."""
@@ -146,8 +148,10 @@ class LoadedBase:
 
     def _put_on(self, name: str, folder: Path) -> None:
         config = read_adapter_config(folder)
-        tensors = read_adapter_tensors(folder)
-        check_adapter_tensors(tensors, config, self.model, folder)
+        sources = open_adapter(folder)
+        check_adapter_fit(sources, config, self.model, folder)
+        tensors = {name: read(source) for name, source in sources.items()}
+        check_adapter_values(tensors, folder)
         self._put_on_lora(_peft_name(name), config, tensors, folder)
 
     def _put_on_lora(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from medchat.config import GenerationOptions
 from medchat.errors import BadInput, ModelUnavailable
-from medchat.models.templates import Template, find_template
+from medchat.models.templates import TEMPLATES, Template, find_template
 
 Family = Literal["llama", "bloom", "chatglm"]
 FAMILIES: tuple[Family, ...] = ("llama", "bloom", "chatglm")
@@ -86,12 +86,28 @@ class Registry:
         tables = raw.get("models")
         if not isinstance(tables, dict) or not tables:
             raise BadInput(f"{file} declares no model: it needs tables [models.NAME].")
-        specs = [_spec(name, table, file) for name, table in tables.items()]
+        templates = _templates(raw.get("templates", {}), file)
+        specs = [_spec(name, table, file, templates) for name, table in tables.items()]
         _refuse_equal_labels(specs, file)
         return cls(specs)
 
 
-def _spec(name: str, table: Any, file: Path) -> ModelSpec:
+def _templates(tables: Any, file: Path) -> dict[str, Template]:
+    """The bundled templates and the file's own, from its tables ``[templates.NAME]``."""
+    if not isinstance(tables, dict):
+        raise BadInput(f"{file}: templates must be tables [templates.NAME], not {tables!r}.")
+    templates = dict(TEMPLATES)
+    for name, table in tables.items():
+        if name in TEMPLATES:
+            raise BadInput(f"{file}: the template {name} is bundled; give yours another name.")
+        try:
+            templates[name] = Template.from_mapping(name, table)
+        except BadInput as error:
+            raise BadInput(f"{file}: {error}") from error
+    return templates
+
+
+def _spec(name: str, table: Any, file: Path, templates: dict[str, Template]) -> ModelSpec:
     where = f"{file}, model {name}"
     if not isinstance(table, dict):
         raise BadInput(f"{where}: must be a table [models.{name}].")
@@ -120,7 +136,7 @@ def _spec(name: str, table: Any, file: Path) -> ModelSpec:
         name=name,
         label=table.get("label", name),
         family=family,
-        template=_template(table.get("template", "plain"), where),
+        template=_template(table.get("template", "plain"), templates, where),
         base=base,
         adapter=adapter,
         vocabulary=vocabulary,
@@ -132,9 +148,9 @@ def _spec(name: str, table: Any, file: Path) -> ModelSpec:
     )
 
 
-def _template(name: str, where: str) -> Template:
+def _template(name: str, templates: dict[str, Template], where: str) -> Template:
     try:
-        return find_template(name)
+        return find_template(name, templates)
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from error
 

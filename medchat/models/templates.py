@@ -5,8 +5,9 @@ is checked when it is made. Sources: the published repositories' own template fi
 their code). Knows nothing of tokenizers.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 from medchat.errors import BadInput
 
@@ -44,6 +45,23 @@ class Template:
             raise BadInput(f"Template {self.name!r}: a round needs {{question}} and {{answer}}.")
         if self.round and "{question}" not in self.last:
             raise BadInput(f"Template {self.name!r}: behind rounds, last needs {{question}}.")
+
+    @classmethod
+    def from_mapping(cls, name: str, values: Any) -> "Template":
+        """A template read from a file; raises BadInput for keys and values that cannot be."""
+        if not isinstance(values, dict):
+            raise BadInput(f"Template {name!r} must be a table, not {values!r}.")
+        known = {field.name for field in fields(cls)} - {"name"}
+        if unknown := sorted(set(values) - known):
+            raise BadInput(
+                f"Template {name!r}: unknown keys {', '.join(unknown)}. "
+                f"Known: {', '.join(sorted(known))}."
+            )
+        stops = values.get("stops", [])
+        texts = [value for key, value in values.items() if key != "stops"]
+        if not isinstance(stops, list) or not all(isinstance(text, str) for text in texts + stops):
+            raise BadInput(f"Template {name!r}: its values must be texts, stops a list of texts.")
+        return cls(**{"single": "", **values, "name": name, "stops": tuple(filter(None, stops))})
 
     @property
     def keeps_history(self) -> bool:
@@ -116,12 +134,12 @@ TEMPLATES = {
 }
 
 
-def find_template(name: str) -> Template:
+def find_template(name: str, templates: Mapping[str, Template] = TEMPLATES) -> Template:
     """Raises BadInput that lists the known templates."""
     try:
-        return TEMPLATES[name]
+        return templates[name]
     except KeyError:
-        known = ", ".join(TEMPLATES)
+        known = ", ".join(templates)
         raise BadInput(f"No prompt template is called {name!r}. Known: {known}.") from None
 
 

@@ -63,6 +63,11 @@ def read(source: Source, dtype: torch.dtype | None = None) -> Tensor:
     return target
 
 
+def raw_bytes(tensor: Tensor) -> memoryview:
+    """A contiguous tensor's memory."""
+    return memoryview(cast(Any, tensor.view(-1).view(torch.uint8).numpy()))
+
+
 def size_in_bytes(source: Source) -> int:
     return torch.Size(source.shape).numel() * source.dtype.itemsize
 
@@ -122,7 +127,7 @@ _thread = threading.local()
 def _buffer() -> memoryview:
     """This thread's ``CHUNK`` bytes, aligned for any precision."""
     if not hasattr(_thread, "buffer"):
-        _thread.buffer = memoryview(cast(Any, torch.empty(CHUNK, dtype=torch.uint8).numpy()))
+        _thread.buffer = raw_bytes(torch.empty(CHUNK, dtype=torch.uint8))
     return cast(memoryview, _thread.buffer)
 
 
