@@ -23,8 +23,7 @@ from medchat.models.chatglm import (
     ChatGLMForConditionalGeneration,
     ChatGLMTokenizer,
 )
-from medchat.models.chatglm.configuration import IMAGE_TOKENS_V0
-from medchat.models.chatglm.tokenization import extra_pieces, proto
+from medchat.models.chatglm.pieces import IMAGE_TOKENS_V0, extra_pieces, proto
 from medchat.models.llama import LlamaSentencePieceTokenizer
 from medchat.training.tokenizers import train_chatglm_tokenizer, train_llama_tokenizer
 

@@ -163,10 +163,10 @@ def damaged(file: Path, **change: torch.Tensor | None) -> None:
             {"embedding__weight": torch.ones(6, 96)},
             f"96 values where this base needs {FULL_WIDTH}",
         ),
-        (0, {"embedding__weight": torch.ones(FULL_WIDTH)}, "made for another base"),
+        (0, {"embedding__weight": torch.ones(FULL_WIDTH)}, "do not fit each other"),
         (0, {"embedding__weight": torch.full((6, FULL_WIDTH), float("nan"))}, "not all numbers"),
         (24, {"trans__2__bias": None}, "is incomplete"),
-        (24, {"trans__0__weight": torch.ones(24, 7)}, "projection does not fit"),
+        (24, {"trans__0__weight": torch.ones(24, 7)}, "do not fit each other"),
     ],
 )
 def test_a_prefix_that_does_not_fit_is_refused(

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from medchat.errors import CheckpointError
 from medchat.models import load
-from medchat.models.chatglm.quantization import unpack_int4
+from medchat.models.chatglm.weights import unpack_int4
 from medchat.models.checkpoint import read_checkpoint
 
 MATRIX = "transformer.layers.0.attention.query_key_value.weight"

@@ -242,7 +242,7 @@ def test_a_config_that_is_no_json_object_is_named(damaged, content: str) -> None
 @pytest.mark.parametrize("values", [{"hidden_size": "wide"}, {"num_attention_heads": 5}])
 def test_a_config_with_impossible_values_is_named(damaged, values) -> None:
     folder = damaged("llama", lambda folder: change_json(folder / "config.json", **values))
-    assert str(folder / "config.json") in complaint(folder)
+    assert "config.json" in complaint(folder)
 
 
 @pytest.mark.parametrize("kind", ["qwen2", None])
@@ -401,7 +401,7 @@ def zero(part: str) -> Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]:
         ({"change": zero("lora_A")}, "changes nothing"),
         ({"change": lambda key, t: (key, t / 0)}, "is not all numbers"),
         ({"change": lambda key, t: (key, t.flatten())}, "is not a matrix"),
-        ({"target_modules": ["x_proj"]}, "x_proj"),
+        ({"target_modules": ["x_proj"]}, "8 of its tensors have no place"),
         ({"target_modules": ["q_proj"]}, "4 of its tensors have no place"),
         ({"target_modules": ["q_proj", "k_proj", "v_proj"]}, "4 places stay empty"),
         ({"peft_type": "IA3"}, "declares 'IA3', not a LoRA"),

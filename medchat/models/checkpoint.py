@@ -1,69 +1,69 @@
-"""What a base folder holds: family, tokenizer, configuration and weights, all but the weights read.
+"""What a base folder holds: family, layout, vocabulary, configuration and where its weights lie.
 
 Every check that needs no weight in memory is made here; loading and ``medchat check`` begin with
-the same ``read_checkpoint``. Code that lies in a folder is never run.
+the same ``read_checkpoint``. Needs no torch. Code that lies in a folder is never run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-from transformers import (
-    BloomConfig,
-    BloomForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PretrainedConfig,
-    PreTrainedTokenizerBase,
-)
-
 from medchat.errors import CheckpointError
-from medchat.models.chatglm import (
-    ChatGLMConfig,
-    ChatGLMForConditionalGeneration,
-    ChatGLMTokenizer,
-)
-from medchat.models.chatglm.configuration import IMAGE_TOKENS_V0
+from medchat.models.chatglm.pieces import IMAGE_TOKENS_V0
 from medchat.models.chatglm.prefix import (
+    BESIDE,
     PREFIX,
     PREFIX_WEIGHT,
+    open_prefix,
     prefix_file,
-    read_prefix_file,
     take_prefix,
 )
 from medchat.models.chatglm.quantization import QuantisedMatrix, dequantised
 from medchat.models.checkpoint_files import check_folder, open_folder, read_json
-from medchat.models.llama import LlamaSentencePieceTokenizer
 from medchat.models.registry import Family
-from medchat.models.tensor_files import Source, refuse_placeholder, size_in_bytes
-from medchat.models.tokenizer_json import json_tokenizer
+from medchat.models.shapes import (
+    CHATGLM_SIZES,
+    Shapes,
+    bloom_shapes,
+    chatglm_shapes,
+    llama_shapes,
+)
+from medchat.models.sources import Source
+from medchat.models.vocabulary import (
+    Vocabulary,
+    declared_tokens,
+    read_chatglm_vocabulary,
+    read_json_vocabulary,
+    read_llama_vocabulary,
+)
 
 EMBEDDING = "transformer.word_embeddings.weight"
+"""Of ChatGLM and of Bloom; LLaMA's has a name of its own."""
+EMBEDDINGS = {"llama": "model.embed_tokens.weight", "bloom": EMBEDDING, "chatglm": EMBEDDING}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A base folder that has been read; ``sources`` are its weights under the network's names.
+    """A base folder that has been read and found whole.
 
-    ``layout`` tells apart what one family's files look like; ``kind`` is the network's class.
+    ``config`` is its config.json with the ids and sizes that its other files vouch for, ``sources``
+    are the weights under the network's names, ``layout`` tells a family's file layouts apart.
     """
 
     folder: Path
     family: Family
     layout: str
-    tokenizer: PreTrainedTokenizerBase
-    config: PretrainedConfig
-    kind: Any
+    vocabulary: Vocabulary
+    config: dict[str, Any]
     sources: dict[str, Source]
 
     @property
-    def stored_dtype(self) -> torch.dtype:
-        """The precision that most of the weights are stored in."""
-        sizes: dict[torch.dtype, int] = {}
+    def stored_dtype(self) -> str:
+        """The precision, by safetensors' name, that most of the weights are stored in."""
+        sizes: dict[str, int] = {}
         for source in self.sources.values():
-            sizes[source.dtype] = sizes.get(source.dtype, 0) + size_in_bytes(source)
+            sizes[source.dtype] = sizes.get(source.dtype, 0) + source.bytes
         return max(sizes, key=lambda dtype: sizes[dtype])
 
     @property
@@ -72,22 +72,22 @@ class Checkpoint:
 
     @property
     def parameters(self) -> int:
-        return sum(torch.Size(source.shape).numel() for source in self.sources.values())
+        return sum(source.count for source in self.sources.values())
 
     @property
-    def matrix_parameters(self) -> int:
-        """Parameters of the layers' matrices, which are what int8 and int4 make smaller."""
-        return sum(
-            torch.Size(source.shape).numel()
-            for name, source in self.sources.items()
-            if len(source.shape) == 2 and ("layers." in name or ".h." in name)
-        )
+    def rows(self) -> int:
+        """The vocabulary of the weights, which may have more rows than the tokenizer pieces."""
+        return self.sources[EMBEDDINGS[self.family]].shape[0]
+
+    @property
+    def shapes(self) -> Shapes:
+        return {name: source.shape for name, source in self.sources.items()}
 
     @property
     def quantisation(self) -> int | None:
-        """Bits of the stored weights where they are quantised."""
+        """Bits of the stored matrices where they are quantised."""
         bits = [s.bits for s in self.sources.values() if isinstance(s, QuantisedMatrix)]
-        return min(bits) if bits else None
+        return min(bits, default=None)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -124,37 +124,35 @@ def read_family(folder: Path) -> Family:
 # -- LLaMA --
 
 
-def _read_llama(folder: Path, raw: dict[str, Any]) -> Checkpoint:
+def _read_llama(folder: Path, config: dict[str, Any]) -> Checkpoint:
     sources = _without_frequencies(open_folder(folder))
-    if (folder / "tokenizer.model").is_file():
-        tokenizer = _tokenizer(LlamaSentencePieceTokenizer, folder, "tokenizer.model")
-    else:
-        tokenizer = _json_tokenizer(folder, "tokenizer.model")
+    vocabulary = read_llama_vocabulary(folder)
     # The copies of LLaMA-7B that circulate carry wrong ids; only the tokenizer is to be trusted.
-    raw.update(_ids(tokenizer))
-    if "max_sequence_length" in raw:
-        raw.setdefault("max_position_embeddings", raw.pop("max_sequence_length"))
-    config = _config(LlamaConfig, raw, folder)
-    _check_vocabulary(tokenizer, config, folder)
-    return Checkpoint(folder, "llama", "", tokenizer, config, LlamaForCausalLM, sources)
+    config.update(vocabulary.config_ids)
+    if "max_sequence_length" in config:
+        config.setdefault("max_position_embeddings", config.pop("max_sequence_length"))
+    _check_vocabulary(vocabulary, config.get("vocab_size", 32000), folder)
+    tied = {"lm_head.weight"} if config.get("tie_word_embeddings") else set()
+    _check_fit(folder, config, llama_shapes, sources, tied)
+    return Checkpoint(folder, "llama", "", vocabulary, config, sources)
 
 
 # -- Bloom, and Huozi, which is one --
 
 
-def _read_bloom(folder: Path, raw: dict[str, Any]) -> Checkpoint:
+def _read_bloom(folder: Path, config: dict[str, Any]) -> Checkpoint:
     sources = _with_base_name("transformer.", "lm_head.", open_folder(folder))
-    tokenizer = _json_tokenizer(folder, "tokenizer.json")
-    raw.update(_ids(tokenizer))
-    config = _config(BloomConfig, raw, folder)
-    _check_vocabulary(tokenizer, config, folder)
-    return Checkpoint(folder, "bloom", "", tokenizer, config, BloomForCausalLM, sources)
+    vocabulary = read_json_vocabulary(folder)
+    config.update(vocabulary.config_ids)
+    _check_vocabulary(vocabulary, config.get("vocab_size", 250880), folder)
+    _check_fit(folder, config, bloom_shapes, sources, {"lm_head.weight"})
+    return Checkpoint(folder, "bloom", "", vocabulary, config, sources)
 
 
 # -- ChatGLM-6B --
 
 
-def _read_chatglm(folder: Path, raw: dict[str, Any]) -> Checkpoint:
+def _read_chatglm(folder: Path, config: dict[str, Any]) -> Checkpoint:
     sources = _without_frequencies(open_folder(folder))
     if EMBEDDING not in sources:
         told = f"{folder} holds no ChatGLM-6B: its weights lack {EMBEDDING}."
@@ -162,68 +160,63 @@ def _read_chatglm(folder: Path, raw: dict[str, Any]) -> Checkpoint:
             told += " They are a p-tuning prefix: name its base here, and this folder as adapter."
         raise CheckpointError(told)
     rows = sources[EMBEDDING].shape[0]
-    tokenizer = _chatglm_tokenizer(folder, rows, raw.get("bos_token_id"))
-    raw.update(
-        _ids(tokenizer),
-        mask_token_id=tokenizer.mask_id,
-        gmask_token_id=tokenizer.gmask_id,
-        sop_keeps_its_position=tokenizer.is_v0,
+    vocabulary = _chatglm_vocabulary(folder, rows, config.get("bos_token_id"))
+    promised = config.pop("pre_seq_len", None)
+    config = CHATGLM_SIZES | config
+    config.update(
+        vocabulary.config_ids,
+        mask_token_id=vocabulary.mask,
+        gmask_token_id=vocabulary.gmask,
+        sop_keeps_its_position=vocabulary.is_v0,
         vocab_size=rows,
     )
-    promised = raw.pop("pre_seq_len", None)
-    config: ChatGLMConfig = _config(ChatGLMConfig, raw, folder)
-    beside = prefix_file(folder, ("prefix_encoder.safetensors", "prefix_encoder.bin"))
-    prefix = read_prefix_file(beside, config) if beside else take_prefix(sources, config)
-    if promised and prefix is None:
+    shapes = _shapes(folder, config, chatglm_shapes)
+    prefix = _prefix(folder, config, sources, promised)
+    sources = dequantised(sources, shapes)
+    if prefix is not None:
+        config["pre_seq_len"] = prefix.shape[0]
+        sources[PREFIX_WEIGHT] = prefix
+    _check_fit(folder, config, chatglm_shapes, sources, set())
+    layout = "v0" if vocabulary.is_v0 else "v1"
+    return Checkpoint(folder, "chatglm", layout, vocabulary, config, sources)
+
+
+def _chatglm_vocabulary(folder: Path, rows: int, sop: int | None) -> Vocabulary:
+    """The vocabulary behind as many image tokens as the model has rows for.
+
+    ``sop`` is the id of ``<sop>`` in config.json. Where that agrees with the tokenizer, any number
+    of spare rows is believed; else no more than padding would explain.
+    """
+    usual = read_chatglm_vocabulary(folder)
+    declared = declared_tokens(folder).get("num_image_tokens")
+    for images in (declared, usual.images):
+        if not isinstance(images, int):
+            continue
+        vocabulary = usual.behind(images)
+        spare = rows - vocabulary.size
+        agreed = sop is None or sop == vocabulary.bos
+        if spare >= 0 and (agreed or spare < IMAGE_TOKENS_V0):
+            return vocabulary
+    layout = "v0" if usual.is_v0 else "v1"
+    raise CheckpointError(
+        f"The files in {folder} belong to different layouts of ChatGLM-6B: ice_text.model is that "
+        f"of {layout} and needs {usual.size} rows, the weights have {rows}."
+    )
+
+
+def _prefix(
+    folder: Path, config: Mapping[str, Any], sources: dict[str, Source], promised: int | None
+) -> Source | None:
+    """The p-tuning prefix beside a base or among its weights, from which it is removed."""
+    beside = prefix_file(folder, BESIDE)
+    among = take_prefix(sources, config)
+    if promised and beside is None and among is None:
         raise CheckpointError(
             f"{folder / 'config.json'} declares a p-tuning prefix (pre_seq_len {promised}), but no "
             "file there holds one; without it the model would answer otherwise. Put its "
             "prefix_encoder.bin into the folder."
         )
-    sources = dequantised(sources, _input_widths(config))
-    if prefix is not None:
-        config.pre_seq_len = prefix.shape[0]
-        sources[PREFIX_WEIGHT] = prefix
-    layout = "v0" if tokenizer.is_v0 else "v1"
-    return Checkpoint(
-        folder, "chatglm", layout, tokenizer, config, ChatGLMForConditionalGeneration, sources
-    )
-
-
-def _chatglm_tokenizer(folder: Path, rows: int, sop: int | None) -> ChatGLMTokenizer:
-    """The tokenizer, counting as many image tokens as the model has rows for.
-
-    ``sop`` is the id of ``<sop>`` in config.json. Where that agrees with the tokenizer, any number
-    of spare rows is believed; else no more than padding would explain.
-    """
-    file = folder / "tokenizer_config.json"
-    declared = read_json(file).get("num_image_tokens") if file.is_file() else None
-    for images in (declared, None):
-        tokenizer = cast(
-            ChatGLMTokenizer,
-            _tokenizer(ChatGLMTokenizer, folder, "ice_text.model", num_image_tokens=images),
-        )
-        spare = rows - tokenizer.vocab_size
-        agreed = sop is None or sop == tokenizer.bos_token_id
-        if spare >= 0 and (agreed or spare < IMAGE_TOKENS_V0):
-            return tokenizer
-    layout = "v0" if tokenizer.is_v0 else "v1"
-    raise CheckpointError(
-        f"The files in {folder} belong to different layouts of ChatGLM-6B: ice_text.model is that "
-        f"of {layout} and needs {tokenizer.vocab_size} rows, the weights have {rows}."
-    )
-
-
-def _input_widths(config: ChatGLMConfig) -> dict[str, int]:
-    """The input width of every matrix that may be quantised."""
-    narrow, wide = config.hidden_size, config.inner_hidden_size
-    widths = {EMBEDDING: narrow, "lm_head.weight": narrow}
-    for layer in range(config.num_layers):
-        block = f"transformer.layers.{layer}."
-        for matrix in ("attention.query_key_value", "attention.dense", "mlp.dense_h_to_4h"):
-            widths[f"{block}{matrix}.weight"] = narrow
-        widths[f"{block}mlp.dense_4h_to_h.weight"] = wide
-    return widths
+    return open_prefix(beside, config) if beside else among
 
 
 _READERS: dict[str, Callable[[Path, dict[str, Any]], Checkpoint]] = {
@@ -247,50 +240,45 @@ def _with_base_name(base: str, head: str, sources: dict[str, Source]) -> dict[st
     return {name if name.startswith(head) else base + name: s for name, s in sources.items()}
 
 
-def _tokenizer(kind: Any, folder: Path, name: str, **options: Any) -> PreTrainedTokenizerBase:
-    file = folder / name
-    if not file.is_file():
-        raise CheckpointError(f"{folder} lacks the tokenizer file {name}.")
-    refuse_placeholder(file)
+def _check_vocabulary(vocabulary: Vocabulary, rows: int, folder: Path) -> None:
+    if vocabulary.size > rows:
+        raise CheckpointError(
+            f"The tokenizer in {folder} knows {vocabulary.size} pieces, the model only {rows}: "
+            "they belong to different models."
+        )
+
+
+def _shapes(
+    folder: Path, config: Mapping[str, Any], shapes: Callable[[Mapping[str, Any]], Shapes]
+) -> Shapes:
     try:
-        return cast(PreTrainedTokenizerBase, kind(str(file), **options))
-    except CheckpointError:
-        raise
-    except Exception as error:  # whatever a damaged file makes its reader raise
+        return shapes(config)
+    except ValueError as error:
+        raise CheckpointError(f"{folder / 'config.json'} cannot be used: {error}.") from error
+
+
+def _check_fit(
+    folder: Path,
+    config: Mapping[str, Any],
+    shapes: Callable[[Mapping[str, Any]], Shapes],
+    sources: Mapping[str, Source],
+    tied: set[str],
+) -> None:
+    """Every weight must have a file and every file's weight a place; ``tied`` ones may be absent.
+
+    Raises CheckpointError with an example of each that does not.
+    """
+    wanted = _shapes(folder, config, shapes)
+    told = []
+    if missing := sorted(set(wanted) - set(sources) - tied):
+        told.append(f"{len(missing)} are missing, such as {missing[0]}")
+    if astray := sorted(set(sources) - set(wanted)):
+        told.append(f"{len(astray)} have no place in the model, such as {astray[0]}")
+    differing = [name for name in wanted if name in sources and wanted[name] != sources[name].shape]
+    for name in differing[:1]:
+        shapes_told = f"{list(sources[name].shape)}, not {list(wanted[name])}"
+        told.append(f"{name} has the shape {shapes_told}")
+    if told:
         raise CheckpointError(
-            f"{file} ({file.stat().st_size} bytes) cannot be read as a tokenizer; the download may "
-            "be incomplete."
-        ) from error
-
-
-def _json_tokenizer(folder: Path, usual: str) -> PreTrainedTokenizerBase:
-    if not (folder / "tokenizer.json").is_file():
-        raise CheckpointError(f"{folder} lacks the tokenizer file {usual}.")
-    file = folder / "tokenizer_config.json"
-    declared = read_json(file) if file.is_file() else {}
-    return _tokenizer(json_tokenizer, folder, "tokenizer.json", declared=declared)
-
-
-def _ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    return {
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-
-
-def _config(kind: Any, raw: dict[str, Any], folder: Path) -> Any:
-    try:
-        return kind(**raw)
-    except Exception as error:  # transformers checks values with errors of its own
-        raise CheckpointError(
-            f"{folder / 'config.json'} cannot be used: {str(error)[:300]}"
-        ) from error
-
-
-def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, config: Any, folder: Path) -> None:
-    if tokenizer.vocab_size > config.vocab_size:
-        raise CheckpointError(
-            f"The tokenizer in {folder} knows {tokenizer.vocab_size} pieces, the model only "
-            f"{config.vocab_size}: they belong to different models."
+            f"The weights in {folder} do not fit its config.json: {'; '.join(told)}."
         )

@@ -12,23 +12,13 @@ from typing import Any, BinaryIO
 
 from medchat.errors import BadInput, CheckpointError
 from medchat.models.checkpoint_files import WEIGHT_STEMS, missing_shards, read_json
-from medchat.models.tensor_files import (
-    DTYPES,
-    Source,
-    StoredTensor,
-    contiguous_stride,
-    forget_old_files,
-    open_weights,
-    raw_bytes,
-    read,
-    size_in_bytes,
-)
+from medchat.models.reading import chunks, forget_old_files, raw_bytes, read
+from medchat.models.sources import ITEM_BYTES, Source, StoredTensor, open_weights
 
 Progress = Callable[[int], None]
 """Told how many bytes have been written since it was last told."""
 STEMS = (WEIGHT_STEMS[".bin"], "adapter_model", "prefix_encoder")
 INDEX = "pytorch_model.bin.index.json"
-SAFETENSORS_DTYPES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def files_to_convert(folder: Path, output: Path) -> list[Path]:
@@ -57,7 +47,7 @@ def convert(folder: Path, output: Path, progress: Progress = lambda _: None) -> 
     """Write the copy. Raises as ``files_to_convert``, and BadInput where the disk is too small."""
     files = files_to_convert(folder, output)
     contents = {file: open_weights(file) for file in files}
-    needed = sum(size_in_bytes(source) for held in contents.values() for source in held.values())
+    needed = sum(source.bytes for held in contents.values() for source in held.values())
     partial = _partial(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -79,18 +69,13 @@ def write_safetensors(
     file: Path, sources: dict[str, Source], progress: Progress = lambda _: None
 ) -> None:
     """Write tensors into a new safetensors file, the widest first, as the library orders them."""
-    order = sorted(sources, key=lambda name: (-sources[name].dtype.itemsize, name))
+    order = sorted(sources, key=lambda name: (-ITEM_BYTES[sources[name].dtype], name))
     table: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name in order:
-        start, end = end, end + size_in_bytes(sources[name])
-        if sources[name].dtype not in SAFETENSORS_DTYPES:
-            raise CheckpointError(
-                f"{sources[name].file}: {name} has the precision {sources[name].dtype}, which "
-                "safetensors files cannot hold."
-            )
+        start, end = end, end + sources[name].bytes
         table[name] = {
-            "dtype": SAFETENSORS_DTYPES[sources[name].dtype],
+            "dtype": sources[name].dtype,
             "shape": list(sources[name].shape),
             "data_offsets": [start, end],
         }
@@ -109,9 +94,9 @@ def _write(source: Source, out: BinaryIO, progress: Progress) -> None:
 
 
 def _bytes_in_order(source: Source) -> Iterator[memoryview]:
-    if isinstance(source, StoredTensor) and source.stride == contiguous_stride(source.shape):
-        yield from source.chunks()
-    elif size_in_bytes(source):
+    if isinstance(source, StoredTensor) and source.in_order:
+        yield from chunks(source)
+    elif source.count:
         yield raw_bytes(read(source))
 
 

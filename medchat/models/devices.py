@@ -13,11 +13,10 @@ from transformers import PreTrainedModel
 
 from medchat.errors import CheckpointError
 from medchat.models.assembly import Place
+from medchat.models.precision import automatic_dtype, processor_multiplies_bfloat16
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 QUANTISED = {"int8": 8, "int4": 4}
-SMALL = 50 * 10**6
-"""Parameters below which a processor is no faster in bfloat16: see ``make bench``."""
 HEADROOM = 1.2
 """Times the weights' size that a GPU must have free, for the cache of a conversation besides."""
 
@@ -36,36 +35,22 @@ def choose_device(device: str) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def choose_dtype(
-    dtype: str, device: torch.device, *, stored: torch.dtype, parameters: int
-) -> torch.dtype:
-    """The precision to compute in; ``stored`` is that of the files.
+def choose_dtype(dtype: str, device: torch.device, *, stored: str, parameters: int) -> torch.dtype:
+    """The precision to compute in; ``auto`` is ``automatic_dtype``.
 
-    On a GPU, ``auto`` is bfloat16 where the weights are not float16 and the GPU knows it, else
-    float16. On a processor it is float32, and bfloat16 for larger models where the processor
-    multiplies in it by hardware: they are limited by the memory's speed, and half as large then.
+    Raises CheckpointError for an unknown one.
     """
     if dtype == "auto":
-        if device.type == "cpu":
-            return (
-                torch.bfloat16 if parameters >= SMALL and multiplies_bfloat16() else torch.float32
-            )
-        if device.type == "cuda" and stored != torch.float16 and torch.cuda.is_bf16_supported():
-            return torch.bfloat16
-        return torch.float16
+        known = (
+            torch.cuda.is_bf16_supported()
+            if device.type == "cuda"
+            else processor_multiplies_bfloat16()
+        )
+        dtype = automatic_dtype(device.type, stored=stored, parameters=parameters, bfloat16=known)
     if dtype in DTYPES:
         return DTYPES[dtype]
-    known = ", ".join([*DTYPES, *QUANTISED])
-    raise CheckpointError(f"dtype {dtype!r} is unknown. Use auto, {known}.")
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether this processor has instructions for products of bfloat16 matrices."""
-    capabilities: Any = torch.cpu.get_capabilities()
-    return any(
-        capabilities.get(name)
-        for name in ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16", "sve_bf16")
-    )
+    known_names = ", ".join([*DTYPES, *QUANTISED])
+    raise CheckpointError(f"dtype {dtype!r} is unknown. Use auto, {known_names}.")
 
 
 def check_quantisable(dtype: str, device: torch.device) -> int:

@@ -4,29 +4,25 @@ Reads tables of contents, never the weights, so that 13 GB take no longer than a
 only the weights themselves can tell (a LoRA of zeros, say) is left to loading.
 """
 
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from peft import LoraConfig
+import psutil
 
 from medchat.errors import CheckpointError
-from medchat.models.adapter_files import (
-    adapter_file,
-    check_adapter_fit,
-    open_adapter,
-    read_adapter_config,
-)
-from medchat.models.assembly import check_fit, empty_network
+from medchat.models.adapter_files import adapter_file, check_fit, open_adapter
+from medchat.models.chatglm.prefix import open_prefix, prefix_file
 from medchat.models.checkpoint import Checkpoint, read_checkpoint
-from medchat.models.chatglm.prefix import prefix_file, read_prefix_file
-from medchat.models.devices import choose_device, choose_dtype
+from medchat.models.precision import automatic_dtype, processor_multiplies_bfloat16
+from medchat.models.shapes import parameters
 from medchat.models.templates import expected_template
 
 BYTES_PER_WEIGHT = {"fp16": 2.0, "bf16": 2.0, "int8": 1.0, "int4": 0.5}
 """Of the matrices; what is quantised keeps its scales besides, and its embeddings in half."""
+LAYERS = {"llama": ".layers.", "chatglm": ".layers.", "bloom": ".h."}
+"""What the names of the layers' weights hold, and those of the embeddings do not."""
+DTYPE_NAMES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 NAMES = {"llama": "LLaMA", "bloom": "Bloom", "chatglm": "ChatGLM-6B"}
 TEMPLATE_NOTES = {
     ("llama", True): "med, or literature or alpaca if it was tuned in that",
@@ -59,6 +55,7 @@ class Report:
     device: str | None = None
     device_dtype: str | None = None
     needed_bytes: int | None = None
+    device_bytes: int | None = None
     free_bytes: int | None = None
     runs_here: bool = False
     problems: list[str] = field(default_factory=list)
@@ -78,15 +75,13 @@ def inspect(folder: Path, adapter: Path | None = None) -> Report:
         report.files = _files(folder)
         checkpoint = read_checkpoint(folder)
         _describe(report, checkpoint, adapter)
-        network = empty_network(checkpoint.kind, checkpoint.config)
-        check_fit(network, checkpoint.sources)
         _weigh(report, checkpoint)
     except CheckpointError as error:
         report.problems.append(str(error))
         return report
     try:
         if adapter:
-            report.adapter = _look_at_adapter(adapter, checkpoint, network)
+            report.adapter = _look_at_adapter(adapter, checkpoint)
     except CheckpointError as error:
         report.problems.append(str(error))
     return report
@@ -104,8 +99,8 @@ def _describe(report: Report, checkpoint: Checkpoint, adapter: Path | None) -> N
     report.family = family
     report.layout = checkpoint.layout or None
     report.parameters = checkpoint.parameters
-    report.vocabulary = checkpoint.config.vocab_size
-    report.dtype = str(checkpoint.stored_dtype).removeprefix("torch.")
+    report.vocabulary = checkpoint.rows
+    report.dtype = DTYPE_NAMES.get(checkpoint.stored_dtype, checkpoint.stored_dtype)
     report.quantisation_bits = checkpoint.quantisation
     expected = expected_template(family, adapted=adapter is not None).name
     report.template = TEMPLATE_NOTES.get((family, adapter is not None), expected)
@@ -113,64 +108,68 @@ def _describe(report: Report, checkpoint: Checkpoint, adapter: Path | None) -> N
 
 def _weigh(report: Report, checkpoint: Checkpoint) -> None:
     """What the weights take in each precision, and what there is."""
-    inner = checkpoint.matrix_parameters
+    inner = parameters(checkpoint.shapes, LAYERS[checkpoint.family])
     outer = checkpoint.parameters - inner
     report.memory_bytes = {
         name: round(inner * width + outer * max(width, 2))
         for name, width in BYTES_PER_WEIGHT.items()
     }
-    device = choose_device("auto")
-    dtype = choose_dtype(
-        "auto", device, stored=checkpoint.stored_dtype, parameters=checkpoint.parameters
+    report.device, bfloat16, report.device_bytes, report.free_bytes = _machine()
+    report.device_dtype = automatic_dtype(
+        report.device,
+        stored=checkpoint.stored_dtype,
+        parameters=checkpoint.parameters,
+        bfloat16=bfloat16,
     )
-    report.device = device.type
-    report.device_dtype = str(dtype).removeprefix("torch.")
-    report.needed_bytes = checkpoint.parameters * dtype.itemsize
-    report.free_bytes = _free_bytes(device)
-    report.runs_here = report.needed_bytes < report.free_bytes
+    report.needed_bytes = checkpoint.parameters * (4 if report.device_dtype == "float32" else 2)
+    report.runs_here = report.needed_bytes < report.device_bytes
     if not report.runs_here:
         report.problems.append(
-            f"In {report.device_dtype} the weights need {_giga(report.needed_bytes)}, and "
-            f"{device.type} has {_giga(report.free_bytes)} free."
+            f"In {report.device_dtype} the weights need {_giga(report.needed_bytes)}, and this "
+            f"machine's {report.device} has {_giga(report.device_bytes)} in all."
         )
 
 
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return sum(
-            torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())
-        )
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def _machine() -> tuple[str, bool, int, int]:
+    """The device that models run on here, whether it knows bfloat16, its memory and what is free.
+
+    torch is asked only where there may be a GPU: it takes longer to start than all the rest.
+    """
+    if Path("/proc/driver/nvidia/version").exists() or psutil.MACOS:
+        import torch
+
+        if torch.cuda.is_available():
+            memory = [torch.cuda.mem_get_info(n) for n in range(torch.cuda.device_count())]
+            free, total = (sum(part) for part in zip(*memory, strict=True))
+            return "cuda", torch.cuda.is_bf16_supported(), total, free
+        if torch.backends.mps.is_available():
+            memory_here = psutil.virtual_memory()
+            return "mps", False, memory_here.total, memory_here.available
+    here = psutil.virtual_memory()
+    return "cpu", processor_multiplies_bfloat16(), here.total, here.available
 
 
-def _look_at_adapter(adapter: Path, checkpoint: Checkpoint, network: Any) -> dict[str, Any]:
-    if checkpoint.family == "chatglm" and (file := prefix_file(adapter)):
-        prefix = read_prefix_file(file, checkpoint.config)
+def _look_at_adapter(folder: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    if checkpoint.family == "chatglm" and (file := prefix_file(folder)):
         return {
             "kind": "p-tuning prefix",
             "file": file.name,
             "bytes": file.stat().st_size,
-            "length": prefix.shape[0],
+            "length": open_prefix(file, checkpoint.config).shape[0],
         }
-    config = read_adapter_config(adapter)
-    sources = open_adapter(adapter)
-    check_adapter_fit(sources, config, network, adapter)
-    file = adapter_file(adapter)
+    adapter = open_adapter(folder)
+    check_fit(adapter, checkpoint.shapes)
+    file = adapter_file(folder)
     return {
         "kind": "LoRA",
         "file": file.name,
         "bytes": file.stat().st_size,
-        "rank": config.r,
-        "alpha": config.lora_alpha,
-        "targets": _targets(config),
-        "tensors": len(sources),
-        "base": config.base_model_name_or_path,
+        "rank": adapter.rank,
+        "alpha": adapter.config.get("lora_alpha"),
+        "targets": adapter.targets,
+        "tensors": len(adapter.sources),
+        "base": adapter.config.get("base_model_name_or_path"),
     }
-
-
-def _targets(config: LoraConfig) -> list[str]:
-    targets = config.target_modules or []
-    return [targets] if isinstance(targets, str) else sorted(targets)
 
 
 # -- as text --

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,22 +20,18 @@ from transformers.utils import logging as transformers_logging
 
 from medchat import __version__
 from medchat.errors import CheckpointError
-from medchat.models.adapter_files import (
-    ADAPTER_FILES,
-    check_adapter_fit,
-    check_adapter_values,
-    open_adapter,
-    read_adapter_config,
-)
+from medchat.models.adapter_files import FILES as ADAPTER_FILES
+from medchat.models.adapter_files import Adapter, check_fit, misfit, open_adapter
 from medchat.models.chatglm import ChatGLMForConditionalGeneration
 from medchat.models.chatglm.modeling import PrefixEncoder
 from medchat.models.chatglm.prefix import FILES as PREFIX_FILES
-from medchat.models.chatglm.prefix import prefix_file, read_prefix_file
+from medchat.models.chatglm.prefix import open_prefix, prefix_file
+from medchat.models.checkpoint import Checkpoint
 from medchat.models.checkpoint_files import fingerprint
 from medchat.models.postprocess import tidy_chatglm_reply
+from medchat.models.reading import read
 from medchat.models.registry import Family, ModelSpec
 from medchat.models.templates import Template
-from medchat.models.tensor_files import read
 
 PROBE = "问题：感冒了怎么办？"
 """What base and adapter are both shown, to prove that they answer differently."""
@@ -80,14 +77,13 @@ class LoadedModel:
 class LoadedBase:
     """A base in memory and the adapters on it. Not safe for two threads at once.
 
-    An adapter is a LoRA or, on a ChatGLM, a p-tuning prefix. ``files`` hold the base's weights.
+    An adapter is a LoRA or, on a ChatGLM, a p-tuning prefix. ``checkpoint`` is what the base was
+    read from.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    family: Family
-    folder: Path
-    files: list[Path]
+    checkpoint: Checkpoint
     peft: PeftModel | None = None
     adapters: dict[str, Path] = field(default_factory=dict)
     prefixes: dict[str, PrefixEncoder] = field(default_factory=dict)
@@ -95,6 +91,14 @@ class LoadedBase:
 
     def __post_init__(self) -> None:
         self.own_prefix = getattr(self.model.base_model, "prefix_encoder", None)
+
+    @property
+    def family(self) -> Family:
+        return self.checkpoint.family
+
+    @property
+    def folder(self) -> Path:
+        return self.checkpoint.folder
 
     def activate(self, adapter: str | None) -> PreTrainedModel | PeftModel:
         """Switch one adapter on, or all off; returns the model to call."""
@@ -142,21 +146,16 @@ class LoadedBase:
                 f"The base in {self.folder} has a p-tuning prefix of its own; the one in {file} "
                 "needs the base without it."
             )
-        values = read_prefix_file(file, cast(Any, self.model.config)).values
-        weight = values.to(device=self.model.device, dtype=self.model.dtype)
+        prefix = open_prefix(file, self.checkpoint.config)
+        weight = read(prefix, self.model.dtype).to(self.model.device)
         self.prefixes[name] = PrefixEncoder(cast(Any, self.model.config), weight)
 
     def _put_on(self, name: str, folder: Path) -> None:
-        config = read_adapter_config(folder)
-        sources = open_adapter(folder)
-        check_adapter_fit(sources, config, self.model, folder)
-        tensors = {name: read(source) for name, source in sources.items()}
-        check_adapter_values(tensors, folder)
-        self._put_on_lora(_peft_name(name), config, tensors, folder)
-
-    def _put_on_lora(
-        self, name: str, config: LoraConfig, tensors: dict[str, Tensor], folder: Path
-    ) -> None:
+        adapter = open_adapter(folder)
+        check_fit(adapter, self.checkpoint.shapes)
+        tensors = {key: read(source) for key, source in adapter.sources.items()}
+        _check_values(tensors, folder)
+        name, config = _peft_name(name), _lora_config(adapter)
         with quiet():
             if self.peft is None:
                 self.peft = PeftModel(self.model, config, adapter_name=name)
@@ -165,12 +164,7 @@ class LoadedBase:
             result: Any = set_peft_model_state_dict(self.peft, tensors, adapter_name=name)
         missing = [key for key in result.missing_keys if f".{name}." in key]
         if result.unexpected_keys or missing:
-            astray = [*result.unexpected_keys, *missing][:3]
-            raise CheckpointError(
-                f"The adapter in {folder} does not fit the base in {self.folder}: "
-                f"{len(result.unexpected_keys)} of its tensors have no place and {len(missing)} "
-                f"places stay empty, for example {', '.join(astray)}."
-            )
+            raise misfit(adapter, result.unexpected_keys, missing)
         self.peft.eval()
 
     def _take_off(self, name: str) -> None:
@@ -211,6 +205,26 @@ class LoadedBase:
         )
 
 
+def _check_values(tensors: dict[str, Tensor], folder: Path) -> None:
+    """Raises CheckpointError for an adapter that would do nothing, or only harm."""
+    if not any(bool(value.any()) for key, value in tensors.items() if ".lora_B" in key):
+        raise CheckpointError(f"The adapter in {folder} is empty: all its lora_B tensors are zero.")
+    for key, value in tensors.items():
+        if not value.isfinite().all():
+            raise CheckpointError(f"The adapter in {folder} is damaged: {key} is not all numbers.")
+
+
+def _lora_config(adapter: Adapter) -> LoraConfig:
+    """The configuration for today's peft, without the fields that it knows no more."""
+    known = {item.name for item in dataclass_fields(LoraConfig)}
+    try:
+        return LoraConfig(**{key: value for key, value in adapter.config.items() if key in known})
+    except Exception as error:  # peft checks some values, each in its own way
+        raise CheckpointError(
+            f"The adapter_config.json of {adapter.folder} cannot be used: {str(error)[:300]}"
+        ) from error
+
+
 def _peft_name(adapter: str) -> str:
     """The name as peft may have it: one that no module has, without the dot between modules."""
     return "adapter-" + adapter.replace("%", "%25").replace(".", "%2E")
@@ -230,7 +244,7 @@ def _provenance(base: LoadedBase, spec: ModelSpec) -> dict[str, Any]:
     return {
         "model": spec.name,
         "base": base.folder.name,
-        "base_fingerprint": fingerprint(base.files),
+        "base_fingerprint": fingerprint(base.checkpoint.files),
         "adapter": spec.adapter.name if spec.adapter else None,
         "adapter_fingerprint": fingerprint(adapter_files) if adapter_files else None,
         "template": spec.template.name,

@@ -1,16 +1,17 @@
 """Model folders -> models in memory, with everything checked that could go wrong silently.
 
-What a folder holds is read by ``checkpoint``; here it gets a device, a precision and memory. What
-comes out is a ``LoadedBase``, to which adapters are added, or a ``LoadedModel``.
+What a folder holds is read by ``checkpoint``; here it gets a tokenizer, a device, a precision and
+memory. What comes out is a ``LoadedBase``, to which adapters are added, or a ``LoadedModel``.
 """
 
 from pathlib import Path
 from typing import Any, cast
 
-from transformers import BitsAndBytesConfig, PreTrainedModel
+from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from medchat.errors import CheckpointError
-from medchat.models.assembly import check_fit, empty_network, fill
+from medchat.models.assembly import KINDS, empty_network, fill, network_config
+from medchat.models.chatglm import ChatGLMTokenizer
 from medchat.models.checkpoint import Checkpoint, read_checkpoint, read_family
 from medchat.models.devices import (
     QUANTISED,
@@ -19,9 +20,12 @@ from medchat.models.devices import (
     choose_dtype,
     place_for,
 )
+from medchat.models.llama import LlamaSentencePieceTokenizer
 from medchat.models.loaded import LoadedBase, LoadedModel, quiet
 from medchat.models.registry import ModelSpec
 from medchat.models.templates import expected_template
+from medchat.models.tokenizer_json import json_tokenizer
+from medchat.models.vocabulary import declared_tokens, unreadable
 
 
 def load(
@@ -59,8 +63,8 @@ def load_base(spec: ModelSpec, *, device: str = "auto", dtype: str = "auto") -> 
     """Load the base that ``spec`` stands on, without any adapter.
 
     ``device`` is ``auto`` (cuda, over several GPUs where one is too small; mps or cpu) or a torch
-    device. ``dtype`` is ``auto`` (see ``choose_dtype``), ``float32``, ``float16``, ``bfloat16``, or
-    on a GPU with bitsandbytes ``int8`` or ``int4``.
+    device. ``dtype`` is ``auto`` (see ``automatic_dtype``), ``float32``, ``float16``, ``bfloat16``,
+    or on a GPU with bitsandbytes ``int8`` or ``int4``.
     """
     if spec.base is None:
         raise CheckpointError(f"{spec.label} names no base folder.")
@@ -71,34 +75,47 @@ def load_base(spec: ModelSpec, *, device: str = "auto", dtype: str = "auto") -> 
         )
     check_vocabulary(spec, checkpoint)
     chosen = choose_device(device)
+    tokenizer = _tokenizer(checkpoint)
     if dtype in QUANTISED:
         model = _load_quantised(checkpoint, check_quantisable(dtype, chosen))
     else:
         precision = choose_dtype(
             dtype, chosen, stored=checkpoint.stored_dtype, parameters=checkpoint.parameters
         )
-        model = empty_network(checkpoint.kind, checkpoint.config)
-        place = place_for(model, device, chosen, precision)
-        fill(model, checkpoint.sources, dtype=precision, place=place)
+        model = empty_network(checkpoint)
+        fill(model, checkpoint, dtype=precision, place=place_for(model, device, chosen, precision))
     generation: Any = model.generation_config
-    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
-        setattr(generation, name, getattr(checkpoint.config, name))
-    return LoadedBase(model, checkpoint.tokenizer, checkpoint.family, spec.base, checkpoint.files)
+    for name, value in checkpoint.vocabulary.config_ids.items():
+        setattr(generation, name, value)
+    return LoadedBase(model, tokenizer, checkpoint)
 
 
 def check_vocabulary(spec: ModelSpec, checkpoint: Checkpoint) -> None:
     """Raises CheckpointError where ``spec`` declares another vocabulary than its base has."""
-    has = checkpoint.config.vocab_size
-    if spec.vocabulary and spec.vocabulary != has:
+    if spec.vocabulary and spec.vocabulary != checkpoint.rows:
         raise CheckpointError(
             f"{spec.label} needs a base with a vocabulary of {spec.vocabulary}; that in "
-            f"{checkpoint.folder} is {has}. Its adapter was made for another base."
+            f"{checkpoint.folder} is {checkpoint.rows}. Its adapter was made for another base."
         )
+
+
+def _tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+    folder = checkpoint.folder
+    file = folder / "tokenizer.json"
+    try:
+        if checkpoint.family == "chatglm":
+            file = folder / "ice_text.model"
+            return ChatGLMTokenizer(str(file), num_image_tokens=checkpoint.vocabulary.images)
+        if (folder / "tokenizer.model").is_file() and checkpoint.family == "llama":
+            file = folder / "tokenizer.model"
+            return LlamaSentencePieceTokenizer(str(file))
+        return json_tokenizer(str(file), declared_tokens(folder))
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        raise unreadable(file) from error
 
 
 def _load_quantised(checkpoint: Checkpoint, bits: int) -> PreTrainedModel:
     """Through transformers and bitsandbytes, which quantise each weight as it comes to the GPU."""
-    check_fit(empty_network(checkpoint.kind, checkpoint.config), checkpoint.sources)
     if checkpoint.quantisation:
         raise CheckpointError(
             f"{checkpoint.folder} is quantised already, to {checkpoint.quantisation} bits; "
@@ -106,9 +123,9 @@ def _load_quantised(checkpoint: Checkpoint, bits: int) -> PreTrainedModel:
         )
     wanted: Any = BitsAndBytesConfig(load_in_8bit=bits == 8, load_in_4bit=bits == 4)
     with quiet():
-        model = checkpoint.kind.from_pretrained(
+        model = KINDS[checkpoint.family][1].from_pretrained(
             checkpoint.folder,
-            config=checkpoint.config,
+            config=network_config(checkpoint),
             quantization_config=wanted,
             device_map="auto",
             local_files_only=True,

@@ -1,7 +1,25 @@
-"""ChatGLM-6B, native: configuration, network and tokenizer, without the code of any checkpoint."""
+"""ChatGLM-6B, native: configuration, network and tokenizer, without the code of any checkpoint.
 
-from medchat.models.chatglm.configuration import ChatGLMConfig
-from medchat.models.chatglm.modeling import ChatGLMForConditionalGeneration
-from medchat.models.chatglm.tokenization import ChatGLMTokenizer
+The names below come when they are first asked for: what only looks at files waits for no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medchat.models.chatglm.configuration import ChatGLMConfig
+    from medchat.models.chatglm.modeling import ChatGLMForConditionalGeneration
+    from medchat.models.chatglm.tokenization import ChatGLMTokenizer
 
 __all__ = ["ChatGLMConfig", "ChatGLMForConditionalGeneration", "ChatGLMTokenizer"]
+_HOMES = {
+    "ChatGLMConfig": "configuration",
+    "ChatGLMForConditionalGeneration": "modeling",
+    "ChatGLMTokenizer": "tokenization",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,8 +7,7 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-IMAGE_TOKENS_V0 = 20000
-"""Rows of the v0 layout's vocabulary that stand for image tokens, in front of the text pieces."""
+from medchat.models.shapes import CHATGLM_SIZES
 
 
 class ChatGLMConfig(PretrainedConfig):
@@ -31,9 +30,9 @@ class ChatGLMConfig(PretrainedConfig):
     def __init__(
         self,
         vocab_size: int = 130528,
-        hidden_size: int = 4096,
-        num_layers: int = 28,
-        num_attention_heads: int = 32,
+        hidden_size: int = CHATGLM_SIZES["hidden_size"],
+        num_layers: int = CHATGLM_SIZES["num_layers"],
+        num_attention_heads: int = CHATGLM_SIZES["num_attention_heads"],
         inner_hidden_size: int | None = None,
         layernorm_epsilon: float = 1e-5,
         max_sequence_length: int = 2048,

@@ -1,49 +1,33 @@
-"""P-tuning v2 prefixes: reading them, whatever wrote them, as one matrix of keys and values.
+"""P-tuning v2 prefixes: finding them, whatever wrote them, as one matrix of keys and values.
 
 A prefix that was trained through a projection is the projection's output here: it gives the same
 answers and needs the projection no more. Shapes are read from the tensors alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import Any
 
 from medchat.errors import CheckpointError
-from medchat.models.chatglm.configuration import ChatGLMConfig
-from medchat.models.tensor_files import Source, open_weights, read, read_tensors
+from medchat.models.sources import Source, open_weights
 
 PREFIX = "transformer.prefix_encoder."
 PREFIX_WEIGHT = PREFIX + "embedding.weight"
-FILES = tuple(
-    f"{stem}{suffix}"
-    for stem in ("prefix_encoder", "pytorch_model", "model", "adapter_model")
-    for suffix in (".safetensors", ".bin")
-)
-"""Names under which a prefix lies in a folder of its own; the first also beside a base."""
-_PARTS = {"embedding.weight"}
-_PROJECTION = {f"trans.{layer}.{part}" for layer in (0, 2) for part in ("weight", "bias")}
+BESIDE = ("prefix_encoder.safetensors", "prefix_encoder.bin")
+"""Names under which a prefix lies beside a base."""
+FILES = (*BESIDE, "model.safetensors", "pytorch_model.bin")
+"""Names under which a prefix lies in a folder of its own."""
+EMBEDDING = "embedding.weight"
+PROJECTION = ("trans.0.weight", "trans.0.bias", "trans.2.weight", "trans.2.bias")
+"""The two linear layers, with a tanh between them, that the originals may train a prefix with."""
 
 
 @dataclass(frozen=True)
-class FoldedPrefix:
-    """A prefix as a source: keys and values ``[pre_seq_len, layers * 2 * hidden]``."""
+class Prefix(Source):
+    """Keys and values ``[pre_seq_len, layers * 2 * hidden]``, from one tensor or through five."""
 
-    values: Tensor
-    file: Path
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.values.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.values.shape)
-
-    def read_into(self, target: Tensor) -> None:
-        target.copy_(self.values)
+    parts: Mapping[str, Source]
 
 
 def prefix_file(folder: Path, names: tuple[str, ...] = FILES) -> Path | None:
@@ -54,58 +38,49 @@ def prefix_file(folder: Path, names: tuple[str, ...] = FILES) -> Path | None:
     return None
 
 
-def read_prefix_file(file: Path, config: ChatGLMConfig) -> FoldedPrefix:
-    """Raises CheckpointError where the prefix was made for a model of another size."""
-    tensors = {_part(name): tensor for name, tensor in read_tensors(file).items()}
-    return _folded(tensors, config, file)
+def open_prefix(file: Path, config: Mapping[str, Any]) -> Prefix:
+    """Raises CheckpointError where the prefix is incomplete or was made for another base."""
+    return _prefix(open_weights(file), config, file)
 
 
-def take_prefix(sources: dict[str, Source], config: ChatGLMConfig) -> FoldedPrefix | None:
-    """Remove a full save's prefix from its sources, and return it."""
-    names = [name for name in sources if name.startswith(PREFIX)]
-    if not names:
-        return None
-    file = sources[names[0]].file
-    return _folded({_part(name): read(sources.pop(name)) for name in names}, config, file)
+def take_prefix(sources: dict[str, Source], config: Mapping[str, Any]) -> Prefix | None:
+    """Remove a full save's prefix from its sources, and return it. Raises as ``open_prefix``."""
+    found = {name: sources.pop(name) for name in list(sources) if name.startswith(PREFIX)}
+    return _prefix(found, config, next(iter(found.values())).file) if found else None
 
 
-def _is_prefix(sources: dict[str, Source]) -> bool:
-    return bool(sources) and {_part(name) for name in sources} <= _PARTS | _PROJECTION
+def _is_prefix(sources: Mapping[str, Source]) -> bool:
+    return bool(sources) and {_part(name) for name in sources} <= {EMBEDDING, *PROJECTION}
 
 
 def _part(name: str) -> str:
     return name.split("prefix_encoder.")[-1]
 
 
-def _folded(tensors: dict[str, Tensor], config: ChatGLMConfig, file: Path) -> FoldedPrefix:
-    if set(tensors) not in (_PARTS, _PARTS | _PROJECTION):
-        raise CheckpointError(f"The prefix in {file} is incomplete: {', '.join(sorted(tensors))}.")
-    values = tensors["embedding.weight"]
-    if len(tensors) > 1:
-        values = _projected(values, tensors, file)
-    wanted = config.num_layers * 2 * config.hidden_size
-    if values.dim() != 2 or values.shape[1] != wanted:
+def _prefix(sources: Mapping[str, Source], config: Mapping[str, Any], file: Path) -> Prefix:
+    parts = {_part(name): source for name, source in sources.items()}
+    if set(parts) not in ({EMBEDDING}, {EMBEDDING, *PROJECTION}):
+        raise CheckpointError(f"The prefix in {file} is incomplete: {', '.join(sorted(parts))}.")
+    shapes = [parts[part].shape for part in (EMBEDDING, *PROJECTION) if part in parts]
+    length, width = _length_and_width(shapes, file)
+    layers, hidden = config["num_layers"], config["hidden_size"]
+    if width != layers * 2 * hidden:
         raise CheckpointError(
-            f"The prefix in {file} was made for another base: its rows have {values.shape[-1]} "
-            f"values where this base needs {wanted} ({config.num_layers} layers of 2 × "
-            f"{config.hidden_size})."
+            f"The prefix in {file} was made for another base: its rows have {width} values where "
+            f"this base needs {layers * 2 * hidden} ({layers} layers of 2 × {hidden})."
         )
-    if not values.isfinite().all():
-        raise CheckpointError(f"The prefix in {file} is damaged: it is not all numbers.")
-    return FoldedPrefix(values, file)
+    return Prefix(file, parts[EMBEDDING].dtype, (length, width), parts)
 
 
-def _projected(embedding: Tensor, tensors: dict[str, Tensor], file: Path) -> Tensor:
-    """The two linear layers with a tanh between them that the originals trained a prefix with."""
-    try:
-        inner = F.linear(
-            embedding.float(), tensors["trans.0.weight"].float(), tensors["trans.0.bias"].float()
-        )
-        values = F.linear(
-            inner.tanh(), tensors["trans.2.weight"].float(), tensors["trans.2.bias"].float()
-        )
-    except RuntimeError as error:  # the only thing that linear layers can object to is a shape
-        raise CheckpointError(
-            f"The prefix in {file} is damaged: its projection does not fit its embedding."
-        ) from error
-    return values.to(embedding.dtype)
+def _length_and_width(shapes: list[tuple[int, ...]], file: Path) -> tuple[int, int]:
+    """Of the prefix that these tensors make; raises CheckpointError where they do not fit."""
+    match shapes:
+        case [(length, width)]:
+            return length, width
+        case [(length, a), (b, c), (d,), (width, e), (f,)]:
+            if a == c and b == d == e and width == f:
+                return length, width
+    raise CheckpointError(
+        f"The prefix in {file} is damaged: its tensors have the shapes "
+        f"{', '.join(str(list(shape)) for shape in shapes)}, which do not fit each other."
+    )

@@ -1,7 +1,5 @@
 """ChatGLM-6B's tokenizer over ``ice_text.model``, in both published layouts, without icetk.
 
-v1 files hold every special, blank and byte piece; v0 files end before them and count 20,000 image
-tokens in front of the text. The pieces that v0 lacks are appended here, in the published order.
 Knows nothing of models. What a user types is always text: ``[gMASK]`` in a question stays text.
 """
 
@@ -11,48 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import sentencepiece
-from sentencepiece import sentencepiece_model_pb2
 from transformers import PreTrainedTokenizer
 
-from medchat.models.chatglm.configuration import IMAGE_TOKENS_V0
-
-LONGEST_BLANK = 80
-SPECIAL_PIECES = (
-    "[MASK]",
-    "[gMASK]",
-    "[sMASK]",
-    "<unused_0>",
-    "<sop>",
-    "<eop>",
-    "<ENC>",
-    "<dBLOCK>",
+from medchat.models.chatglm.pieces import (
+    IMAGE_TOKENS_V0,
+    LONGEST_BLANK,
+    NEWLINE_PIECE,
+    SPECIAL_PIECES,
+    TAB_PIECE,
+    blank_piece,
+    read_pieces,
 )
-NEWLINE_PIECE = "<n>"
-TAB_PIECE = "<|tab|>"
-
-proto: Any = sentencepiece_model_pb2  # generated at run time, unknown to type checkers
-_Piece = proto.ModelProto.SentencePiece
-
-
-def blank_piece(length: int) -> str:
-    return f"<|blank_{length}|>"
-
-
-def extra_pieces() -> list[tuple[str, int]]:
-    """The pieces behind the text ones, as (piece, sentencepiece type), in the published order."""
-    whitespace = [TAB_PIECE, *(blank_piece(n) for n in range(2, LONGEST_BLANK + 1))]
-    return [
-        *((piece, _Piece.CONTROL) for piece in SPECIAL_PIECES),
-        *((piece, _Piece.USER_DEFINED) for piece in whitespace),
-        *((f"<0x{byte:02X}>", _Piece.BYTE) for byte in range(256)),
-    ]
-
-
-def append_extra_pieces(model: Any) -> None:
-    """Give a sentencepiece model the special, blank and byte pieces of the v1 layout."""
-    for piece, kind in extra_pieces():
-        model.pieces.add(piece=piece, score=0.0, type=kind)
-    model.trainer_spec.byte_fallback = True
 
 
 def encode_whitespace(text: str) -> str:
@@ -81,11 +48,7 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
     ) -> None:
         """``num_image_tokens`` rows stand in front of the pieces; None takes the layout's own."""
         self.vocab_file = vocab_file
-        model = proto.ModelProto()
-        model.ParseFromString(Path(vocab_file).read_bytes())
-        self.is_v0 = not any(piece.piece == SPECIAL_PIECES[0] for piece in model.pieces)
-        if self.is_v0:
-            append_extra_pieces(model)
+        model, self.is_v0 = read_pieces(Path(vocab_file))
         usual = IMAGE_TOKENS_V0 if self.is_v0 else 0
         self.offset = usual if num_image_tokens is None else num_image_tokens
         self.pieces = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from medchat.errors import CheckpointError
-from medchat.models import tensor_files
-from medchat.models.tensor_files import open_weights, read, read_tensors
+from medchat.models import reading
+from medchat.models.reading import DTYPES, read, read_tensors
+from medchat.models.sources import open_weights
 
 PRECISIONS = [torch.float32, torch.float16, torch.bfloat16]
 
@@ -40,12 +41,12 @@ def save(request, tmp_path: Path):
 def test_a_tensor_comes_in_any_precision_as_torch_converts_it(save, stored, wanted) -> None:
     tensor = values(7, 33, dtype=stored)
     source = open_weights(save({"a": values(3), "weight": tensor}))["weight"]
-    assert (source.dtype, source.shape) == (stored, (7, 33))
+    assert (DTYPES[source.dtype], source.shape) == (stored, (7, 33))
     assert torch.equal(read(source, wanted), tensor.to(wanted))
 
 
 def test_a_tensor_longer_than_a_chunk_is_whole(save, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensor_files, "CHUNK", 64)
+    monkeypatch.setattr(reading, "CHUNK", 64)
     tensor = values(5, 77, dtype=torch.float16)
     file = save({"weight": tensor, "next": values(9)})
     for precision in PRECISIONS:

@@ -1,0 +1,205 @@
+"""Weight files, ``.safetensors`` and ``.bin``: what lies where in them.
+
+A file is opened by its table of contents alone, without torch and in milliseconds, however large it
+is; ``reading`` gets the numbers. Code in a file is never run. Precisions have safetensors' names.
+"""
+
+import json
+import pickle
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from medchat.errors import CheckpointError
+from medchat.models.unpickling import pickled_tensors, root
+
+ITEM_BYTES = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+}
+"""Bytes per number of the precisions that occur in the checkpoints known here."""
+LONGEST_HEADER = 100 * 10**6
+"""Bytes; the safetensors format allows no longer one."""
+_LOCAL_HEADER = 30
+"""Bytes of a zip entry's own header in front of its name and extra field."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A tensor that can be had from ``file``."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        return self.count * ITEM_BYTES[self.dtype]
+
+
+@dataclass(frozen=True)
+class StoredTensor(Source):
+    """A tensor that lies at ``offset`` bytes in its file, its ``stride`` in elements."""
+
+    stride: tuple[int, ...]
+    offset: int
+
+    @property
+    def in_order(self) -> bool:
+        """Whether its numbers lie one behind the other, as they are counted."""
+        return self.stride == contiguous_stride(self.shape)
+
+    @property
+    def span(self) -> int:
+        """Numbers from its first to its last."""
+        if not self.count:
+            return 0
+        return 1 + sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))
+
+
+@dataclass(frozen=True)
+class OldTensor(Source):
+    """A tensor of a ``.bin`` as torch wrote it before 1.6, which can only be read whole."""
+
+    name: str
+
+
+def open_weights(file: Path) -> dict[str, Source]:
+    """The tensors of a weight file by name, none of them read yet.
+
+    Raises CheckpointError, with the file's name and size, for whatever is not a whole weight file.
+    """
+    refuse_placeholder(file)
+    try:
+        if file.suffix == ".safetensors":
+            return dict(_open_safetensors(file))
+        if zipfile.is_zipfile(file):
+            return dict(_open_zip(file))
+        return dict(_open_old(file))
+    except CheckpointError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{file} ({_size(file)} bytes) holds something other than weights, or its download is "
+            "incomplete. Code in a weight file is never run."
+        ) from error
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        raise CheckpointError(
+            f"{file} ({_size(file)} bytes) cannot be read as weights; the download may be "
+            f"incomplete. {type(error).__name__}: {str(error)[:200]}"
+        ) from error
+
+
+def refuse_placeholder(file: Path) -> None:
+    """Raises CheckpointError for a git-LFS pointer, a web page or an empty file."""
+    with file.open("rb") as stream:
+        start = stream.read(64).lstrip()
+    if not start or start.startswith((b"version https://git-lfs", b"<")):
+        raise CheckpointError(
+            f"{file} is not the file itself but a placeholder of {_size(file)} bytes: "
+            "the download is incomplete."
+        )
+
+
+def truncated(file: Path) -> str:
+    return f"{file} ({_size(file)} bytes) ends too early: the download is incomplete."
+
+
+def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
+
+
+# -- tables of contents --
+
+
+def _open_safetensors(file: Path) -> Iterator[tuple[str, Source]]:
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > min(LONGEST_HEADER, _size(file)):
+            raise CheckpointError(truncated(file))
+        table: dict[str, Any] = json.loads(stream.read(length))
+    table.pop("__metadata__", None)
+    start = 8 + length
+    for name, entry in table.items():
+        shape = tuple(int(size) for size in entry["shape"])
+        begin, end = entry["data_offsets"]
+        if entry["dtype"] not in ITEM_BYTES:
+            raise CheckpointError(f"{file}: {name} has the unknown precision {entry['dtype']}.")
+        tensor = StoredTensor(file, entry["dtype"], shape, contiguous_stride(shape), start + begin)
+        if begin < 0 or end - begin != tensor.bytes:
+            raise CheckpointError(f"{file} is damaged: {name} does not fill its place.")
+        if start + end > _size(file):
+            raise CheckpointError(truncated(file))
+        yield name, tensor
+
+
+def _open_zip(file: Path) -> Iterator[tuple[str, Source]]:
+    with zipfile.ZipFile(file) as archive, file.open("rb") as stream:
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
+            raise CheckpointError(
+                f"{file} has been compressed after it was written. Take the original file."
+            )
+        folder = root(archive)
+        if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
+            raise CheckpointError(f"{file} was written on a big-endian machine; convert it there.")
+        for name, tensor in pickled_tensors(archive, file).items():
+            entry = entries[f"{folder}data/{tensor.storage.key}"]
+            width = ITEM_BYTES[tensor.storage.dtype]
+            stored = StoredTensor(
+                file,
+                tensor.storage.dtype,
+                tensor.shape,
+                _plain_stride(tensor.shape, tensor.stride),
+                _content_offset(stream, entry) + tensor.offset * width,
+            )
+            if min(tensor.offset, *tensor.stride, 0) < 0 or (
+                (tensor.offset + stored.span) * width > entry.file_size
+            ):
+                raise CheckpointError(f"{file} is damaged: {name} does not fit its storage.")
+            yield name, stored
+
+
+def _content_offset(stream: Any, entry: zipfile.ZipInfo) -> int:
+    """The byte at which an entry's content begins, behind a header of its own length."""
+    stream.seek(entry.header_offset + 26)
+    name_length = int.from_bytes(stream.read(2), "little")
+    extra_length = int.from_bytes(stream.read(2), "little")
+    return int(entry.header_offset) + _LOCAL_HEADER + name_length + extra_length
+
+
+def _plain_stride(shape: tuple[int, ...], stride: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides with those of axes of length 1, which mean nothing, as in a contiguous tensor."""
+    plain = contiguous_stride(shape)
+    same = all(a == b or n == 1 for n, a, b in zip(shape, stride, plain, strict=True))
+    return plain if same or not prod(shape) else stride
+
+
+def _open_old(file: Path) -> Iterator[tuple[str, Source]]:
+    from medchat.models.reading import old_file, stored_dtype  # torch, which only these files need
+
+    for name, tensor in old_file(file).items():
+        yield name, OldTensor(file, stored_dtype(tensor), tuple(tensor.shape), name)

@@ -1,0 +1,241 @@
+"""Base folders as they circulate: what is read from their files, and from nothing else."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from model_fixtures import (
+    TinyModels,
+    change_json,
+    copy,
+    tiny_models,
+    write_adapter,
+    write_shards,
+)
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
+
+from medchat.errors import CheckpointError
+from medchat.models import LoadedModel, load
+from medchat.models.checkpoint import read_checkpoint
+from medchat.models.templates import Turn
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
+    return tiny_models(tmp_path_factory)
+
+
+def logits(loaded: LoadedModel, text: str = "我感冒了") -> torch.Tensor:
+    ids = torch.tensor([loaded.tokenizer(text)["input_ids"]])
+    with torch.inference_mode():
+        return loaded.model(input_ids=ids).logits
+
+
+def same_answer(one: Path, other: Path) -> bool:
+    return torch.equal(logits(load(one, device="cpu")), logits(load(other, device="cpu")))
+
+
+# -- LLaMA --
+
+
+def test_a_vocabulary_of_49954_has_a_row_more_than_its_tokenizer_has_pieces(
+    folders: TinyModels, tmp_path: Path
+) -> None:
+    """Chinese-Alpaca: 49953 pieces, and [PAD] in added_tokens.json alone."""
+    folder = copy(folders.llama, tmp_path / "alpaca")
+    tensors = load_file(folder / "model.safetensors")
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        tensors[name] = torch.cat([tensors[name], torch.zeros(1, tensors[name].shape[1])])
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    change_json(folder / "config.json", vocab_size=401)
+    (folder / "added_tokens.json").write_text('{"[PAD]": 400}')
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
+    loaded, plain = load(folder, device="cpu"), load(folders.llama, device="cpu")
+    assert loaded.tokenizer("感冒[PAD]")["input_ids"] == plain.tokenizer("感冒[PAD]")["input_ids"]
+    torch.testing.assert_close(logits(loaded)[..., :400], logits(plain))
+    assert loaded.tokenizer.decode([*loaded.tokenizer("感冒")["input_ids"], 400]) == "感冒"
+
+
+def test_safetensors_are_taken_before_bin_files(folders: TinyModels, tmp_path: Path) -> None:
+    folder = copy(folders.llama, tmp_path / "model")
+    write_shards(folder, {"model.norm.weight": torch.ones(3)})
+    assert same_answer(folder, folders.llama)
+
+
+def test_an_adapter_in_a_base_folder_is_not_put_on_unasked(folders, tmp_path: Path) -> None:
+    folder = copy(folders.llama, tmp_path / "model")
+    for file in folders.first.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    assert same_answer(folder, folders.llama)
+    adapted = load(folder, adapter=folder, device="cpu")
+    wanted = load(folders.llama, adapter=folders.first, device="cpu")
+    assert torch.equal(logits(adapted), logits(wanted))
+
+
+def test_a_mirror_that_has_only_a_tokenizer_json_gives_the_same_ids(
+    folders: TinyModels, tmp_path: Path
+) -> None:
+    folder = copy(folders.bloom, tmp_path / "mirror")
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_bytes((folders.llama / name).read_bytes())
+    change_json(folder / "config.json", vocab_size=400)
+    checkpoint = read_checkpoint(folder)
+    assert checkpoint.family == "llama"
+    loaded = load(folder, device="cpu")
+    assert loaded.eos_ids == {checkpoint.vocabulary.eos} == {2}
+    assert loaded.model.generation_config.bos_token_id == 1
+
+
+def test_weights_with_a_tied_head_need_no_head_of_their_own(folders, tmp_path: Path) -> None:
+    folder = copy(folders.llama, tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    tensors.pop("lm_head.weight")
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="1 are missing, such as lm_head"):
+        load(folder, device="cpu")
+    change_json(folder / "config.json", tie_word_embeddings=True)
+    model = load(folder, device="cpu").model
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+# -- Bloom and Huozi --
+
+
+def test_bloom_is_loaded_with_its_own_tokenizer_and_ids(folders: TinyModels) -> None:
+    loaded = load(folders.bloom, device="cpu")
+    theirs = AutoTokenizer.from_pretrained(folders.bloom)
+    for text in ("感冒怎么办？", "a  b\n\tc", "😀"):
+        assert loaded.tokenizer(text)["input_ids"] == theirs(text)["input_ids"]
+        ids = loaded.tokenizer(text)["input_ids"]
+        assert loaded.tokenizer.decode(ids, skip_special_tokens=True) == text
+    config = loaded.model.config
+    assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (1, 2, 3)
+    assert loaded.longest == 256
+    assert loaded.model.lm_head.weight is loaded.model.transformer.word_embeddings.weight
+
+
+@pytest.mark.parametrize("typed", ["</s>", "<pad>", "<unk>"])
+def test_a_special_token_that_a_user_types_stays_text_for_bloom(folders, typed: str) -> None:
+    tokenizer = load(folders.bloom, device="cpu").tokenizer
+    ids = tokenizer(f"感冒{typed}感冒")["input_ids"]
+    assert not {0, 1, 2, 3} & set(ids)
+    assert tokenizer.decode(ids, skip_special_tokens=True) == f"感冒{typed}感冒"
+
+
+def test_an_adapter_on_bloom_is_asked_in_its_own_template(folders: TinyModels) -> None:
+    loaded = load(folders.bloom, adapter=folders.bloom_adapter, device="cpu")
+    prompt = loaded.template.render([Turn("感冒")])
+    assert prompt == "下面是一个问题，运用医学知识来正确回答提问.\n感冒\n### 回答：\n"
+    assert not torch.equal(logits(loaded), logits(load(folders.bloom, device="cpu")))
+
+
+def test_a_bloom_saved_whole_is_the_same(folders: TinyModels, tmp_path: Path) -> None:
+    loaded = load(folders.bloom, device="cpu")
+    loaded.model.save_pretrained(tmp_path)
+    loaded.tokenizer.save_pretrained(tmp_path)
+    assert same_answer(tmp_path, folders.bloom)
+
+
+def test_special_tokens_may_be_declared_as_tables_or_left_empty(folders, tmp_path: Path) -> None:
+    folder = copy(folders.bloom, tmp_path / "model")
+    declared = {"eos_token": {"content": "</s>"}, "pad_token": "", "bos_token": None}
+    (folder / "tokenizer_config.json").write_text(json.dumps(declared))
+    vocabulary = read_checkpoint(folder).vocabulary
+    assert (vocabulary.bos, vocabulary.eos, vocabulary.pad) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"model": {"vocab": {"a": 0}}}'])
+def test_a_tokenizer_json_that_cannot_be_used_is_named(folders, tmp_path, content: str) -> None:
+    folder = copy(folders.bloom, tmp_path / "model")
+    (folder / "tokenizer.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json .* cannot be read as a tokenizer"):
+        load(folder, device="cpu")
+
+
+# -- ChatGLM --
+
+
+@pytest.mark.parametrize("kind", ["chatglm", "chatglm_v0"])
+def test_a_config_may_leave_out_every_id(folders: TinyModels, tmp_path: Path, kind: str) -> None:
+    folder = copy(getattr(folders, kind), tmp_path / "model")
+    ids = ("bos", "eos", "pad", "mask", "gmask")
+    change_json(folder / "config.json", vocab_size=None, **{f"{i}_token_id": None for i in ids})
+    assert same_answer(folder, getattr(folders, kind))
+
+
+@pytest.mark.parametrize(("kind", "images"), [("chatglm", 0), ("chatglm_v0", 20000)])
+@pytest.mark.parametrize("told", [0, 20000, "many", None])
+def test_the_rows_decide_how_many_image_tokens_there_are(
+    folders: TinyModels, tmp_path: Path, kind: str, images: int, told: object
+) -> None:
+    folder = copy(getattr(folders, kind), tmp_path / "model")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"num_image_tokens": told}))
+    assert read_checkpoint(folder).vocabulary.images == images
+
+
+def test_frequencies_that_a_file_carries_along_are_ignored(folders, tmp_path: Path) -> None:
+    folder = copy(folders.chatglm, tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["transformer.layers.0.attention.rotary_emb.inv_freq"] = torch.ones(2)
+    save_file(tensors, folder / "model.safetensors")
+    assert same_answer(folder, folders.chatglm)
+
+
+def test_positions_of_one_dimension_are_refused(folders: TinyModels, tmp_path: Path) -> None:
+    folder = copy(folders.chatglm, tmp_path / "model")
+    change_json(folder / "config.json", position_encoding_2d=False)
+    with pytest.raises(CheckpointError, match="position_encoding_2d must be true"):
+        load(folder, device="cpu")
+
+
+def test_a_later_chatglm_is_told_by_its_config_alone(folders: TinyModels, tmp_path: Path) -> None:
+    folder = copy(folders.chatglm, tmp_path / "model")
+    (folder / "ice_text.model").unlink()
+    change_json(folder / "config.json", multi_query_attention=True)
+    with pytest.raises(CheckpointError, match="ChatGLM2 or later"):
+        load(folder, device="cpu")
+
+
+# -- adapters in Trainer's folders --
+
+
+@pytest.mark.parametrize("config_lies", ["in the checkpoint", "beside it"])
+def test_a_checkpoint_of_a_training_is_an_adapter(folders, tmp_path: Path, config_lies) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    folder = write_adapter(output / "checkpoint-200", seed=2)
+    (folder / "adapter_model.bin").rename(folder / "pytorch_model.bin")
+    for name in ("optimizer.pt", "training_args.bin", "trainer_state.json"):
+        (folder / name).write_bytes(b"of the training alone")
+    if config_lies == "beside it":
+        (folder / "adapter_config.json").rename(output / "adapter_config.json")
+    found = load(folders.llama, adapter=folder, device="cpu")
+    wanted = load(folders.llama, adapter=folders.first, device="cpu")
+    assert torch.equal(logits(found), logits(wanted))
+
+
+def test_a_folder_of_checkpoints_asks_for_one_of_them(folders: TinyModels, tmp_path: Path) -> None:
+    for step in (200, 400):
+        write_adapter(tmp_path / f"checkpoint-{step}", seed=step)
+    with pytest.raises(CheckpointError, match="checkpoint-200, checkpoint-400: name one of these"):
+        load(folders.llama, adapter=tmp_path, device="cpu")
+
+
+def test_an_adapter_with_whole_modules_of_another_vocabulary_is_refused(
+    folders: TinyModels, tmp_path: Path
+) -> None:
+    adapter = write_adapter(tmp_path / "lora", seed=1, modules_to_save=["lm_head"])
+    tensors = torch.load(adapter / "adapter_model.bin", weights_only=True)
+    tensors["base_model.model.lm_head.weight"] = torch.ones(499, 32)
+    torch.save(tensors, adapter / "adapter_model.bin")
+    with pytest.raises(CheckpointError, match=r"\[499, 32\] there and \[400, 32\].*decapoda"):
+        load(folders.llama, adapter=adapter, device="cpu")
+
+
+def test_a_base_in_place_of_an_adapter_and_the_reverse_are_told_apart(folders) -> None:
+    with pytest.raises(CheckpointError, match=r"lacks adapter_config\.json"):
+        load(folders.llama, adapter=folders.wild, device="cpu")
+    with pytest.raises(CheckpointError, match="it holds an adapter"):
+        load(folders.first, device="cpu")
