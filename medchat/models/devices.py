@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from medchat.errors import CheckpointError
 from medchat.models.assembly import Place
 from medchat.models.precision import automatic_dtype, processor_multiplies_bfloat16
+from medchat.models.quiet import quiet
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 QUANTISED = {"int8": 8, "int4": 4}
@@ -88,12 +89,13 @@ def spread(network: PreTrainedModel, dtype: torch.dtype, room: dict[Any, Any]) -
     ``room`` is what each device has free, in bytes, as accelerate writes it. Raises CheckpointError
     where it is not enough, rather than leave weights on disk.
     """
-    places = infer_auto_device_map(
-        network,
-        max_memory=room,
-        no_split_module_classes=list(network._no_split_modules or []),
-        dtype=dtype,
-    )
+    with quiet():
+        places = infer_auto_device_map(
+            network,
+            max_memory=room,
+            no_split_module_classes=list(network._no_split_modules or []),
+            dtype=dtype,
+        )
     if "disk" in places.values():
         size = sum(weight.numel() for weight in network.parameters()) * dtype.itemsize
         raise CheckpointError(

@@ -4,9 +4,6 @@ Knows nothing of how a base was read, nor of threads: who switches adapters must
 use the base.
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
@@ -16,7 +13,6 @@ import torch
 from peft import LoraConfig, PeftModel, set_peft_model_state_dict
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from medchat import __version__
 from medchat.errors import CheckpointError
@@ -29,6 +25,7 @@ from medchat.models.chatglm.prefix import open_prefix, prefix_file
 from medchat.models.checkpoint import Checkpoint
 from medchat.models.checkpoint_files import fingerprint
 from medchat.models.postprocess import tidy_chatglm_reply
+from medchat.models.quiet import quiet
 from medchat.models.reading import read
 from medchat.models.registry import Family, ModelSpec
 from medchat.models.templates import Template
@@ -253,17 +250,3 @@ def _provenance(base: LoadedBase, spec: ModelSpec) -> dict[str, Any]:
         "medchat": __version__,
         "torch": str(torch.__version__),
     }
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the libraries' progress bars and remarks: what matters of them is checked here."""
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers_logging.set_verbosity(before)

@@ -21,7 +21,8 @@ from medchat.models.devices import (
     place_for,
 )
 from medchat.models.llama import LlamaSentencePieceTokenizer
-from medchat.models.loaded import LoadedBase, LoadedModel, quiet
+from medchat.models.loaded import LoadedBase, LoadedModel
+from medchat.models.quiet import quiet
 from medchat.models.registry import ModelSpec
 from medchat.models.templates import expected_template
 from medchat.models.tokenizer_json import json_tokenizer

@@ -4,6 +4,7 @@ from pathlib import Path
 
 SMALL = 50 * 10**6
 """Parameters below which a processor is no faster in bfloat16: see ``make bench``."""
+CPUINFO = Path("/proc/cpuinfo")
 PROCESSOR_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """What /proc/cpuinfo calls instructions for products of bfloat16 numbers, on x86 and on ARM."""
 
@@ -25,7 +26,7 @@ def automatic_dtype(device: str, *, stored: str, parameters: int, bfloat16: bool
 def processor_multiplies_bfloat16() -> bool:
     """Whether this machine's processor does; false where it does not tell."""
     try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        told = CPUINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
     lines = [line for line in told.splitlines() if line.lower().startswith(("flags", "features"))]
