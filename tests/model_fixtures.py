@@ -61,6 +61,8 @@ class TinyModels:
     chatglm_v0: Path
     prefixed: Path
     """``chatglm`` with a p-tuning prefix beside it."""
+    prefix: Path
+    """The same prefix in a folder of its own, as p-tuning's training leaves it."""
     bloom: Path
     """As Bloom-7B is published: the base model's names only, ``tokenizer.json``."""
     bloom_adapter: Path
@@ -94,7 +96,8 @@ def _make(root: Path) -> TinyModels:
         chatglm=write_chatglm(root / "chatglm", seed=4),
         chatglm_v0=write_chatglm_v0(root / "chatglm-v0", seed=5),
         prefixed=write_prefixed(root / "chatglm", root / "chatglm-prefixed", seed=6),
-        bloom=write_bloom(root / "bloom", seed=7),
+        prefix=write_prefix_folder(root / "checkpoint-3000", seed=6),
+        bloom=write_bloom(root / "bloom", seed=15),
         bloom_adapter=write_adapter(
             root / "lora-bloom",
             seed=8,
@@ -315,6 +318,12 @@ def write_prefixed(chatglm: Path, folder: Path, *, seed: int) -> Path:
     return folder
 
 
+def write_prefix_folder(folder: Path, *, seed: int) -> Path:
+    folder.mkdir()
+    write_prefix(folder / "pytorch_model.bin", seed=seed)
+    return folder
+
+
 def write_quantised(chatglm: Path, folder: Path, *, bits: int) -> Path:
     """The blocks' matrices of ``chatglm`` as the published int8 and int4 checkpoints hold them."""
     copy(chatglm, folder)
@@ -350,6 +359,10 @@ def write_bloom(folder: Path, *, seed: int) -> Path:
         BloomConfig(vocab_size=448, hidden_size=WIDTH, n_layer=LAYERS, n_head=4, seq_length=256)
     )
     _widen(model, seed)
+    with torch.no_grad():  # with its tied head, a weaker network would repeat the last token
+        for layer in model.transformer.h:
+            for matrix in (layer.self_attention.dense, layer.mlp.dense_4h_to_h):
+                matrix.weight *= 8
     model.config.save_pretrained(folder)
     change_json(folder / "config.json", bos_token_id=None, eos_token_id=None, pad_token_id=None)
     write_shards(folder, model.transformer.state_dict())

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from eval_ui.chat_session import PaneSession, check_question, responses_for_study, status_line
+from eval_ui.chat_session import (
+    PaneSession,
+    check_question,
+    responses_for_study,
+    status_html,
+    status_line,
+)
 from eval_ui.texts import Language, Texts
 from medchat.answers import MOST_CHARACTERS
 from medchat.engine import Delta, End, Ticket
@@ -196,6 +202,19 @@ def test_a_second_turn_of_a_model_without_memory_says_so(
 
 
 # -- into a study --
+
+
+@pytest.mark.parametrize("texts", [ZH, EN])
+def test_the_prompt_is_folded_away_below_an_answer(registry: Registry, texts: Texts) -> None:
+    spec = registry.find("attentive")
+    pane = asked()
+    assert "<details" not in status_html(pane, spec, texts)
+    prompt = "### 问题:\n<script>alert(1)</script>\n"
+    pane.take(End("", "stop", "好。", prompt_tokens=7, provenance={"prompt": prompt}))
+    shown = status_html(pane, spec, texts)
+    assert shown.startswith(status_line(pane, spec, texts))
+    assert "<pre>### 问题:\n&lt;script&gt;alert(1)&lt;/script&gt;\n</pre>" in shown
+    assert "7" in shown.split("<summary>")[1].split("</summary>")[0]
 
 
 def test_finished_answers_go_into_a_study_with_their_provenance() -> None:

@@ -16,6 +16,7 @@ import app
 from eval_ui.studies import import_answers
 from eval_ui.texts import Texts
 from medchat.__main__ import main
+from medchat.models.templates import Turn, find_template
 from storage import Store, create_study, list_questions, responses_of
 
 MODELS = """
@@ -96,7 +97,10 @@ def assert_refused(result: tuple[int, str, str], sentence: str) -> None:
     assert len(err.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["infer", "chat", "build-data", "train-demo", "evaluate-facts"])
+COMMANDS = ("infer", "chat", "check", "convert", "build-data", "train-demo", "evaluate-facts")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(medchat: Run, command: str) -> None:
     code, out, _ = medchat(command, "--help")
     assert code == 0
@@ -228,6 +232,16 @@ def test_c_begins_a_new_conversation(medchat: Run, models: Path) -> None:
     answers = [part for part in out.split("> ") if part.strip()]
     assert code == 0
     assert answers[0] == answers[1]
+
+
+def test_chat_shows_what_the_model_was_asked_to_the_letter(medchat: Run, models: Path) -> None:
+    code, _, err = medchat(
+        *("chat", "--model", "tuned", "--models-file", models, "--show-prompt"),
+        typed="感冒怎么办？\nq\n".encode(),
+    )
+    prompt = find_template("med").render([Turn("感冒怎么办？")])
+    assert code == 0
+    assert f"tokens --\n{prompt}\n--\n" in err
 
 
 def test_chat_takes_one_model(medchat: Run, models: Path) -> None:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(120)
 
 QUESTIONS = ["我感冒了，怎么治疗？", "高血压挂什么科？", "糖尿病吃什么药", "What about a cold?"]
 LLAMAS = ("llama", "first", "second")
-MODELS = (*LLAMAS, "chatglm")
+MODELS = (*LLAMAS, "chatglm", "prefix", "bloom", "bloom-lora")
 FIRST_BYTE = 3
 """LLaMA's id of the byte piece <0x00>."""
 
@@ -35,8 +35,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
 
 
 def declare(folders: TinyModels, *more: ModelSpec) -> Registry:
+    plain = find_template("plain")
+
     def llama(name: str, adapter: Path | None = None) -> ModelSpec:
-        plain = find_template("plain")
         return ModelSpec(name, name, "llama", plain, base=folders.llama, adapter=adapter)
 
     glm = find_template("chatglm")
@@ -46,6 +47,16 @@ def declare(folders: TinyModels, *more: ModelSpec) -> Registry:
             llama("first", folders.first),
             llama("second", folders.second),
             ModelSpec("chatglm", "chatglm", "chatglm", glm, base=folders.chatglm),
+            ModelSpec("prefix", "p", "chatglm", glm, base=folders.chatglm, adapter=folders.prefix),
+            ModelSpec("bloom", "bloom", "bloom", plain, base=folders.bloom),
+            ModelSpec(
+                "bloom-lora",
+                "bloom-lora",
+                "bloom",
+                plain,
+                base=folders.bloom,
+                adapter=folders.bloom_adapter,
+            ),
             ModelSpec("away", "Away", "llama", glm, problem=ModelUnavailable("Set AWAY.")),
             *more,
         ]
@@ -194,7 +205,7 @@ def test_panes_of_one_base_stream_at_once_and_each_says_what_it_says_alone(share
 
 
 def test_twenty_requests_at_once_all_end_with_their_own_answer(shared, alone) -> None:
-    tasks = [(f"pane {n}", MODELS[n % 4], QUESTIONS[n % 3]) for n in range(20)]
+    tasks = [(f"pane {n}", MODELS[n % len(MODELS)], QUESTIONS[n % 3]) for n in range(20)]
     random.Random(1).shuffle(tasks)
     ends = answers(shared, *(ask(model, question, pane) for pane, model, question in tasks))
     assert len(ends) == 20
@@ -202,6 +213,7 @@ def test_twenty_requests_at_once_all_end_with_their_own_answer(shared, alone) ->
         wanted = as_text(alone[model], generated(alone[model], question, 24))
         assert ends[pane].text == wanted, pane
         assert ends[pane].provenance["model"] == model
+        assert ends[pane].prompt == question
 
 
 # -- sampling --
@@ -480,7 +492,7 @@ def threads() -> set[threading.Thread]:
 def test_one_thread_serves_a_base_with_all_its_adapters(engine) -> None:
     before = threads()
     answers(engine, *(ask(model) for model in MODELS))
-    assert len(threads() - before) == 2
+    assert len(threads() - before) == len({"llama", "chatglm", "bloom"})
 
 
 def test_closing_ends_the_threads_and_cancels_what_is_under_way(engine) -> None:

@@ -6,6 +6,8 @@ import pickle
 import re
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +258,12 @@ def test_a_model_of_an_unknown_family_is_refused_with_the_known_ones(damaged, ki
 def test_a_model_of_another_family_than_declared_is_refused(folders: TinyModels) -> None:
     with pytest.raises(CheckpointError, match="holds a chatglm model, not a llama one"):
         load_base(spec_of(folders.chatglm))
+
+
+def test_a_base_with_another_vocabulary_than_declared_is_refused(folders: TinyModels) -> None:
+    spec = replace(spec_of(folders.llama), vocabulary=49954, adapter=folders.first)
+    with pytest.raises(CheckpointError, match=r"needs a base with a vocabulary of 49954.*is 400"):
+        load(spec, device="cpu")
 
 
 def test_a_later_chatglm_is_refused_by_name(damaged) -> None:
@@ -510,3 +518,25 @@ def test_a_refused_adapter_leaves_the_base_as_it_was_however_often_it_is_tried(
     assert torch.equal(logits(base, "later"), logits(alone, "a"))
     assert torch.equal(logits(base, "bad"), logits(alone, "b"))
     assert torch.equal(logits(base), before)
+
+
+def test_bases_and_adapters_that_load_at_once_do_not_disturb_each_other(folders) -> None:
+    tasks = [
+        (folders.llama, folders.first),
+        (folders.chatglm, None),
+        (folders.bloom, folders.bloom_adapter),
+        (folders.chatglm, folders.prefix),
+    ]
+
+    def answer(task: tuple[Path, Path | None]) -> torch.Tensor:
+        loaded = load(task[0], adapter=task[1], device="cpu", dtype="float32")
+        ids = torch.tensor([loaded.tokenizer("感冒")["input_ids"]])
+        with torch.inference_mode():
+            return loaded.model(input_ids=ids).logits
+
+    wanted = [answer(task) for task in tasks]
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        for _ in range(8):
+            for found, expected in zip(pool.map(answer, tasks), wanted, strict=True):
+                assert torch.equal(found, expected)
+    assert not torch.nn.Linear(2, 2).weight.is_meta

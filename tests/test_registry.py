@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from medchat.config import PROJECT
 from medchat.errors import BadInput
-from medchat.models import ModelSpec, Registry
+from medchat.models import ModelSpec, Registry, Turn
 
 
 @pytest.fixture
@@ -118,7 +119,10 @@ def test_an_unknown_name_is_answered_with_the_declared_ones(declare) -> None:
         ("[models.a\n", "not a TOML file"),
         (b"\xff\xfe\x00", "not a TOML file"),
         ("[models]\na = 3\n", r"model a: must be a table"),
-        ('[models.a]\nfamily = "gpt"\n', r"model a: family must be one of llama, chatglm.*'gpt'"),
+        (
+            '[models.a]\nfamily = "gpt"\n',
+            r"model a: family must be one of llama, bloom, chatglm.*'gpt'",
+        ),
         ("[models.a]\n", r"model a: family must be .*None"),
         (LLAMA + 'adaptor = "x"', r"model a: unknown keys adaptor"),
         (LLAMA + 'template = "huatuo"', r"model a: .*'huatuo'.*Known: plain"),
@@ -146,3 +150,58 @@ def test_two_models_with_one_label_are_refused_for_nobody_could_tell_them_apart(
             '[models.a]\nfamily = "llama"\nlabel = "HuaTuo"\n'
             '[models.b]\nfamily = "llama"\nlabel = "HuaTuo"\n'
         )
+
+
+# -- templates of one's own --
+
+OWN = '[templates.own]\nsingle = "Q: {question}\\nA:"\nstops = ["\\nQ:", ""]\n'
+
+
+def test_a_template_can_be_declared_beside_the_models(declare) -> None:
+    spec = one(declare(OWN + LLAMA + 'base = "base"\ntemplate = "own"'))
+    assert spec.template.render([Turn("感冒？")]) == "Q: 感冒？\nA:"
+    assert spec.template.stops == ("\nQ:",)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[templates.own]\nsingle = "Q:"\n', "'own' lacks its placeholder {question}"),
+        ('[templates.own]\nround = "{question}"\n', "'own' lacks its placeholder {question}"),
+        (
+            '[templates.own]\nsingle = "{question}"\nround = "{question}"\n',
+            "a round needs {question} and {answer}",
+        ),
+        ('[templates.own]\nsingle = "{question}"\nform = ""\n', "unknown keys form"),
+        ("[templates.own]\nsingle = 3\n", "its values must be texts"),
+        ('[templates.own]\nsingle = "{question}"\nstops = "x"\n', "stops a list of texts"),
+        ('[templates.med]\nsingle = "{question}"\n', "med is bundled"),
+        ('templates = "own"\n', "templates must be tables"),
+        ('[templates]\nown = "{question}"\n', "'own' must be a table"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_refused_with_its_name(declare, text, told) -> None:
+    with pytest.raises(BadInput, match=re.escape(told)):
+        declare(text + LLAMA + 'base = "base"')
+
+
+# -- vocabularies --
+
+
+@pytest.mark.parametrize("value", ["-1", "true", '"many"', "1.5"])
+def test_a_vocabulary_that_is_no_number_is_refused(declare, value: str) -> None:
+    with pytest.raises(BadInput, match="vocabulary must be a whole number"):
+        declare(LLAMA + f'base = "base"\nvocabulary = {value}')
+
+
+def test_every_published_model_says_what_it_is_in_both_languages() -> None:
+    for spec in Registry.read(PROJECT / "models.toml"):
+        english, _, chinese = spec.about.partition(" · ")
+        assert english.isascii() or spec.demo, spec.name
+        assert any("\u4e00" <= character <= "\u9fff" for character in chinese), spec.name
+
+
+def test_the_adapters_of_the_two_bases_declare_their_vocabularies() -> None:
+    registry = Registry.read(PROJECT / "models.toml")
+    wanted = {"huatuo": 32000, "alpaca": 32000, "huatuo-alpaca": 49954}
+    assert {name: registry.find(name).vocabulary for name in wanted} == wanted

@@ -7,7 +7,7 @@ precision on its final device and filled from the file.
 from typing import Any, cast
 
 import torch
-from accelerate import dispatch_model, init_empty_weights
+from accelerate import dispatch_model
 from torch import Tensor, nn
 from transformers import (
     BloomConfig,
@@ -46,8 +46,12 @@ def network_config(checkpoint: Checkpoint) -> Any:
 def empty_network(checkpoint: Checkpoint) -> PreTrainedModel:
     """The model of a checkpoint; its parameters have shapes but no memory yet."""
     config = network_config(checkpoint)
-    with init_empty_weights(include_buffers=False):
-        return cast(PreTrainedModel, KINDS[checkpoint.family][1](config))
+    with torch.device("meta"):  # this thread's alone, so that two bases may be loaded at once
+        network = cast(PreTrainedModel, KINDS[checkpoint.family][1](config))
+    for path, module in list(network.named_modules()):
+        if any(table.is_meta for table in module.buffers(recurse=False)):
+            network.set_submodule(path, type(module)(config))  # tables that no file holds
+    return network
 
 
 def fill(

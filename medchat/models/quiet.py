@@ -1,15 +1,24 @@
 """Silence for the model libraries where what matters of their remarks is checked here."""
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from transformers.utils import logging as transformers_logging
 
+_turn = threading.RLock()
+"""Warnings and verbosity are the process's: one thread at a time may change them."""
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without the libraries' progress bars, warnings and remarks."""
+    with _turn:
+        yield from _silence()
+
+
+def _silence() -> Iterator[None]:
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
