@@ -1,5 +1,6 @@
 # make run   sets everything up on a fresh machine and starts the app
 # make test  sets up what the tests need and runs them all
+# make bench measures loading, checking and decoding, as ratios within the run
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 RUNTIME_STAMP := $(VENV)/.runtime-$(shell cksum < requirements.txt | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
 
-.PHONY: run setup setup-dev browser test lint types clean demo-models
+.PHONY: run setup setup-dev browser test bench lint types clean demo-models
 .DEFAULT_GOAL := run
 
 run: setup
@@ -57,6 +58,12 @@ types: setup-dev
 test: setup-dev browser lint types
 	@chromium="$$($(BIN)/python tests/find_browser.py)" && \
 	  MEDCHAT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -q
+
+# Some minutes, and 2 GB of room. The machine should have nothing else to do.
+bench: setup-dev
+	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/loading.py
+	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/checking.py
+	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/decoding.py
 
 # Leaves the environment and everything under data and build alone.
 clean:

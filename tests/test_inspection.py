@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from model_fixtures import (
     TinyModels,
     change_json,
@@ -16,13 +15,13 @@ from model_fixtures import (
     write_adapter,
     write_prefix,
     write_quantised,
+    write_sparse_llama,
 )
 from typer.testing import CliRunner
 
 from medchat.__main__ import app
 from medchat.models import inspection, load
 from medchat.models.inspection import inspect
-from medchat.models.shapes import llama_shapes
 
 
 @pytest.fixture(scope="session")
@@ -149,27 +148,6 @@ def test_weights_that_are_larger_than_the_machine_are_a_problem(
 
 
 # -- what it costs --
-
-
-def write_sparse_llama(folder: Path) -> Path:
-    """LLaMA-7B in three safetensors shards of 13.5 GB together, which take no room on the disk."""
-    shapes = llama_shapes({})
-    names = list(shapes)
-    places = {}
-    for number in range(3):
-        file = f"model-{number + 1:05d}-of-00003.safetensors"
-        table, end = {}, 0
-        for name in names[number::3]:
-            begin, end = end, end + 2 * torch.Size(shapes[name]).numel()
-            table[name] = {"dtype": "F16", "shape": shapes[name], "data_offsets": [begin, end]}
-            places[name] = file
-        header = json.dumps(table).encode()
-        with (folder / file).open("wb") as stream:
-            stream.write(len(header).to_bytes(8, "little") + header)
-            stream.truncate(8 + len(header) + end)
-    index = {"metadata": {}, "weight_map": places}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    return folder
 
 
 def test_13_gigabytes_need_neither_their_memory_nor_torch(
