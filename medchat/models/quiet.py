@@ -7,6 +7,10 @@ from contextlib import contextmanager
 
 from transformers.utils import logging as transformers_logging
 
+# peft asks transformers by a name that transformers is about to drop. Said here for good: the
+# filters below are the process's, and another library's thread may restore its own in between.
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+
 _turn = threading.RLock()
 """Warnings and verbosity are the process's: one thread at a time may change them."""
 
