@@ -239,3 +239,54 @@ def test_a_base_in_place_of_an_adapter_and_the_reverse_are_told_apart(folders) -
         load(folders.llama, adapter=folders.wild, device="cpu")
     with pytest.raises(CheckpointError, match="it holds an adapter"):
         load(folders.first, device="cpu")
+
+
+# -- saved and loaded again --
+
+
+@pytest.mark.parametrize("kind", ["llama", "wild", "bloom", "chatglm", "chatglm_v0", "prefixed"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_any_model_that_is_saved_loads_again_the_same(
+    folders: TinyModels, tmp_path: Path, kind: str, dtype: str
+) -> None:
+    loaded = load(getattr(folders, kind), device="cpu", dtype=dtype)
+    loaded.model.save_pretrained(tmp_path)
+    loaded.tokenizer.save_pretrained(tmp_path)
+    again = load(tmp_path, device="cpu", dtype=dtype)
+    assert torch.equal(logits(again), logits(loaded))
+    for text in ("感冒\n  头疼？", "<s>[gMASK]</s>"):
+        assert again.tokenizer(text)["input_ids"] == loaded.tokenizer(text)["input_ids"]
+
+
+@pytest.mark.parametrize(
+    ("base", "adapter"), [("llama", "first"), ("wild", "second"), ("bloom", "bloom_adapter")]
+)
+def test_an_adapter_that_is_saved_loads_again_the_same(folders, tmp_path, base, adapter) -> None:
+    loaded = load(getattr(folders, base), adapter=getattr(folders, adapter), device="cpu")
+    loaded.model.save_pretrained(tmp_path)
+    (saved,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    again = load(getattr(folders, base), adapter=saved, device="cpu")
+    assert torch.equal(logits(again), logits(loaded))
+
+
+@pytest.mark.parametrize("kind", ["llama", "bloom", "chatglm", "chatglm_v0", "prefixed"])
+def test_sampling_draws_the_same_from_the_same_seed_and_other_things_from_others(
+    folders: TinyModels, kind: str
+) -> None:
+    loaded = load(getattr(folders, kind), device="cpu")
+    ids = torch.tensor([loaded.tokenizer("我感冒了")["input_ids"]])
+
+    def draw(seed: int) -> list[int]:
+        torch.manual_seed(seed)
+        with torch.inference_mode():
+            found = loaded.model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=12,
+                do_sample=True,
+                temperature=2.0,
+            )
+        return found[0].tolist()
+
+    assert draw(1) == draw(1)
+    assert len({tuple(draw(seed)) for seed in range(6)}) > 1

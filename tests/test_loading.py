@@ -394,6 +394,11 @@ def test_a_folder_may_have_any_name(folders, tmp_path: Path, name: str) -> None:
 # -- adapters that are refused --
 
 
+def shrink(part: str) -> Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]:
+    """Values that are not zero, but too small to be seen beside the base's."""
+    return lambda key, tensor: (key, tensor * (1e-30 if part in key else 1))
+
+
 def zero(part: str) -> Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]:
     return lambda key, tensor: (key, tensor * (part not in key))
 
@@ -405,8 +410,10 @@ def zero(part: str) -> Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]:
         ({"rank": 4, "r": 8}, "has rank 4, declared is 8"),
         ({"change": rename_keys("v_proj", "x_proj")}, "changes .*x_proj, which this base lacks"),
         ({"change": rename_keys("lora_", "other_")}, "holds no LoRA tensor"),
-        ({"change": zero("lora_B")}, "all its lora_B tensors are zero"),
-        ({"change": zero("lora_A")}, "changes nothing"),
+        ({"change": zero("lora_B")}, "in 4 of its 8 tensors, which are all zero"),
+        ({"change": zero("lora_A")}, "in 4 of its 8 tensors, which are all zero"),
+        ({"change": zero("layers.1.self_attn.v_proj.lora_B")}, "in 1 of its 8 tensors"),
+        ({"change": shrink("lora_B")}, "changes nothing"),
         ({"change": lambda key, t: (key, t / 0)}, "is not all numbers"),
         ({"change": lambda key, t: (key, t.flatten())}, "is not a matrix"),
         ({"target_modules": ["x_proj"]}, "8 of its tensors have no place"),

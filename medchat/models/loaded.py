@@ -152,7 +152,7 @@ class LoadedBase:
         check_fit(adapter, self.checkpoint.shapes)
         tensors = {key: read(source) for key, source in adapter.sources.items()}
         _check_values(tensors, folder)
-        name, config = _peft_name(name), _lora_config(adapter)
+        name, config = _peft_name(name), _lora_config(adapter, self.folder)
         with quiet():
             if self.peft is None:
                 self.peft = PeftModel(self.model, config, adapter_name=name)
@@ -204,18 +204,27 @@ class LoadedBase:
 
 def _check_values(tensors: dict[str, Tensor], folder: Path) -> None:
     """Raises CheckpointError for an adapter that would do nothing, or only harm."""
-    if not any(bool(value.any()) for key, value in tensors.items() if ".lora_B" in key):
-        raise CheckpointError(f"The adapter in {folder} is empty: all its lora_B tensors are zero.")
+    zero = [key for key, value in tensors.items() if ".lora_" in key and not value.any()]
+    if zero:
+        raise CheckpointError(
+            f"The adapter in {folder} does nothing in {len(zero)} of its {len(tensors)} tensors, "
+            f"which are all zero, such as {zero[0]}: it was not trained, or its file is damaged."
+        )
     for key, value in tensors.items():
         if not value.isfinite().all():
             raise CheckpointError(f"The adapter in {folder} is damaged: {key} is not all numbers.")
 
 
-def _lora_config(adapter: Adapter) -> LoraConfig:
-    """The configuration for today's peft, without the fields that it knows no more."""
+def _lora_config(adapter: Adapter, base: Path) -> LoraConfig:
+    """The configuration for today's peft, without the fields that it knows no more.
+
+    It names the base that the adapter is put on: peft looks up any other name in the network when
+    the model is saved.
+    """
     known = {item.name for item in dataclass_fields(LoraConfig)}
+    values = {key: value for key, value in adapter.config.items() if key in known}
     try:
-        return LoraConfig(**{key: value for key, value in adapter.config.items() if key in known})
+        return LoraConfig(**values | {"base_model_name_or_path": str(base)})
     except Exception as error:  # peft checks some values, each in its own way
         raise CheckpointError(
             f"The adapter_config.json of {adapter.folder} cannot be used: {str(error)[:300]}"
