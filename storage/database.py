@@ -5,7 +5,9 @@ studies, raters or ratings. A connection lives for one operation and is never sh
 threads, so a ``Store`` itself may be shared freely.
 """
 
+import random
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,13 +97,28 @@ class Store:
         with self._connection("rwc") as db:
             self._refuse_foreign(db)
             self._refuse_newer(db)
-            db.enable_wal()
+            self._enable_wal(db)
             up_to_date = not MIGRATIONS.pending(db)
         if not up_to_date:
             # One transaction around all of them: two programs that start at the same moment
             # migrate one after the other, and the second finds nothing left to do.
             with self.transaction() as db:
                 MIGRATIONS.apply(db)
+
+    def _enable_wal(self, db: Database) -> None:
+        """Programs that open a new database at the same moment all switch its journal.
+
+        SQLite tells all but one of them at once that the database is locked, whatever the busy
+        timeout; so the waiting is done here.
+        """
+        give_up_at = time.monotonic() + self.busy_timeout_seconds
+        while True:
+            try:
+                return db.enable_wal()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                    raise
+                time.sleep(random.uniform(0.005, 0.05))  # so that they do not meet again
 
     def _refuse_foreign(self, db: Database) -> None:
         if db.table_names() and not MIGRATIONS.applied(db):

@@ -14,6 +14,7 @@ from model_fixtures import (
     write_shards,
 )
 from safetensors.torch import load_file, save_file
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from transformers import AutoTokenizer
 
 from medchat.errors import CheckpointError
@@ -290,3 +291,43 @@ def test_sampling_draws_the_same_from_the_same_seed_and_other_things_from_others
 
     assert draw(1) == draw(1)
     assert len({tuple(draw(seed)) for seed in range(6)}) > 1
+
+
+# -- what is cut off, and paths --
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("llama", "tokenizer.model"), ("chatglm_v0", "ice_text.model")]
+)
+def test_a_tokenizer_that_ends_between_two_pieces_is_refused(folders, tmp_path, kind, name) -> None:
+    """Its pieces can all be read, and are not all there."""
+    folder = copy(getattr(folders, kind), tmp_path / "model")
+    whole = (folder / name).read_bytes()
+    model = ModelProto.FromString(whole)
+    del model.pieces[200:]
+    pieces_alone = ModelProto(pieces=model.pieces).SerializeToString()
+    assert whole.startswith(pieces_alone)
+    (folder / name).write_bytes(pieces_alone)
+    with pytest.raises(CheckpointError, match="cannot be read as a tokenizer"):
+        read_checkpoint(folder)
+
+
+def test_folders_may_be_named_from_within(folders, tmp_path: Path, monkeypatch) -> None:
+    adapter = write_adapter(tmp_path / "lora", seed=1)
+    monkeypatch.chdir(adapter)
+    loaded = load(folders.llama, adapter=".", device="cpu")
+    assert loaded.provenance["adapter"] == loaded.provenance["model"] == "lora"
+    monkeypatch.chdir(folders.llama)
+    assert load(".", device="cpu").provenance["base"] == folders.llama.name
+
+
+def test_a_prefix_may_be_named_from_within(folders, monkeypatch) -> None:
+    monkeypatch.chdir(folders.prefix)
+    loaded = load(folders.chatglm, adapter=".", device="cpu")
+    assert not torch.equal(logits(loaded), logits(load(folders.chatglm, device="cpu")))
+
+
+def test_a_bloom_without_a_length_is_taken_for_the_published_one(folders, tmp_path) -> None:
+    folder = copy(folders.bloom, tmp_path / "model")
+    change_json(folder / "config.json", seq_length=None)
+    assert load(folder, device="cpu").longest == 2048

@@ -204,6 +204,18 @@ def test_a_failure_half_way_leaves_nothing_behind(folders, tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+def test_a_hole_in_the_original_leaves_nothing_behind(folders, tmp_path: Path) -> None:
+    """A copy would have lost the checksum that tells."""
+    folder = copy(folders.wild, tmp_path / "model")
+    file = sorted(folder.glob("*.bin"))[0]
+    whole = bytearray(file.read_bytes())
+    whole[len(whole) // 2 : len(whole) // 2 + 64] = bytes(64)
+    file.write_bytes(whole)
+    with pytest.raises(CheckpointError, match="is damaged: the checksum"):
+        convert(folder, tmp_path / "copy")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 def test_a_disk_that_fills_up_leaves_nothing_behind(folders, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()

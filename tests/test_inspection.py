@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from model_fixtures import (
     TinyModels,
     change_json,
@@ -20,7 +22,9 @@ from model_fixtures import (
 from typer.testing import CliRunner
 
 from medchat.__main__ import app
+from medchat.errors import CheckpointError
 from medchat.models import inspection, load
+from medchat.models.fields import FIELDS
 from medchat.models.inspection import inspect
 
 
@@ -127,6 +131,7 @@ def test_a_folder_that_is_not_there_is_a_problem_too(tmp_path: Path) -> None:
         ({"target_modules": ["q_proj", "k_proj", "v_proj"]}, "4 places stay empty"),
         ({"rank": 4, "r": 8}, "has rank 4, declared is 8"),
         ({"bias": "all"}, "would change the base"),
+        ({"change": lambda key, t: (key, t * ("lora_A" not in key))}, "which are all zero"),
     ],
 )
 def test_an_adapter_that_does_not_fit_is_found_without_loading(
@@ -185,3 +190,66 @@ def test_changing_what_was_declared_is_seen_the_next_time(folders, tmp_path: Pat
     assert inspect(folder).usable
     change_json(folder / "config.json", hidden_size=64)
     assert "do not fit its config.json" in inspect(folder).problems[0]
+
+
+# -- whether it can be used, as loading finds --
+
+NONSENSE = ["x", [], {}, -1, 1.5, True, "4", [1, 2], float("nan"), 10**12]
+
+
+@pytest.mark.parametrize("kind", ["llama", "bloom", "chatglm"])
+def test_a_config_of_nonsense_is_judged_as_loading_judges_it(folders, tmp_path, kind: str) -> None:
+    family = inspect(getattr(folders, kind)).family
+    refused = 0
+    for name in [*FIELDS[family], "model_type", "quantization_config"]:
+        for value in NONSENSE:
+            folder = copy(getattr(folders, kind), tmp_path / "model")
+            change_json(folder / "config.json", **{name: value})
+            report = inspect(folder)
+            try:
+                load(folder, device="cpu")
+                problems = []
+            except CheckpointError as error:
+                problems = [str(error)]
+                refused += 1
+            assert report.problems == problems, (name, value)
+            shutil.rmtree(folder)
+    assert refused > len(FIELDS[family])
+
+
+@pytest.mark.parametrize("kind", ["llama", "bloom", "chatglm"])
+def test_fields_that_no_answer_depends_on_are_not_read(folders, tmp_path, kind: str) -> None:
+    folder = copy(getattr(folders, kind), tmp_path / "model")
+    change_json(
+        folder / "config.json",
+        dtype="x",
+        id2label=3,
+        return_dict="no",
+        attn_implementation="y",
+        use_cache=[],
+        num_labels=-1,
+        auto_map={"AutoModel": "modeling_x.X"},
+        initializer_range="z",
+    )
+    assert inspect(folder).usable
+    ours, plain = (load(path, device="cpu") for path in (folder, getattr(folders, kind)))
+    ids = torch.tensor([ours.tokenizer("感冒")["input_ids"]])
+    assert torch.equal(ours.model(input_ids=ids).logits, plain.model(input_ids=ids).logits)
+
+
+def test_a_path_that_no_system_takes_is_a_problem() -> None:
+    assert "There is no model folder" in inspect(Path("a" * 5000)).problems[0]
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, "\0", "{}{}"])
+def test_a_config_that_is_no_json_is_a_problem(folders, tmp_path: Path, content: str) -> None:
+    folder = copy(folders.llama, tmp_path / "model")
+    (folder / "config.json").write_text(content)
+    assert "cannot be read as JSON" in inspect(folder).problems[0]
+
+
+def test_a_folder_in_place_of_a_weight_file_is_a_missing_one(folders, tmp_path: Path) -> None:
+    folder = copy(folders.llama, tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").mkdir()
+    assert "holds no weights" in inspect(folder).problems[0]

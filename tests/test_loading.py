@@ -21,10 +21,11 @@ from model_fixtures import (
     write_adapter,
     write_llama,
 )
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from medchat.errors import CheckpointError
 from medchat.models import LoadedBase, ModelSpec, load, load_base
+from medchat.models.inspection import inspect
 from medchat.models.templates import find_template
 
 SHARD = "pytorch_model-00002-of-00002.bin"
@@ -49,12 +50,22 @@ def damaged(folders: TinyModels, tmp_path: Path):
     return make
 
 
+ONLY_NUMBERS_TELL = (
+    "gives the same logits",
+    "is not all numbers",
+    "cannot be read as a tokenizer",
+)
+"""Of complaints that ``medchat check``, which reads no weights, does not share."""
+
+
 def complaint(folder: Path, adapter: Path | None = None, **options: Any) -> str:
     """What the user is told; it names a path, and nothing of Python's machinery."""
     with pytest.raises(CheckpointError) as caught:
         load(folder, adapter=adapter, device="cpu", **options)
     text = str(caught.value)
     assert str(adapter or folder) in text
+    if not any(words in text for words in ONLY_NUMBERS_TELL) and not options:
+        assert inspect(folder, adapter).problems == [text]
     assert not re.search(r"Traceback|<class|weights_only|ignore_mismatched|\bself\b", text)
     return text
 
@@ -403,6 +414,17 @@ def zero(part: str) -> Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]:
     return lambda key, tensor: (key, tensor * (part not in key))
 
 
+def test_a_base_that_gives_no_numbers_is_told_from_its_adapter(folders, tmp_path: Path) -> None:
+    folder = copy(folders.llama, tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"][0] = float("nan")
+    save_file(tensors, folder / "model.safetensors")
+    adapter = write_adapter(tmp_path / "lora", seed=1)
+    with pytest.raises(CheckpointError, match="is not all numbers") as caught:
+        load(folder, adapter=adapter, device="cpu")
+    assert str(folder) in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
@@ -422,8 +444,20 @@ def zero(part: str) -> Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]:
         ({"peft_type": "IA3"}, "declares 'IA3', not a LoRA"),
         ({"bias": "lora_only"}, "would change the base"),
         ({"init_lora_weights": "pissa"}, "would change the base"),
-        ({"modules_to_save": ["lm_head"]}, "cannot be put on the base"),
-        ({"r": "many"}, "declared is many"),
+        ({"modules_to_save": ["lm_head"]}, "1 places stay empty"),
+        ({"r": "many"}, "r must be a whole number from 1 to 2147483647, not 'many'"),
+        ({"lora_alpha": 0}, "lora_alpha must be a number above 0, not '0'"),
+        ({"lora_alpha": float("nan")}, "lora_alpha must be a number above 0, not 'nan'"),
+        ({"target_modules": "((("}, "target_modules must be a list of names or a pattern"),
+        ({"target_modules": "all-linear"}, "20 places stay empty"),
+        ({"target_modules": r".*q_proj"}, "4 of its tensors have no place"),
+        ({"exclude_modules": ["v_proj"]}, "4 of its tensors have no place"),
+        ({"layers_to_transform": [0]}, "4 of its tensors have no place"),
+        ({"rank_pattern": {"q_proj": 8}}, "q_proj has rank 4, declared is 8"),
+        ({"rank_pattern": "q_proj"}, "rank_pattern must be a table"),
+        ({"use_dora": True}, "sets use_dora: that is more than a plain LoRA"),
+        ({"lora_bias": True}, "sets lora_bias: that is more than a plain LoRA"),
+        ({"layer_replication": [[0, 2], [0, 2]]}, "sets layer_replication"),
     ],
 )
 def test_an_adapter_that_does_not_fit_is_refused(folders, tmp_path: Path, settings, told) -> None:

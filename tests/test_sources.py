@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from medchat.errors import CheckpointError
 from medchat.models import reading
 from medchat.models.reading import DTYPES, read, read_tensors
-from medchat.models.sources import open_weights
+from medchat.models.sources import StoredTensor, is_zero, open_weights
 
 PRECISIONS = [torch.float32, torch.float16, torch.bfloat16]
 
@@ -148,3 +148,48 @@ def test_a_sparse_tensor_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "pytorch_model.bin"
     torch.save({"weight": torch.eye(3).to_sparse()}, file)
     assert "something other than weights" in complaint(file)
+
+
+# -- checksums and zeros --
+
+
+def hole_in(file: Path, storage: str) -> None:
+    """Blanks a storage's bytes, as a download that left them out does; the size stays the same."""
+    with zipfile.ZipFile(file) as archive:
+        content = archive.read(storage)
+    whole = file.read_bytes()
+    assert whole.count(content) == 1
+    file.write_bytes(whole.replace(content, bytes(len(content))))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_hole_in_a_bin_file_is_found_when_it_is_read(tmp_path: Path, turned: bool) -> None:
+    """A .safetensors holds no checksum, a .bin has one for every tensor."""
+    file = tmp_path / "pytorch_model.bin"
+    weight = values(64, 8)
+    torch.save({"first": values(9), "weight": weight.T if turned else weight}, file)
+    hole_in(file, "pytorch_model/data/1")
+    sources = open_weights(file)
+    assert torch.equal(read(sources["first"]), values(9))
+    with pytest.raises(CheckpointError, match="is damaged: the checksum"):
+        read(sources["weight"])
+
+
+def test_a_bin_file_without_checksums_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "pytorch_model.bin"
+    try:
+        torch.serialization.set_crc32_options(False)
+        torch.save({"weight": values(64, 8)}, file)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert torch.equal(read(open_weights(file)["weight"]), values(64, 8))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, *PRECISIONS, torch.int8])
+def test_zeros_of_either_sign_are_zero_and_the_smallest_number_is_not(save, dtype) -> None:
+    tensors = {"zero": torch.zeros(5, dtype=dtype), "other": torch.zeros(5, dtype=dtype)}
+    tensors["other"].view(torch.uint8)[0] = 1
+    if dtype.is_floating_point:
+        tensors["negative"] = -tensors["zero"]
+    stored = {k: s for k, s in open_weights(save(tensors)).items() if isinstance(s, StoredTensor)}
+    assert {k: is_zero(s) for k, s in stored.items()} == {k: k != "other" for k in stored}

@@ -1,5 +1,6 @@
 """Several physicians at once: nothing is lost, nothing is doubled, nobody is turned away."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from sqlite_utils import Database
 from storage_fixtures import answers_of, answers_shown_to, entry, new_raters, new_study
 
 from storage import (
     Scores,
+    StorageError,
     Store,
     add_question,
     assignment,
@@ -119,3 +122,35 @@ def test_eight_programs_may_make_the_same_database_at_once(tmp_path: Path, attem
     path = tmp_path / "new.db"
     stores = at_once([lambda: Store(path)] * 8)
     assert [list_studies(store) for store in stores] == [[]] * 8
+
+
+def test_a_journal_that_others_are_switching_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite says at once that it is locked; the real meeting of two switches is rare."""
+    switch, refusals = Database.enable_wal, iter([True, True])
+
+    def refused_twice(db: Database) -> None:
+        if next(refusals, False):
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        switch(db)
+
+    monkeypatch.setattr(Database, "enable_wal", refused_twice)
+    assert list_studies(Store(tmp_path / "new.db")) == []
+    assert next(refusals, None) is None
+
+
+def test_a_journal_that_stays_locked_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(db: Database) -> None:
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+
+    monkeypatch.setattr(Database, "enable_wal", refused)
+    monkeypatch.setattr(Store, "busy_timeout_seconds", 0.05)
+    with pytest.raises(StorageError, match="another program has been writing"):
+        Store(tmp_path / "new.db")

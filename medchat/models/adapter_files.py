@@ -4,15 +4,18 @@ An adapter can load "successfully" and change nothing, or change the base that o
 are refused here, before anything is put on the base. Needs no torch.
 """
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medchat.errors import CheckpointError
 from medchat.models.checkpoint_files import read_json
+from medchat.models.fields import COUNT, POSITIVE, SIZE, SWITCH, Rule, is_positive, is_size
 from medchat.models.shapes import Shapes
-from medchat.models.sources import Source, open_weights
+from medchat.models.sources import Source, StoredTensor, is_zero, open_weights
 
 FILES = (
     "adapter_model.safetensors",
@@ -23,8 +26,55 @@ FILES = (
 CONFIG = "adapter_config.json"
 BASE = "base_model.model."
 """What peft puts in front of the names of a base's modules."""
-CHOOSY = ("layers_to_transform", "layers_pattern", "exclude_modules", "target_parameters")
-"""Settings by which only some of the matrices with a target's name are changed."""
+CHANGING = (
+    "use_dora",
+    "lora_bias",
+    "layer_replication",
+    "target_parameters",
+    "trainable_token_indices",
+    "megatron_config",
+    "use_qalora",
+    "alora_invocation_tokens",
+    "arrow_config",
+)
+"""Settings by which a LoRA would do more than add the product of its two matrices to a weight."""
+
+
+def _is_pattern(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(re.compile(value))
+    except re.error:
+        return False
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
+
+
+def _is_layers(value: Any) -> bool:
+    return COUNT[0](value) or (isinstance(value, list) and all(map(COUNT[0], value)))
+
+
+def _is_table_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """For ``rank_pattern`` and the like: patterns of module names, each with its value."""
+    return lambda value: (
+        isinstance(value, dict) and all(map(_is_pattern, value)) and all(map(holds, value.values()))
+    )
+
+
+NAMES: Rule = (lambda value: _is_pattern(value) or _is_names(value), "a list of names or a pattern")
+SETTINGS: dict[str, Rule] = {
+    "r": SIZE,
+    "lora_alpha": POSITIVE,
+    "target_modules": NAMES,
+    "exclude_modules": NAMES,
+    "layers_to_transform": (_is_layers, "the number of a layer or a list of them"),
+    "rank_pattern": (_is_table_of(is_size), "a table of patterns and ranks"),
+    "alpha_pattern": (_is_table_of(is_positive), "a table of patterns and numbers above 0"),
+    "use_rslora": SWITCH,
+    "modules_to_save": (_is_names, "a list of names"),
+}
+"""The settings of adapter_config.json that matter once an adapter has been trained."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +86,29 @@ class Adapter:
     sources: dict[str, Source]
 
     @property
-    def rank(self) -> Any:
-        return self.config.get("r", 8)
+    def rank(self) -> int:
+        """The declared rank; single modules may have another, see ``rank_of``."""
+        return int(self.config.get("r", 8))
+
+    @property
+    def alpha(self) -> float:
+        return float(self.config.get("lora_alpha", 8))
+
+    @property
+    def modules(self) -> list[str]:
+        """The full names of the matrices that it changes, as its tensors tell."""
+        return sorted({_module(key) for key in self.sources if ".lora_A." in key})
+
+    @property
+    def saved(self) -> list[str]:
+        """The names of the modules that it brings whole."""
+        return list(self.config.get("modules_to_save") or [])
+
+    def rank_of(self, module: str) -> int:
+        for pattern, rank in (self.config.get("rank_pattern") or {}).items():
+            if re.match(rf"(.*\.)?({pattern})$", module):
+                return int(rank)
+        return self.rank
 
     @property
     def base(self) -> str:
@@ -56,20 +127,41 @@ def open_adapter(folder: Path) -> Adapter:
     file, config = _read_config(folder)
     if config.get("peft_type") != "LORA":
         raise CheckpointError(f"{file} declares {config.get('peft_type')!r}, not a LoRA.")
+    _check_settings(file, config)
     # What changes the base itself would change it for every other adapter on it.
-    if config.get("bias", "none") != "none":
+    if (config.get("bias") or "none") != "none":
         raise CheckpointError(f"{file}: bias {config['bias']!r} would change the base; use 'none'.")
     start = config.get("init_lora_weights", True)
-    if start not in (True, False, "gaussian"):
+    if start not in (True, False, None, "gaussian"):
         raise CheckpointError(
             f"{file}: init_lora_weights {start!r} would change the base; convert the adapter to a "
             "plain LoRA."
         )
     sources = {
-        key.replace("_orig_mod.", "").replace(".default.", "."): source
-        for key, source in open_weights(adapter_file(folder)).items()
+        _current_name(key): source for key, source in open_weights(adapter_file(folder)).items()
     }
     return Adapter(folder, config, sources)
+
+
+def _current_name(key: str) -> str:
+    """A tensor's name without what compiling, training or naming an adapter put into it."""
+    return key.replace("_orig_mod.", "").replace(".default.", ".")
+
+
+def _check_settings(file: Path, config: dict[str, Any]) -> None:
+    """Replaces null by nothing. Raises CheckpointError for what no plain LoRA has."""
+    for name, (holds, words) in SETTINGS.items():
+        if config.get(name) is None:
+            config.pop(name, None)
+        elif not holds(config[name]):
+            told = str(config[name])[:60]
+            raise CheckpointError(f"{file} cannot be used: {name} must be {words}, not {told!r}.")
+    for name in CHANGING:
+        if config.get(name):
+            raise CheckpointError(
+                f"{file} sets {name}: that is more than a plain LoRA, and no more can be used. "
+                "Merge the adapter into its base, and load that."
+            )
 
 
 def adapter_file(folder: Path) -> Path:
@@ -84,7 +176,7 @@ def adapter_file(folder: Path) -> Path:
 
 
 def _read_config(folder: Path) -> tuple[Path, dict[str, Any]]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise CheckpointError(
             f"There is no adapter folder {folder}. It must hold {CONFIG} and {FILES[0]} or "
             f"{FILES[1]}."
@@ -110,18 +202,32 @@ def check_fit(adapter: Adapter, shapes: Shapes) -> None:
     adapter has its place there, and every place that it declares its tensor."""
     if not any(".lora_B" in key for key in adapter.sources):
         raise CheckpointError(f"The adapter in {adapter.folder} holds no LoRA tensor.")
-    saved = adapter.config.get("modules_to_save") or []
     for key, source in adapter.sources.items():
         if ".lora_A" in key or ".lora_B" in key:
             _check_lora_tensor(key, source.shape, adapter, shapes)
-        elif any(f".{name}." in key for name in saved):
+        elif any(f".{name}." in key for name in adapter.saved):
             _check_saved_tensor(key, source.shape, adapter, shapes)
-        elif ".lora_" not in key:
+        else:
             raise CheckpointError(
                 f"The adapter in {adapter.folder} would change {key} of its base, for every other "
                 "adapter on that base too. Only LoRA tensors can be used."
             )
     _check_targets(adapter, shapes)
+
+
+def check_trained(adapter: Adapter) -> None:
+    """Raises CheckpointError where a tensor holds nothing but zeros."""
+    stored = {key: s for key, s in adapter.sources.items() if isinstance(s, StoredTensor)}
+    if zeros := [key for key, source in stored.items() if ".lora_" in key and is_zero(source)]:
+        raise untrained(adapter, zeros)
+
+
+def untrained(adapter: Adapter, zeros: list[str]) -> CheckpointError:
+    return CheckpointError(
+        f"The adapter in {adapter.folder} does nothing in {len(zeros)} of its "
+        f"{len(adapter.sources)} tensors, which are all zero, such as {zeros[0]}: it was not "
+        "trained, or its file is damaged."
+    )
 
 
 def misfit(adapter: Adapter, astray: list[str], missing: list[str]) -> CheckpointError:
@@ -132,24 +238,59 @@ def misfit(adapter: Adapter, astray: list[str], missing: list[str]) -> Checkpoin
     )
 
 
-def _check_targets(adapter: Adapter, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """The LoRA tensors must be those of every matrix that has a target's name, and no others."""
-    listed = isinstance(adapter.config.get("target_modules"), list)
-    if not listed or any(adapter.config.get(key) for key in CHOOSY):
-        return
+def _check_targets(adapter: Adapter, shapes: Shapes) -> None:
+    """The tensors must be those of all that the adapter declares that it changes, and no others."""
+    declared = {"target_modules": adapter.modules} | adapter.config
+    modules = [name.removesuffix(".weight") for name in shapes if name.endswith(".weight")]
     wanted = {
-        f"{BASE}{path}.lora_{half}.weight"
-        for path in (name.removesuffix(".weight") for name in shapes if name.endswith(".weight"))
+        f"{BASE}{module}.lora_{half}.weight"
+        for module in modules
         for half in "AB"
-        if any(path == target or path.endswith(f".{target}") for target in adapter.targets)
+        if _is_target(module, declared, matrix=len(shapes[f"{module}.weight"]) == 2)
     }
-    held = {key for key in adapter.sources if ".lora_A." in key or ".lora_B." in key}
+    wanted |= {
+        f"{BASE}{name}"
+        for name in shapes
+        if any(f".{name}".endswith(f".{saved}.{_leaf(name)}") for saved in adapter.saved)
+    }
+    held = {key.replace(".modules_to_save", "") for key in adapter.sources}
     if wanted != held:
         raise misfit(adapter, sorted(held - wanted), sorted(wanted - held))
 
 
+def _is_target(module: str, config: Mapping[str, Any], *, matrix: bool) -> bool:
+    """Whether peft would change ``module``: in this order, as its tuners decide."""
+    if _is_named(module, config.get("exclude_modules")):
+        return False
+    targets = config["target_modules"]
+    if targets == "all-linear":
+        return matrix and not re.search(r"(^|\.)(lm_head|\w*embed\w*)$", module)
+    layers = config.get("layers_to_transform")
+    if layers not in (None, []) and isinstance(targets, list):
+        number = re.search(r"\.(\d+)\.", module)
+        chosen = [layers] if isinstance(layers, int) else layers
+        if not number or int(number[1]) not in chosen:
+            return False
+    return _is_named(module, targets)
+
+
+def _is_named(module: str, names: str | list[str] | None) -> bool:
+    if isinstance(names, str):
+        return re.fullmatch(names, module) is not None
+    return any(f".{module}".endswith(f".{name}") for name in names or [])
+
+
+def _module(key: str) -> str:
+    """The module that a tensor belongs to, under the base's own name."""
+    return key.removeprefix(BASE).split(".lora_")[0]
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
 def _check_lora_tensor(key: str, shape: tuple[int, ...], adapter: Adapter, shapes: Shapes) -> None:
-    path = key.removeprefix(BASE).split(".lora_")[0]
+    path = _module(key)
     weight = shapes.get(f"{path}.weight")
     if weight is None:
         raise CheckpointError(
@@ -165,10 +306,10 @@ def _check_lora_tensor(key: str, shape: tuple[int, ...], adapter: Adapter, shape
             f"The adapter in {adapter.folder} was made for another base: {path} has {has} where "
             f"this base has {wanted}. It names {adapter.base} as its base."
         )
-    if rank != adapter.rank and not adapter.config.get("rank_pattern"):
+    if rank != adapter.rank_of(path):
         raise CheckpointError(
             f"The adapter in {adapter.folder} does not fit its own adapter_config.json: {path} has "
-            f"rank {rank}, declared is {adapter.rank}."
+            f"rank {rank}, declared is {adapter.rank_of(path)}."
         )
 
 

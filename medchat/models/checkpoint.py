@@ -21,6 +21,7 @@ from medchat.models.chatglm.prefix import (
 )
 from medchat.models.chatglm.quantization import QuantisedMatrix, dequantised
 from medchat.models.checkpoint_files import check_folder, open_folder, read_json
+from medchat.models.fields import known_fields
 from medchat.models.registry import Family
 from medchat.models.shapes import (
     CHATGLM_SIZES,
@@ -42,13 +43,17 @@ EMBEDDING = "transformer.word_embeddings.weight"
 """Of ChatGLM and of Bloom; LLaMA's has a name of its own."""
 EMBEDDINGS = {"llama": "model.embed_tokens.weight", "bloom": EMBEDDING, "chatglm": EMBEDDING}
 
+BLOOM_LENGTH = 2048
+"""Tokens that Bloom was trained on; it has no limit of its own, and some folders name none."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A base folder that has been read and found whole.
 
-    ``config`` is its config.json with the ids and sizes that its other files vouch for, ``sources``
-    are the weights under the network's names, ``layout`` tells a family's file layouts apart.
+    ``config`` is what matters of its config.json, with the ids and sizes that its other files vouch
+    for; ``sources`` are the weights under the network's names; ``layout`` tells the file layouts of
+    a family apart.
     """
 
     folder: Path
@@ -93,7 +98,8 @@ class Checkpoint:
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Raises CheckpointError where the folder holds no whole model of a known family."""
     family = read_family(folder)
-    return _READERS[family](folder, read_json(folder / "config.json"))
+    file = folder / "config.json"
+    return _READERS[family](folder, known_fields(read_json(file), family, file))
 
 
 def read_family(folder: Path) -> Family:
@@ -107,7 +113,7 @@ def read_family(folder: Path) -> Family:
         )
     config = read_json(file)
     kind = config.get("model_type")
-    if kind not in _READERS:
+    if not isinstance(kind, str) or kind not in _READERS:
         raise CheckpointError(
             f"{file} declares the model type {kind!r}; known are {', '.join(_READERS)}."
         )
@@ -145,7 +151,9 @@ def _read_bloom(folder: Path, config: dict[str, Any]) -> Checkpoint:
     vocabulary = read_json_vocabulary(folder)
     config.update(vocabulary.config_ids)
     _check_vocabulary(vocabulary, config.get("vocab_size", 250880), folder)
-    _check_fit(folder, config, bloom_shapes, sources, {"lm_head.weight"})
+    config.setdefault("seq_length", BLOOM_LENGTH)
+    tied = {"lm_head.weight"} if config.get("tie_word_embeddings", True) else set()
+    _check_fit(folder, config, bloom_shapes, sources, tied)
     return Checkpoint(folder, "bloom", "", vocabulary, config, sources)
 
 

@@ -6,6 +6,7 @@ ever run. Knows nothing of networks.
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")
 
 
 def check_folder(folder: Path) -> None:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path's, never raises: a name may be too long
         raise CheckpointError(
             f"There is no model folder {folder}. It must hold config.json, the weights "
             "(*.safetensors or pytorch_model*.bin) and the tokenizer's .model file."
@@ -39,7 +40,7 @@ def read_json(file: Path) -> dict[str, Any]:
     refuse_placeholder(file)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file} cannot be read as JSON: {error}.") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{file} must hold a JSON object.")
@@ -52,12 +53,12 @@ def weight_files(folder: Path) -> list[Path]:
     Those that the index names, or the one that is whole, or whatever shards lie there.
     """
     for suffix, stem in WEIGHT_STEMS.items():
-        found = sorted(folder.glob(f"{stem}*{suffix}"))
+        found = sorted(file for file in folder.glob(f"{stem}*{suffix}") if file.is_file())
         if not found:
             continue
         index = _index(folder, suffix)
         if index.is_file():
-            return [folder / name for name in _indexed(index) if (folder / name).is_file()]
+            return [folder / name for name in _indexed(index) if os.path.isfile(folder / name)]
         whole = folder / f"{stem}{suffix}"
         return [whole] if whole in found else found
     return []
@@ -94,7 +95,7 @@ def missing_shards(folder: Path) -> list[str]:
         else:
             promised = _numbered([file.name for file in folder.glob(f"{stem}-*{suffix}")])
         if promised:
-            return [name for name in promised if not (folder / name).is_file()]
+            return [name for name in promised if not os.path.isfile(folder / name)]
     return []
 
 

@@ -1,9 +1,10 @@
 """``medchat check``: what a folder is, what it needs, and what is wrong with it.
 
-Reads tables of contents, never the weights, so that 13 GB take no longer than a few megabytes; what
-only the weights themselves can tell (a LoRA of zeros, say) is left to loading.
+Reads tables of contents, never a base's weights, so that 13 GB take no longer than a few megabytes.
+What only these can tell (that a LoRA's numbers make no difference, say) is left to loading.
 """
 
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import psutil
 
 from medchat.errors import CheckpointError
-from medchat.models.adapter_files import adapter_file, check_fit, open_adapter
+from medchat.models.adapter_files import adapter_file, check_fit, check_trained, open_adapter
 from medchat.models.chatglm.prefix import open_prefix, prefix_file
 from medchat.models.checkpoint import Checkpoint, read_checkpoint
 from medchat.models.precision import automatic_dtype, processor_multiplies_bfloat16
@@ -88,7 +89,7 @@ def inspect(folder: Path, adapter: Path | None = None) -> Report:
 
 
 def _files(folder: Path) -> list[File]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return []
     found = (path for path in sorted(folder.iterdir()) if path.is_file())
     return [File(path.name, path.stat().st_size) for path in found]
@@ -159,6 +160,7 @@ def _look_at_adapter(folder: Path, checkpoint: Checkpoint) -> dict[str, Any]:
         }
     adapter = open_adapter(folder)
     check_fit(adapter, checkpoint.shapes)
+    check_trained(adapter)
     file = adapter_file(folder)
     return {
         "kind": "LoRA",

@@ -5,7 +5,6 @@ use the base.
 """
 
 from dataclasses import dataclass, field
-from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from medchat import __version__
 from medchat.errors import CheckpointError
 from medchat.models.adapter_files import FILES as ADAPTER_FILES
-from medchat.models.adapter_files import Adapter, check_fit, misfit, open_adapter
+from medchat.models.adapter_files import Adapter, check_fit, misfit, open_adapter, untrained
 from medchat.models.chatglm import ChatGLMForConditionalGeneration
 from medchat.models.chatglm.modeling import PrefixEncoder
 from medchat.models.chatglm.prefix import FILES as PREFIX_FILES
@@ -99,7 +98,7 @@ class LoadedBase:
 
     def activate(self, adapter: str | None) -> PreTrainedModel | PeftModel:
         """Switch one adapter on, or all off; returns the model to call."""
-        prefix = self.prefixes.get(adapter or "")
+        prefix = self.prefixes.get(adapter) if adapter is not None else None
         if self.family == "chatglm":
             cast(Any, self.model.base_model).prefix_encoder = prefix or self.own_prefix
         if self.peft is None:
@@ -151,7 +150,7 @@ class LoadedBase:
         adapter = open_adapter(folder)
         check_fit(adapter, self.checkpoint.shapes)
         tensors = {key: read(source) for key, source in adapter.sources.items()}
-        _check_values(tensors, folder)
+        _check_values(tensors, adapter)
         name, config = _peft_name(name), _lora_config(adapter, self.folder)
         with quiet():
             if self.peft is None:
@@ -183,6 +182,11 @@ class LoadedBase:
         with torch.inference_mode():
             with_adapter = _logits(self.activate(adapter), ids)
             without = _logits(self.activate(None), ids)
+        for files, logits in ((self.folder, without), (folder, with_adapter)):
+            if not logits.isfinite().all():
+                raise CheckpointError(
+                    f"The weights in {files} are damaged: the model's output is not all numbers."
+                )
         if torch.equal(with_adapter, without):
             raise CheckpointError(
                 f"The adapter in {folder} changes nothing: with and without it the "
@@ -202,33 +206,34 @@ class LoadedBase:
         )
 
 
-def _check_values(tensors: dict[str, Tensor], folder: Path) -> None:
+def _check_values(tensors: dict[str, Tensor], adapter: Adapter) -> None:
     """Raises CheckpointError for an adapter that would do nothing, or only harm."""
-    zero = [key for key, value in tensors.items() if ".lora_" in key and not value.any()]
-    if zero:
-        raise CheckpointError(
-            f"The adapter in {folder} does nothing in {len(zero)} of its {len(tensors)} tensors, "
-            f"which are all zero, such as {zero[0]}: it was not trained, or its file is damaged."
-        )
+    if zeros := [key for key, value in tensors.items() if ".lora_" in key and not value.any()]:
+        raise untrained(adapter, zeros)
     for key, value in tensors.items():
         if not value.isfinite().all():
-            raise CheckpointError(f"The adapter in {folder} is damaged: {key} is not all numbers.")
+            raise CheckpointError(
+                f"The adapter in {adapter.folder} is damaged: {key} is not all numbers."
+            )
 
 
 def _lora_config(adapter: Adapter, base: Path) -> LoraConfig:
-    """The configuration for today's peft, without the fields that it knows no more.
+    """The configuration for today's peft: what ``check_fit`` has compared with the tensors.
 
     It names the base that the adapter is put on: peft looks up any other name in the network when
     the model is saved.
     """
-    known = {item.name for item in dataclass_fields(LoraConfig)}
-    values = {key: value for key, value in adapter.config.items() if key in known}
-    try:
-        return LoraConfig(**values | {"base_model_name_or_path": str(base)})
-    except Exception as error:  # peft checks some values, each in its own way
-        raise CheckpointError(
-            f"The adapter_config.json of {adapter.folder} cannot be used: {str(error)[:300]}"
-        ) from error
+    settings = adapter.config
+    return LoraConfig(
+        r=adapter.rank,
+        lora_alpha=cast(int, adapter.alpha),  # peft takes any number
+        target_modules=adapter.modules,
+        rank_pattern=settings.get("rank_pattern", {}),
+        alpha_pattern=settings.get("alpha_pattern", {}),
+        use_rslora=settings.get("use_rslora", False),
+        modules_to_save=adapter.saved or None,
+        base_model_name_or_path=str(base),
+    )
 
 
 def _peft_name(adapter: str) -> str:
@@ -249,9 +254,9 @@ def _provenance(base: LoadedBase, spec: ModelSpec) -> dict[str, Any]:
     adapter_files = [file for file in candidates if file.is_file()]
     return {
         "model": spec.name,
-        "base": base.folder.name,
+        "base": base.folder.resolve().name,
         "base_fingerprint": fingerprint(base.checkpoint.files),
-        "adapter": spec.adapter.name if spec.adapter else None,
+        "adapter": spec.adapter.resolve().name if spec.adapter else None,
         "adapter_fingerprint": fingerprint(adapter_files) if adapter_files else None,
         "template": spec.template.name,
         "dtype": str(base.model.dtype).removeprefix("torch."),

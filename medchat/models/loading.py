@@ -12,6 +12,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenize
 from medchat.errors import CheckpointError
 from medchat.models.assembly import KINDS, empty_network, fill, network_config
 from medchat.models.chatglm import ChatGLMTokenizer
+from medchat.models.chatglm.prefix import PREFIX_WEIGHT
 from medchat.models.checkpoint import Checkpoint, read_checkpoint, read_family
 from medchat.models.devices import (
     QUANTISED,
@@ -47,8 +48,8 @@ def load(
         folder = Path(path_or_spec)
         family = read_family(folder)
         spec = ModelSpec(
-            name=Path(adapter).name if adapter else folder.name,
-            label=folder.name,
+            name=Path(adapter or folder).resolve().name,
+            label=folder.resolve().name,
             family=family,
             template=expected_template(family, adapted=adapter is not None),
             base=folder,
@@ -120,6 +121,11 @@ def _load_quantised(checkpoint: Checkpoint, bits: int) -> PreTrainedModel:
     if checkpoint.quantisation:
         raise CheckpointError(
             f"{checkpoint.folder} is quantised already, to {checkpoint.quantisation} bits; "
+            "leave dtype at auto."
+        )
+    if PREFIX_WEIGHT in checkpoint.sources:
+        raise CheckpointError(
+            f"{checkpoint.folder} has a p-tuning prefix, which a quantised model cannot take yet; "
             "leave dtype at auto."
         )
     wanted: Any = BitsAndBytesConfig(load_in_8bit=bits == 8, load_in_4bit=bits == 4)

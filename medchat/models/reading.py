@@ -4,7 +4,9 @@ In their final precision, on their final device, a chunk at a time: no weight is
 """
 
 import threading
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache, singledispatch
 from io import FileIO
 from pathlib import Path
@@ -58,7 +60,7 @@ def read_into(source: Source, target: Tensor) -> None:
 def _(source: StoredTensor, target: Tensor) -> None:
     if not source.in_order:
         span = torch.empty(source.span, dtype=DTYPES[source.dtype])
-        flat = StoredTensor(source.file, source.dtype, (source.span,), (1,), source.offset)
+        flat = replace(source, shape=(source.span,), stride=(1,))
         read_into(flat, span)
         target.copy_(span.as_strided(source.shape, source.stride))
         return
@@ -79,19 +81,30 @@ def _(source: OldTensor, target: Tensor) -> None:
 
 
 def chunks(source: StoredTensor) -> Iterator[memoryview]:
-    """The bytes of a tensor that lies in order; each chunk is gone when the next is asked for."""
+    """The bytes of a tensor that lies in order; each chunk is gone when the next is asked for.
+
+    Raises CheckpointError where they are not all there, or not those that were written.
+    """
     room = _buffer()
     left = source.bytes
+    found = 0
     try:
         with source.file.open("rb", buffering=0) as stream:
             stream.seek(source.offset)
             while left:
                 part = room[: min(left, CHUNK)]
                 _read_whole(stream, part, source.file)
+                if source.crc32 is not None:
+                    found = zlib.crc32(part, found)
                 yield part
                 left -= len(part)
     except OSError as error:
         raise CheckpointError(f"{source.file} cannot be read: {error.strerror}.") from error
+    if source.crc32 is not None and found != source.crc32:
+        raise CheckpointError(
+            f"{source.file} is damaged: the checksum of its bytes from {source.offset} to "
+            f"{source.offset + source.bytes} is not what was written. Download it again."
+        )
 
 
 def raw_bytes(tensor: Tensor) -> memoryview:

@@ -8,10 +8,12 @@ import json
 import pickle
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from medchat.errors import CheckpointError
 from medchat.models.unpickling import pickled_tensors, root
@@ -54,10 +56,14 @@ class Source:
 
 @dataclass(frozen=True)
 class StoredTensor(Source):
-    """A tensor that lies at ``offset`` bytes in its file, its ``stride`` in elements."""
+    """A tensor that lies at ``offset`` bytes in its file, its ``stride`` in elements.
+
+    ``crc32`` is the checksum of its bytes where the file holds one for just these.
+    """
 
     stride: tuple[int, ...]
     offset: int
+    crc32: int | None = None
 
     @property
     def in_order(self) -> bool:
@@ -132,6 +138,16 @@ def _size(file: Path) -> int:
     return file.stat().st_size
 
 
+def is_zero(tensor: StoredTensor) -> bool:
+    """Whether every number of a tensor is 0, or -0, from its bytes alone."""
+    width = ITEM_BYTES[tensor.dtype]
+    with tensor.file.open("rb") as stream:
+        stream.seek(tensor.offset)
+        bits = np.frombuffer(stream.read(tensor.span * width), f"<u{width}")
+    sign = 1 << (8 * width - 1) if tensor.dtype.endswith(("F64", "F32", "F16")) else 0
+    return not np.any(bits & ~np.array(sign, bits.dtype))
+
+
 # -- tables of contents --
 
 
@@ -163,6 +179,9 @@ def _open_zip(file: Path) -> Iterator[tuple[str, Source]]:
             raise CheckpointError(
                 f"{file} has been compressed after it was written. Take the original file."
             )
+        for entry in entries.values():
+            if not entry.CRC:  # torch can be told to compute none; zipfile would then complain
+                del entry.CRC
         folder = root(archive)
         if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
             raise CheckpointError(f"{file} was written on a big-endian machine; convert it there.")
@@ -176,6 +195,8 @@ def _open_zip(file: Path) -> Iterator[tuple[str, Source]]:
                 _plain_stride(tensor.shape, tensor.stride),
                 _content_offset(stream, entry) + tensor.offset * width,
             )
+            if stored.span * width == entry.file_size:
+                stored = replace(stored, crc32=getattr(entry, "CRC", None))
             if min(tensor.offset, *tensor.stride, 0) < 0 or (
                 (tensor.offset + stored.span) * width > entry.file_size
             ):

@@ -13,7 +13,7 @@ from typing import Any
 from sentencepiece import sentencepiece_model_pb2
 
 from medchat.errors import CheckpointError
-from medchat.models.chatglm.pieces import IMAGE_TOKENS_V0, read_pieces
+from medchat.models.chatglm.pieces import IMAGE_TOKENS_V0, check_whole, read_pieces
 from medchat.models.checkpoint_files import read_json
 from medchat.models.sources import refuse_placeholder
 
@@ -113,6 +113,7 @@ def _llama_pieces(file: Path) -> Vocabulary:
     model: Any = sentencepiece_model_pb2
     model = model.ModelProto()
     model.ParseFromString(file.read_bytes())
+    check_whole(model)
     ids = {piece.piece: number for number, piece in enumerate(model.pieces)}
     return Vocabulary(len(model.pieces), ids["<s>"], ids["</s>"], ids["<unk>"])
 

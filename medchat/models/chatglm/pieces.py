@@ -50,10 +50,17 @@ def append_extra_pieces(model: Any) -> None:
     model.trainer_spec.byte_fallback = True
 
 
+def check_whole(model: Any) -> None:
+    """Raises ValueError for a sentencepiece model whose file was cut off between two pieces."""
+    if not (model.HasField("trainer_spec") and model.HasField("normalizer_spec")):
+        raise ValueError("the settings behind the pieces are missing")
+
+
 def read_pieces(file: Path) -> tuple[Any, bool]:
     """A sentencepiece model with every piece in it, and whether its file is in the v0 layout."""
     model = proto.ModelProto()
     model.ParseFromString(file.read_bytes())
+    check_whole(model)
     is_v0 = not any(piece.piece == SPECIAL_PIECES[0] for piece in model.pieces)
     if is_v0:
         append_extra_pieces(model)
