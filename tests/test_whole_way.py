@@ -47,6 +47,8 @@ def rows(db: Path, query: str, *parameters: object) -> list[Any]:
 def open_page(page: Page, app: AppServer, path: str = "/") -> None:
     page.goto(app.url + path)
     expect(page.locator("#question textarea")).to_be_visible()
+    for number in (1, 2, 3):  # Gradio fetches the code of its chat when it first needs it
+        expect(page.locator(f"#pane-{number}")).to_be_visible()
 
 
 def open_tab(page: Page, name: str) -> None:

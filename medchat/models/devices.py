@@ -26,11 +26,14 @@ def choose_device(device: str) -> torch.device:
     """``auto`` is cuda, else mps, else cpu. Raises CheckpointError for one that is not there."""
     if device != "auto":
         try:
-            return torch.empty(0, device=device).device
-        except (RuntimeError, AssertionError) as error:
+            chosen = torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError):
+            chosen = torch.device("meta")
+        if chosen.type == "meta":  # torch's own device without memory
             raise CheckpointError(
                 f"This machine has no device {device!r}. Use auto, cpu, cuda or mps."
-            ) from error
+            )
+        return chosen
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

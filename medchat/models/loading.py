@@ -7,6 +7,7 @@ memory. What comes out is a ``LoadedBase``, to which adapters are added, or a ``
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from medchat.errors import CheckpointError
@@ -79,11 +80,10 @@ def load_base(spec: ModelSpec, *, device: str = "auto", dtype: str = "auto") -> 
     chosen = choose_device(device)
     tokenizer = _tokenizer(checkpoint)
     if dtype in QUANTISED:
-        model = _load_quantised(checkpoint, check_quantisable(dtype, chosen))
+        bits, precision = check_quantisable(dtype, chosen), _precision(checkpoint, "auto", chosen)
+        model = _load_quantised(checkpoint, bits, precision)
     else:
-        precision = choose_dtype(
-            dtype, chosen, stored=checkpoint.stored_dtype, parameters=checkpoint.parameters
-        )
+        precision = _precision(checkpoint, dtype, chosen)
         model = empty_network(checkpoint)
         fill(model, checkpoint, dtype=precision, place=place_for(model, device, chosen, precision))
     generation: Any = model.generation_config
@@ -116,8 +116,17 @@ def _tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
         raise unreadable(file) from error
 
 
-def _load_quantised(checkpoint: Checkpoint, bits: int) -> PreTrainedModel:
-    """Through transformers and bitsandbytes, which quantise each weight as it comes to the GPU."""
+def _precision(checkpoint: Checkpoint, dtype: str, device: torch.device) -> torch.dtype:
+    return choose_dtype(
+        dtype, device, stored=checkpoint.stored_dtype, parameters=checkpoint.parameters
+    )
+
+
+def _load_quantised(checkpoint: Checkpoint, bits: int, precision: torch.dtype) -> PreTrainedModel:
+    """Through transformers and bitsandbytes, which quantise each weight as it comes to the GPU.
+
+    ``precision`` is that of what stays unquantised, and of the arithmetic.
+    """
     if checkpoint.quantisation:
         raise CheckpointError(
             f"{checkpoint.folder} is quantised already, to {checkpoint.quantisation} bits; "
@@ -128,12 +137,15 @@ def _load_quantised(checkpoint: Checkpoint, bits: int) -> PreTrainedModel:
             f"{checkpoint.folder} has a p-tuning prefix, which a quantised model cannot take yet; "
             "leave dtype at auto."
         )
-    wanted: Any = BitsAndBytesConfig(load_in_8bit=bits == 8, load_in_4bit=bits == 4)
+    wanted: Any = BitsAndBytesConfig(
+        load_in_8bit=bits == 8, load_in_4bit=bits == 4, bnb_4bit_compute_dtype=precision
+    )
     with quiet():
         model = KINDS[checkpoint.family][1].from_pretrained(
             checkpoint.folder,
             config=network_config(checkpoint),
             quantization_config=wanted,
+            dtype=precision,
             device_map="auto",
             local_files_only=True,
         )

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import synthetic
@@ -30,6 +31,7 @@ SIZES = {
     "chatglm": {"hidden_size": 1536, "num_layers": 16, "num_attention_heads": 16},
 }
 """Between one and two gigabytes each in float16."""
+ROUNDS = 5
 WRITERS = {"llama": synthetic.write_llama, "chatglm": synthetic.write_chatglm}
 
 
@@ -100,15 +102,19 @@ def in_fresh_process(folder: Path, dtype: str, *, cold: bool) -> dict[str, float
 
 
 def compare(folder: Path) -> None:
-    print(f"{folder.name}")
+    print(f"{folder.name}", flush=True)
     for dtype, cold in (("float16", True), ("float16", False), ("float32", False)):
-        reading = read_files(folder, cold=cold)
-        found = in_fresh_process(folder, dtype, cold=cold)
+        ratios, peaks = [], []
+        for _ in range(ROUNDS):  # taking turns, so that both meet the same disturbances
+            reading = read_files(folder, cold=cold)
+            found = in_fresh_process(folder, dtype, cold=cold)
+            ratios.append(found["seconds"] / reading)
+            peaks.append(found["peak"] / found["weights"])
         print(
-            f"  {dtype} {'from the disk' if cold else 'from memory  '}: peak "
-            f"{found['peak'] / found['weights']:.2f} × the weights' "
-            f"{found['weights'] / 1e9:.2f} GB, {found['seconds']:.1f} s, "
-            f"{found['seconds'] / reading:.2f} × reading the files"
+            f"  {dtype} {'from the disk' if cold else 'from memory  '}: peak {max(peaks):.2f} × "
+            f"the weights' {found['weights'] / 1e9:.2f} GB; time {median(ratios):.2f} × reading "
+            f"the files (from {min(ratios):.2f} to {max(ratios):.2f} in {ROUNDS} rounds)",
+            flush=True,
         )
 
 
