@@ -1,6 +1,7 @@
 """Base folders as they circulate: what is read from their files, and from nothing else."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ from model_fixtures import (
     copy,
     tiny_models,
     write_adapter,
+    write_quantised,
     write_shards,
 )
 from safetensors.torch import load_file, save_file
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from medchat.errors import CheckpointError
 from medchat.models import LoadedModel, load
@@ -331,3 +333,111 @@ def test_a_bloom_without_a_length_is_taken_for_the_published_one(folders, tmp_pa
     folder = copy(folders.bloom, tmp_path / "model")
     change_json(folder / "config.json", seq_length=None)
     assert load(folder, device="cpu").longest == 2048
+
+
+# -- several sets of weights in one folder --
+
+
+def sharded(source: Path, folder: Path) -> Path:
+    """The same model in two ``.bin`` shards with their index."""
+    copy(source, folder)
+    write_shards(folder, load_file(folder / "model.safetensors"))
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+def other_weights(folder: Path) -> dict[str, torch.Tensor]:
+    return {name: t * 1.5 for name, t in load_file(folder / "model.safetensors").items()}
+
+
+def test_a_whole_file_is_taken_before_shards_as_transformers_does(folders, tmp_path) -> None:
+    folder = sharded(folders.llama, tmp_path / "model")
+    torch.save(other_weights(folders.llama), folder / "pytorch_model.bin")
+    theirs = LlamaForCausalLM.from_pretrained(folder)
+    ours = load(folder, device="cpu", dtype="float32").model
+    for name, weight in theirs.named_parameters():
+        assert torch.equal(weight, ours.get_parameter(name))
+
+
+def test_an_index_without_its_files_does_not_hide_those_that_are_there(folders, tmp_path) -> None:
+    folder = sharded(folders.llama, tmp_path / "model")
+    index = json.loads((folder / "pytorch_model.bin.index.json").read_text())
+    places = dict.fromkeys(index["weight_map"], "model-00001-of-00001.safetensors")
+    content = json.dumps({"weight_map": places})
+    (folder / "model.safetensors.index.json").write_text(content)
+    assert same_answer(folder, folders.llama)
+    for file in folder.glob("*.bin"):
+        file.unlink()
+    with pytest.raises(CheckpointError, match=r"model-00001-of-00001\.safetensors"):
+        load(folder)
+
+
+def test_shards_of_two_sets_are_not_mixed(folders: TinyModels, tmp_path: Path) -> None:
+    folder = sharded(folders.llama, tmp_path / "model")
+    (folder / "pytorch_model.bin.index.json").unlink()
+    torch.save(other_weights(folders.llama), folder / "pytorch_model-00001-of-00003.bin")
+    with pytest.raises(CheckpointError, match="of 00002 and of 00003 parts"):
+        load(folder)
+
+
+def test_a_tensor_in_two_shards_is_refused(folders: TinyModels, tmp_path: Path) -> None:
+    folder = sharded(folders.llama, tmp_path / "model")
+    torch.save(other_weights(folders.llama), folder / "pytorch_model-00001-of-00002.bin")
+    with pytest.raises(
+        CheckpointError, match=r"twice, in pytorch_model-00001-of-00002\.bin and in"
+    ):
+        load(folder)
+
+
+@pytest.mark.parametrize("declared", [None, 6])
+def test_a_prefix_under_a_models_name_beside_the_bases_shards_is_used(
+    folders, tmp_path: Path, declared: int | None
+) -> None:
+    """As training a p-tuning prefix leaves it, in a folder with an untouched base."""
+    folder = sharded(folders.chatglm, tmp_path / "model")
+    shutil.copy(folders.prefix / "pytorch_model.bin", folder)
+    change_json(folder / "config.json", pre_seq_len=declared)
+    assert same_answer(folder, folders.prefixed)
+    assert not same_answer(folder, folders.chatglm)
+
+
+# -- numbers that mean something else --
+
+
+def test_integers_without_a_scale_are_no_weights(folders: TinyModels, tmp_path: Path) -> None:
+    folder = copy(folders.llama, tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight"
+    tensors[name] = (tensors[name] * 100).to(torch.int8)
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=rf"{name} is stored as I8, without"):
+        load(folder)
+
+
+def test_a_scale_beside_a_matrix_that_is_none_of_integers_is_refused(folders, tmp_path) -> None:
+    """A quantised model that was saved in half precision would be read as if it were none."""
+    folder = write_quantised(folders.chatglm, tmp_path / "model", bits=8)
+    for file in folder.glob("*.bin"):
+        held = torch.load(file, weights_only=True)
+        torch.save({name: tensor.half() for name, tensor in held.items()}, file)
+    with pytest.raises(CheckpointError, match=r"have no place in the model.*weight_scale"):
+        load(folder)
+
+
+def test_an_adapter_of_integers_is_none(folders: TinyModels, tmp_path: Path) -> None:
+    adapter = write_adapter(
+        tmp_path / "lora", seed=1, change=lambda key, t: (key, t.to(torch.int8))
+    )
+    with pytest.raises(CheckpointError, match="as I8: it is no LoRA"):
+        load(folders.llama, adapter=adapter)
+
+
+def test_an_adapter_with_one_tensor_under_two_names_is_refused(folders, tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "lora", seed=1)
+    file = adapter / "adapter_model.bin"
+    tensors = torch.load(file, weights_only=True)
+    key = next(iter(tensors))
+    tensors[key.replace(".weight", ".default.weight")] = tensors[key] * 2
+    torch.save(tensors, file)
+    with pytest.raises(CheckpointError, match=rf"holds {key} twice"):
+        load(folders.llama, adapter=adapter)

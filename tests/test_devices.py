@@ -1,16 +1,21 @@
 """Where a model is put: one device or several, and what a machine is told that lacks one."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
+import accelerate
 import pytest
 import torch
+from accelerate import dispatch_model
 from model_fixtures import TinyModels, tiny_models
 
 from medchat.errors import CheckpointError
-from medchat.models import devices, load
+from medchat.models import LoadedBase, ModelSpec, assembly, devices, load, load_base
 from medchat.models.assembly import empty_network, fill
 from medchat.models.checkpoint import Checkpoint, read_checkpoint
 from medchat.models.devices import check_quantisable, place_for, spread
+from medchat.models.registry import Family
+from medchat.models.templates import find_template
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +25,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
 
 def weights_in_bytes(checkpoint: Checkpoint) -> int:
     return 4 * checkpoint.parameters
+
+
+def spec_of(folder: Path, family: Family) -> ModelSpec:
+    return ModelSpec("base", "Base", family, find_template("plain"), base=folder)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int4"])
@@ -34,31 +43,62 @@ def test_8_bits_without_bitsandbytes_say_how_to_get_it(monkeypatch: pytest.Monke
         check_quantisable("int8", torch.device("cuda"))
 
 
-@pytest.mark.parametrize("kind", ["llama", "chatglm", "bloom", "prefixed"])
-def test_a_network_that_is_spread_keeps_its_layers_whole_and_its_answers(folders, kind) -> None:
-    """Over two places with half the room each; both are this machine's memory, under two names."""
+@pytest.fixture
+def two_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GPUs 0 and 1 are this machine's memory, under two names that accelerate tells apart."""
+    names = {0: "cpu", 1: "cpu:0"}
+
+    def dispatch(network, place, main_device, **options):
+        here = {module: torch.device(names[number]) for module, number in place.items()}
+        return dispatch_model(network, here, main_device=names[main_device], **options)
+
+    monkeypatch.setattr(assembly, "gpu", lambda number: torch.device(names[number]))
+    monkeypatch.setattr(assembly, "dispatch_model", dispatch)
+    monkeypatch.setattr(accelerate.utils.modeling, "check_device_same", lambda *_: True)
+
+
+@pytest.mark.usefixtures("two_places")
+@pytest.mark.parametrize(
+    ("kind", "adapter"),
+    [("llama", "first"), ("chatglm", "prefix"), ("bloom", "bloom_adapter"), ("prefixed", None)],
+)
+def test_a_network_that_is_spread_keeps_its_layers_whole_and_its_answers(
+    folders, kind: str, adapter: str | None
+) -> None:
     folder = getattr(folders, kind)
     checkpoint = read_checkpoint(folder)
     network = empty_network(checkpoint)
     layers = ".h." if kind == "bloom" else ".layers."
-    room = {0: weights_in_bytes(checkpoint) * 3 // 4, "cpu": weights_in_bytes(checkpoint)}
+    room = dict.fromkeys((0, 1), weights_in_bytes(checkpoint) * 3 // 4)
     places = spread(network, torch.float32, room)
     assert isinstance(places, dict)
-    assert {place.type for place in places.values()} == {"cuda", "cpu"}
+    assert set(places.values()) == {0, 1}
     cut = [name for name in places if layers in name and not name.split(".")[-1].isdigit()]
     assert not cut
-    here = {name: torch.device("cpu") for name in places}
-    fill(network, checkpoint, dtype=torch.float32, place=here)
-    wanted = load(folder, device="cpu", dtype="float32")
+    fill(network, checkpoint, dtype=torch.float32, place=places)
+    assert sum(hasattr(module, "_hf_hook") for module in network.modules()) > len(places)
+    wanted = load_base(spec_of(folder, checkpoint.family), device="cpu", dtype="float32")
+    spread_out = LoadedBase(network, wanted.tokenizer, checkpoint)
+    names: list[str | None] = [None]
+    if adapter:
+        for base in (wanted, spread_out):
+            base.add_adapter("x", getattr(folders, adapter))
+        names.append("x")
     ids = torch.tensor([wanted.tokenizer("我感冒了")["input_ids"]])
-    with torch.inference_mode():
-        assert torch.equal(network(input_ids=ids).logits, wanted.model(input_ids=ids).logits)
+    asked = {"attention_mask": torch.ones_like(ids), "max_new_tokens": 8, "num_beams": 3}
+    for name in names:
+        with torch.inference_mode():
+            answers = [
+                base.activate(name).generate(ids, do_sample=False, **asked)
+                for base in (spread_out, wanted)
+            ]
+        assert torch.equal(*answers)
 
 
 def test_too_little_room_on_all_devices_is_a_sentence_with_the_size(folders: TinyModels) -> None:
     network = empty_network(read_checkpoint(folders.llama))
     with pytest.raises(CheckpointError, match=r"need 0\.0 GB in float32, more than"):
-        spread(network, torch.float32, {0: 1000, "cpu": 1000})
+        spread(network, torch.float32, {0: 1000, 1: 1000, "cpu": 10**9})
 
 
 def cuda(monkeypatch: pytest.MonkeyPatch, *free: int) -> None:
@@ -84,7 +124,7 @@ def test_several_gpus_share_what_is_too_large_for_one(folders, monkeypatch) -> N
     cuda(monkeypatch, half, half)
     places = place_for(network, "auto", torch.device("cuda"), torch.float16)
     assert isinstance(places, dict)
-    assert {place.index for place in places.values()} == {0, 1}
+    assert set(places.values()) == {0, 1}
 
 
 def test_a_device_that_was_named_is_taken(folders, monkeypatch) -> None:
@@ -99,3 +139,15 @@ def test_without_several_gpus_there_is_nothing_to_share(folders, monkeypatch) ->
     monkeypatch.setattr(devices.torch, "cuda", SimpleNamespace(device_count=lambda: 1))
     for chosen in (torch.device("cpu"), torch.device("cuda")):
         assert place_for(network, "auto", chosen, torch.float16) == chosen
+
+
+def test_weights_that_find_no_memory_are_a_sentence(folders, monkeypatch) -> None:
+    checkpoint = read_checkpoint(folders.llama)
+    network = empty_network(checkpoint)
+
+    def none_left(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(assembly.torch, "empty", none_left)
+    with pytest.raises(CheckpointError, match=r"need 0\.0 GB in float32, more than cpu has free"):
+        fill(network, checkpoint, dtype=torch.float32, place=torch.device("cpu"))

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import tracemalloc
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from medchat.errors import CheckpointError
+from medchat.models import unpickling
 from medchat.models.reading import read_tensors
 from medchat.models.sources import open_weights
 
@@ -105,6 +107,20 @@ def test_a_pickle_that_is_cut_short_names_the_file(file: Path, share: float) -> 
         open_weights(file)
 
 
+def described(offset: int, shape: Any, stride: Any, key: object = "0") -> bytes:
+    """The pickle of one tensor, as it says of itself."""
+    here = object()
+
+    class Stored(pickle.Pickler):
+        def persistent_id(self, thing: Any) -> Any:
+            return ("storage", torch.FloatStorage, key, "cpu", 6) if thing is here else None
+
+    stream = io.BytesIO()
+    rebuilt = Calls(torch._utils._rebuild_tensor_v2, here, offset, shape, stride, False, None)
+    Stored(stream, protocol=2).dump({"weight": rebuilt})
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("offset", "shape", "stride"),
     [(0, (3, 3), (3, 1)), (5, (2, 3), (3, 1)), (-1, (2, 3), (3, 1)), (0, (2, 3), (30, 1))],
@@ -112,17 +128,64 @@ def test_a_pickle_that_is_cut_short_names_the_file(file: Path, share: float) -> 
 def test_a_tensor_that_reaches_out_of_its_storage_is_damaged(
     file: Path, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
 ) -> None:
-    here = object()
-
-    class Stored(pickle.Pickler):
-        def persistent_id(self, thing: Any) -> Any:
-            if thing is here:
-                return ("storage", torch.FloatStorage, "0", "cpu", 6)
-            return None
-
-    stream = io.BytesIO()
-    rebuilt = Calls(torch._utils._rebuild_tensor_v2, here, offset, shape, stride, False, None)
-    Stored(stream, protocol=2).dump({"weight": rebuilt})
-    rewritten(file, lambda _: stream.getvalue())
+    rewritten(file, lambda _: described(offset, shape, stride))
     with pytest.raises(CheckpointError, match="does not fit its storage"):
         open_weights(file)
+
+
+def pickle_of(*instructions: bytes) -> bytes:
+    return b"\x80\x02" + b"".join(instructions) + b"."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle_of(b"}", b"r\xff\xff\xff\x7f"),  # remembers something as number 2,147,483,647
+        pickle_of(b"}", b"r\xff\xff\xff\x7f", b"}", b"b"),
+    ],
+)
+def test_a_number_that_is_only_named_takes_no_memory(file: Path, content: bytes) -> None:
+    tracemalloc.start()
+    try:
+        assert open_weights(rewritten(file, lambda _: content)) == {}
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("shape", "stride"), [((10**6, 10**6), (0, 0)), ((7,), (0,)), ((-2, 3), (3, 1))]
+)
+def test_a_tensor_larger_than_its_storage_is_damaged(file: Path, shape, stride) -> None:
+    with pytest.raises(CheckpointError, match="does not fit its storage"):
+        open_weights(rewritten(file, lambda _: described(0, shape, stride)))
+
+
+@pytest.mark.parametrize("key", [("0",), 0, ("0", ("0", "0"))])
+def test_a_storage_is_named_by_a_text(file: Path, key: object) -> None:
+    with pytest.raises(CheckpointError, match="something other than weights"):
+        open_weights(rewritten(file, lambda _: described(0, (2, 3), (3, 1), key=key)))
+
+
+@pytest.mark.parametrize("number", [1.0, True, "2", None, 2**200])
+def test_a_shape_is_made_of_whole_numbers(file: Path, number: object) -> None:
+    with pytest.raises(CheckpointError, match=str(file)):
+        open_weights(rewritten(file, lambda _: described(0, (number, 3), (3, 1))))
+
+
+def test_a_state_changes_nothing_but_is_dropped(file: Path) -> None:
+    """BUILD could otherwise set attributes of what the reading itself is made of."""
+    name = b"ctorch._utils\n_rebuild_tensor_v2\n"
+    state = b"}X\x0c\x00\x00\x00__defaults__K\x01K\x02\x86s"
+    before = unpickling._tensor.__defaults__
+    with pytest.raises(CheckpointError, match="something other than weights"):
+        open_weights(rewritten(file, lambda _: pickle_of(name, state, b"b")))
+    assert unpickling._tensor.__defaults__ == before
+
+
+@pytest.mark.parametrize(
+    "instruction", [b"(cbuiltins\nprint\no", b"cbuiltins\nobject\n)\x81", b"P0\n"]
+)
+def test_instructions_that_no_tensor_needs_are_refused(file: Path, instruction: bytes) -> None:
+    with pytest.raises(CheckpointError, match="something other than weights"):
+        open_weights(rewritten(file, lambda _: pickle_of(instruction)))

@@ -15,7 +15,7 @@ from medchat.errors import CheckpointError
 from medchat.models.checkpoint_files import read_json
 from medchat.models.fields import COUNT, POSITIVE, SIZE, SWITCH, Rule, is_positive, is_size
 from medchat.models.shapes import Shapes
-from medchat.models.sources import Source, StoredTensor, is_zero, open_weights
+from medchat.models.sources import FLOATS, Source, StoredTensor, is_finite, is_zero, open_weights
 
 FILES = (
     "adapter_model.safetensors",
@@ -137,9 +137,13 @@ def open_adapter(folder: Path) -> Adapter:
             f"{file}: init_lora_weights {start!r} would change the base; convert the adapter to a "
             "plain LoRA."
         )
-    sources = {
-        _current_name(key): source for key, source in open_weights(adapter_file(folder)).items()
-    }
+    sources: dict[str, Source] = {}
+    for key, source in open_weights(adapter_file(folder)).items():
+        if _current_name(key) in sources:
+            raise CheckpointError(f"{source.file} holds {_current_name(key)} twice, as {key} too.")
+        if source.dtype not in FLOATS:
+            raise CheckpointError(f"{source.file} holds {key} as {source.dtype}: it is no LoRA.")
+        sources[_current_name(key)] = source
     return Adapter(folder, config, sources)
 
 
@@ -216,10 +220,16 @@ def check_fit(adapter: Adapter, shapes: Shapes) -> None:
 
 
 def check_trained(adapter: Adapter) -> None:
-    """Raises CheckpointError where a tensor holds nothing but zeros."""
+    """Raises CheckpointError where a tensor is all zeros, or not all numbers."""
     stored = {key: s for key, s in adapter.sources.items() if isinstance(s, StoredTensor)}
     if zeros := [key for key, source in stored.items() if ".lora_" in key and is_zero(source)]:
         raise untrained(adapter, zeros)
+    if wild := [key for key, source in stored.items() if not is_finite(source)]:
+        raise no_numbers(adapter, wild[0])
+
+
+def no_numbers(adapter: Adapter, key: str) -> CheckpointError:
+    return CheckpointError(f"The adapter in {adapter.folder} is damaged: {key} is not all numbers.")
 
 
 def untrained(adapter: Adapter, zeros: list[str]) -> CheckpointError:

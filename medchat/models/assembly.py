@@ -30,8 +30,8 @@ KINDS: dict[Family, tuple[Any, Any]] = {
     "chatglm": (ChatGLMConfig, ChatGLMForConditionalGeneration),
 }
 """Each family's configuration and network."""
-Place = torch.device | dict[str, torch.device]
-"""One device for all, or one for each module (a transformers ``device_map``)."""
+Place = torch.device | dict[str, int]
+"""One device for all, or the number of a GPU for each module (accelerate's ``device_map``)."""
 
 
 def network_config(checkpoint: Checkpoint) -> Any:
@@ -63,7 +63,7 @@ def fill(
     """
     sources = checkpoint.sources
     for name in sorted(sources, key=lambda name: str(sources[name].file)):
-        weight = torch.empty(sources[name].shape, dtype=dtype, device=_device_of(name, place))
+        weight = _allocate(checkpoint, sources[name].shape, dtype, _device_of(name, place))
         read_into(sources[name], weight)
         _put(network, name, weight)
     forget_old_files()
@@ -73,10 +73,28 @@ def fill(
             f"{checkpoint.folder} holds no weights for {empty[0]}, which its config.json asks for."
         )
     if isinstance(place, dict):
-        dispatch_model(network, cast(Any, place), skip_keys=network._skip_keys_device_placement)
+        dispatch_model(
+            network,
+            cast(Any, place),
+            main_device=cast(Any, min(place.values())),
+            skip_keys=network._skip_keys_device_placement,
+        )
     else:
         cast(Any, network).to(place)  # what no file holds: tables that are computed
     network.eval()
+
+
+def _allocate(
+    checkpoint: Checkpoint, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    try:
+        return torch.empty(shape, dtype=dtype, device=device)
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        size = checkpoint.parameters * dtype.itemsize
+        raise CheckpointError(
+            f"The weights in {checkpoint.folder} need {size / 1e9:.1f} GB in "
+            f"{str(dtype).removeprefix('torch.')}, more than {device} has free."
+        ) from error
 
 
 def _put(network: PreTrainedModel, name: str, weight: Tensor) -> None:
@@ -88,4 +106,8 @@ def _device_of(name: str, place: Place) -> torch.device:
     if isinstance(place, torch.device):
         return place
     owners = [module for module in place if not module or f"{name}.".startswith(f"{module}.")]
-    return place[max(owners, key=len)]
+    return gpu(place[max(owners, key=len)])
+
+
+def gpu(number: int) -> torch.device:
+    return torch.device("cuda", number)

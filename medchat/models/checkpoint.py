@@ -19,6 +19,7 @@ from medchat.models.chatglm.prefix import (
     prefix_file,
     take_prefix,
 )
+from medchat.models.chatglm.prefix import FILES as PREFIX_FILES
 from medchat.models.chatglm.quantization import QuantisedMatrix, dequantised
 from medchat.models.checkpoint_files import check_folder, open_folder, read_json
 from medchat.models.fields import known_fields
@@ -30,7 +31,7 @@ from medchat.models.shapes import (
     chatglm_shapes,
     llama_shapes,
 )
-from medchat.models.sources import Source
+from medchat.models.sources import FLOATS, Source
 from medchat.models.vocabulary import (
     Vocabulary,
     declared_tokens,
@@ -216,7 +217,7 @@ def _prefix(
     folder: Path, config: Mapping[str, Any], sources: dict[str, Source], promised: int | None
 ) -> Source | None:
     """The p-tuning prefix beside a base or among its weights, from which it is removed."""
-    beside = prefix_file(folder, BESIDE)
+    beside = prefix_file(folder, BESIDE) or _stray_prefix(folder, sources)
     among = take_prefix(sources, config)
     if promised and beside is None and among is None:
         raise CheckpointError(
@@ -225,6 +226,13 @@ def _prefix(
             "prefix_encoder.bin into the folder."
         )
     return open_prefix(beside, config) if beside else among
+
+
+def _stray_prefix(folder: Path, sources: Mapping[str, Source]) -> Path | None:
+    """A prefix under the name of a whole model, beside the shards that hold the base."""
+    used = {source.file for source in sources.values()}
+    names = (name for name in PREFIX_FILES if folder / name not in used)
+    return prefix_file(folder, tuple(names))
 
 
 _READERS: dict[str, Callable[[Path, dict[str, Any]], Checkpoint]] = {
@@ -286,6 +294,10 @@ def _check_fit(
     for name in differing[:1]:
         shapes_told = f"{list(sources[name].shape)}, not {list(wanted[name])}"
         told.append(f"{name} has the shape {shapes_told}")
+    for name, source in sources.items():
+        if source.dtype not in FLOATS:
+            told.append(f"{name} is stored as {source.dtype}, without what would turn it back")
+            break
     if told:
         raise CheckpointError(
             f"The weights in {folder} do not fit its config.json: {'; '.join(told)}."

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +49,8 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weight files of a base folder that are there; safetensors before ``.bin``.
-
-    Those that the index names, or the one that is whole, or whatever shards lie there.
-    """
-    for suffix, stem in WEIGHT_STEMS.items():
-        found = sorted(file for file in folder.glob(f"{stem}*{suffix}") if file.is_file())
-        if not found:
-            continue
-        index = _index(folder, suffix)
-        if index.is_file():
-            return [folder / name for name in _indexed(index) if os.path.isfile(folder / name)]
-        whole = folder / f"{stem}{suffix}"
-        return [whole] if whole in found else found
-    return []
+    """The files that a base's weights are read from, as far as they are there."""
+    return [folder / name for name in _promised(folder) if os.path.isfile(folder / name)]
 
 
 def open_folder(folder: Path) -> dict[str, Source]:
@@ -82,21 +71,51 @@ def open_folder(folder: Path) -> dict[str, Source]:
         )
     sources: dict[str, Source] = {}
     for file in files:
-        sources |= open_weights(file)
+        held = open_weights(file)
+        if twice := sources.keys() & held.keys():
+            raise CheckpointError(
+                f"{folder} holds {min(twice)} twice, in {sources[min(twice)].file.name} and in "
+                f"{file.name}: the files belong to different models."
+            )
+        sources |= held
     return sources
 
 
 def missing_shards(folder: Path) -> list[str]:
     """Files that the index, or without one the shards' own numbering, promises in vain."""
-    for suffix, stem in WEIGHT_STEMS.items():
-        index = _index(folder, suffix)
-        if index.is_file():
-            promised = _indexed(index)
-        else:
-            promised = _numbered([file.name for file in folder.glob(f"{stem}-*{suffix}")])
-        if promised:
-            return [name for name in promised if not os.path.isfile(folder / name)]
-    return []
+    return [name for name in _promised(folder) if not os.path.isfile(folder / name)]
+
+
+def _promised(folder: Path) -> list[str]:
+    """The names of all files that a base's weights should lie in.
+
+    In the order in which transformers looks: one whole file before those of an index, safetensors
+    before ``.bin``. Of several sets the first that is all there is taken, else the first.
+    """
+    sets = [names for suffix in WEIGHT_STEMS for names in _sets(folder, suffix) if names]
+    whole = (names for names in sets if all(os.path.isfile(folder / name) for name in names))
+    begun = (names for names in sets if any(os.path.isfile(folder / name) for name in names))
+    return next(whole, next(begun, sets[0] if sets else []))
+
+
+def _sets(folder: Path, suffix: str) -> Iterator[list[str]]:
+    stem = WEIGHT_STEMS[suffix]
+    index = _index(folder, suffix)
+    shards = [file.name for file in folder.glob(f"{stem}-*{suffix}") if file.is_file()]
+    single = folder / f"{stem}{suffix}"
+    # Beside shards, training a p-tuning prefix leaves it under the name of a whole model.
+    if single.is_file() and not ((shards or index.is_file()) and holds_prefix(single)):
+        yield [single.name]
+    if index.is_file():
+        yield _indexed(index)
+    else:
+        yield _numbered(folder, shards)
+
+
+def holds_prefix(file: Path) -> bool:
+    """Whether a weight file holds a p-tuning prefix and nothing else."""
+    names = open_weights(file)
+    return bool(names) and all("prefix_encoder." in name for name in names)
 
 
 def _index(folder: Path, suffix: str) -> Path:
@@ -113,14 +132,24 @@ def _indexed(index: Path) -> list[str]:
     return names
 
 
-def _numbered(names: list[str]) -> list[str]:
+def _numbered(folder: Path, names: list[str]) -> list[str]:
     """Every name that a set of shards must have, from the names of those that are there."""
-    for name in names:
-        if found := _SHARD.search(name):
-            start, end = name[: found.start()], name[found.end() :]
-            total = found[2]
-            return [f"{start}-{n:05d}-of-{total}.{end}" for n in range(1, int(total) + 1)]
-    return []
+    sets = {
+        (name[: found.start()], found[2], name[found.end() :])
+        for name in names
+        if (found := _SHARD.search(name))
+    }
+    if len(sets) > 1:
+        totals = " and of ".join(sorted(total for _, total, _ in sets))
+        raise CheckpointError(
+            f"{folder} holds weight files of {totals} parts: they belong to different models. "
+            "Keep those of one."
+        )
+    return [
+        f"{start}-{number:05d}-of-{total}.{end}"
+        for start, total, end in sets
+        for number in range(1, int(total) + 1)
+    ]
 
 
 def fingerprint(files: list[Path]) -> str:

@@ -46,7 +46,7 @@ def choose_dtype(dtype: str, device: torch.device, *, stored: str, parameters: i
     """
     if dtype == "auto":
         known = (
-            torch.cuda.is_bf16_supported()
+            torch.cuda.is_bf16_supported(including_emulation=False)
             if device.type == "cuda"
             else processor_multiplies_bfloat16()
         )
@@ -87,25 +87,22 @@ def place_for(
 
 
 def spread(network: PreTrainedModel, dtype: torch.dtype, room: dict[Any, Any]) -> Place:
-    """A device for each part of the network, none of its layers cut.
+    """The number of a GPU for each part of the network, none of its layers cut.
 
     ``room`` is what each device has free, in bytes, as accelerate writes it. Raises CheckpointError
-    where it is not enough, rather than leave weights on disk.
+    where the GPUs are not enough, rather than leave layers to the processor.
     """
     with quiet():
         places = infer_auto_device_map(
             network,
-            max_memory=room,
+            max_memory={device: size for device, size in room.items() if device != "cpu"},
             no_split_module_classes=list(network._no_split_modules or []),
             dtype=dtype,
         )
-    if "disk" in places.values():
+    if not all(isinstance(place, int) for place in places.values()):
         size = sum(weight.numel() for weight in network.parameters()) * dtype.itemsize
         raise CheckpointError(
             f"The weights need {size / 1e9:.1f} GB in {str(dtype).removeprefix('torch.')}, more "
-            "than the devices of this machine have free."
+            "than the GPUs of this machine have free. Use dtype int8 or int4, or device cpu."
         )
-    return {
-        module: torch.device("cuda", place) if isinstance(place, int) else torch.device(place)
-        for module, place in places.items()
-    }
+    return dict(places)

@@ -142,7 +142,7 @@ def _machine() -> tuple[str, bool, int, int]:
         if torch.cuda.is_available():
             memory = [torch.cuda.mem_get_info(n) for n in range(torch.cuda.device_count())]
             free, total = (sum(part) for part in zip(*memory, strict=True))
-            return "cuda", torch.cuda.is_bf16_supported(), total, free
+            return "cuda", torch.cuda.is_bf16_supported(including_emulation=False), total, free
         if torch.backends.mps.is_available():
             memory_here = psutil.virtual_memory()
             return "mps", False, memory_here.total, memory_here.available

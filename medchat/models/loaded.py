@@ -16,7 +16,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from medchat import __version__
 from medchat.errors import CheckpointError
 from medchat.models.adapter_files import FILES as ADAPTER_FILES
-from medchat.models.adapter_files import Adapter, check_fit, misfit, open_adapter, untrained
+from medchat.models.adapter_files import (
+    Adapter,
+    check_fit,
+    misfit,
+    no_numbers,
+    open_adapter,
+    untrained,
+)
 from medchat.models.chatglm import ChatGLMForConditionalGeneration
 from medchat.models.chatglm.modeling import PrefixEncoder
 from medchat.models.chatglm.prefix import FILES as PREFIX_FILES
@@ -212,9 +219,7 @@ def _check_values(tensors: dict[str, Tensor], adapter: Adapter) -> None:
         raise untrained(adapter, zeros)
     for key, value in tensors.items():
         if not value.isfinite().all():
-            raise CheckpointError(
-                f"The adapter in {adapter.folder} is damaged: {key} is not all numbers."
-            )
+            raise no_numbers(adapter, key)
 
 
 def _lora_config(adapter: Adapter, base: Path) -> LoraConfig:

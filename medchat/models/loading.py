@@ -15,6 +15,7 @@ from medchat.models.assembly import KINDS, empty_network, fill, network_config
 from medchat.models.chatglm import ChatGLMTokenizer
 from medchat.models.chatglm.prefix import PREFIX_WEIGHT
 from medchat.models.checkpoint import Checkpoint, read_checkpoint, read_family
+from medchat.models.checkpoint_files import WEIGHT_STEMS, weight_files
 from medchat.models.devices import (
     QUANTISED,
     check_quantisable,
@@ -81,7 +82,8 @@ def load_base(spec: ModelSpec, *, device: str = "auto", dtype: str = "auto") -> 
     tokenizer = _tokenizer(checkpoint)
     if dtype in QUANTISED:
         bits, precision = check_quantisable(dtype, chosen), _precision(checkpoint, "auto", chosen)
-        model = _load_quantised(checkpoint, bits, precision)
+        place: Any = "auto" if device == "auto" else {"": chosen}
+        model = _load_quantised(checkpoint, bits, precision, place)
     else:
         precision = _precision(checkpoint, dtype, chosen)
         model = empty_network(checkpoint)
@@ -122,10 +124,12 @@ def _precision(checkpoint: Checkpoint, dtype: str, device: torch.device) -> torc
     )
 
 
-def _load_quantised(checkpoint: Checkpoint, bits: int, precision: torch.dtype) -> PreTrainedModel:
+def _load_quantised(
+    checkpoint: Checkpoint, bits: int, precision: torch.dtype, place: Any
+) -> PreTrainedModel:
     """Through transformers and bitsandbytes, which quantise each weight as it comes to the GPU.
 
-    ``precision`` is that of what stays unquantised, and of the arithmetic.
+    ``precision`` is that of what stays unquantised, and of the arithmetic; ``place`` a device_map.
     """
     if checkpoint.quantisation:
         raise CheckpointError(
@@ -138,15 +142,41 @@ def _load_quantised(checkpoint: Checkpoint, bits: int, precision: torch.dtype) -
             "leave dtype at auto."
         )
     wanted: Any = BitsAndBytesConfig(
-        load_in_8bit=bits == 8, load_in_4bit=bits == 4, bnb_4bit_compute_dtype=precision
+        load_in_8bit=bits == 8,
+        load_in_4bit=bits == 4,
+        bnb_4bit_compute_dtype=precision,
+        bnb_4bit_quant_type="nf4",
     )
-    with quiet():
-        model = KINDS[checkpoint.family][1].from_pretrained(
-            checkpoint.folder,
-            config=network_config(checkpoint),
-            quantization_config=wanted,
-            dtype=precision,
-            device_map="auto",
-            local_files_only=True,
-        )
+    _check_files(checkpoint)
+    try:
+        with quiet():
+            model = KINDS[checkpoint.family][1].from_pretrained(
+                checkpoint.folder,
+                config=network_config(checkpoint),
+                quantization_config=wanted,
+                dtype=precision,
+                device_map=place,
+                local_files_only=True,
+            )
+    except Exception as error:  # of transformers and bitsandbytes, too many kinds to name
+        raise CheckpointError(
+            f"{checkpoint.folder} cannot be loaded in {bits} bits. {type(error).__name__}: "
+            f"{str(error)[:300]}"
+        ) from error
     return cast(PreTrainedModel, model.eval())
+
+
+def _check_files(checkpoint: Checkpoint) -> None:
+    """Raises CheckpointError where transformers would read other files than have been checked."""
+    folder = checkpoint.folder
+    for suffix, stem in WEIGHT_STEMS.items():
+        single, index = folder / f"{stem}{suffix}", folder / f"{stem}{suffix}.index.json"
+        if single.is_file() or index.is_file():
+            taken = [single] if single.is_file() else weight_files(folder)
+            if taken == checkpoint.files:
+                return
+            break
+    raise CheckpointError(
+        f"The weight files in {folder} have no index, or are of several kinds. To load them in 8 "
+        "or 4 bits, convert them first: python -m medchat convert."
+    )

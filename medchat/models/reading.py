@@ -7,7 +7,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache, singledispatch
+from functools import singledispatch
 from io import FileIO
 from pathlib import Path
 from typing import Any, cast
@@ -142,13 +142,19 @@ def _wide_buffer() -> Tensor:
 # -- files that can only be read whole --
 
 
-@lru_cache(maxsize=1)
 def old_file(file: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.bin`` as torch wrote it before 1.6; the file read last is kept.
+    """The tensors of a ``.bin`` as torch wrote it before 1.6; each thread keeps its last file.
 
     Whoever goes through a folder file by file reads each once. Raises CheckpointError for anything
     but named tensors, and what ``torch.load`` raises for a damaged file.
     """
+    if getattr(_thread, "old", (None,))[0] != file:
+        forget_old_files()
+        _thread.old = (file, _load_old(file))
+    return cast(dict[str, Tensor], _thread.old[1])
+
+
+def _load_old(file: Path) -> dict[str, Tensor]:
     content = torch.load(file, map_location="cpu", weights_only=True)
     if isinstance(content, dict) and all(
         isinstance(name, str) and isinstance(tensor, Tensor) and tensor.layout == torch.strided
@@ -159,8 +165,8 @@ def old_file(file: Path) -> dict[str, Tensor]:
 
 
 def forget_old_files() -> None:
-    """Let go of the file that was read last."""
-    old_file.cache_clear()
+    """Let go of the file that this thread read last."""
+    _thread.old = (None, {})
 
 
 def stored_dtype(tensor: Tensor) -> str:

@@ -31,6 +31,7 @@ ITEM_BYTES = {
     "BOOL": 1,
 }
 """Bytes per number of the precisions that occur in the checkpoints known here."""
+FLOATS = ("F64", "F32", "F16", "BF16")
 LONGEST_HEADER = 100 * 10**6
 """Bytes; the safetensors format allows no longer one."""
 _LOCAL_HEADER = 30
@@ -139,13 +140,27 @@ def _size(file: Path) -> int:
 
 
 def is_zero(tensor: StoredTensor) -> bool:
-    """Whether every number of a tensor is 0, or -0, from its bytes alone."""
+    """Whether every number of a tensor is 0 or -0."""
+    return not np.any(_magnitudes(tensor))
+
+
+def is_finite(tensor: StoredTensor) -> bool:
+    """Whether no number of a tensor is infinite or none."""
+    return bool(np.all(_magnitudes(tensor) < np.uint64(_EXPONENT[tensor.dtype])))
+
+
+_EXPONENT = {"F64": 0x7FF << 52, "F32": 0xFF << 23, "F16": 0x1F << 10, "BF16": 0xFF << 7}
+"""The bits that are all set in infinities and in what is no number."""
+
+
+def _magnitudes(tensor: StoredTensor) -> np.ndarray[Any, Any]:
+    """The bits of a floating tensor's numbers without their signs, as integers."""
     width = ITEM_BYTES[tensor.dtype]
     with tensor.file.open("rb") as stream:
         stream.seek(tensor.offset)
         bits = np.frombuffer(stream.read(tensor.span * width), f"<u{width}")
-    sign = 1 << (8 * width - 1) if tensor.dtype.endswith(("F64", "F32", "F16")) else 0
-    return not np.any(bits & ~np.array(sign, bits.dtype))
+    magnitudes: np.ndarray[Any, Any] = bits & np.array((1 << (8 * width - 1)) - 1, bits.dtype)
+    return magnitudes
 
 
 # -- tables of contents --
@@ -197,8 +212,10 @@ def _open_zip(file: Path) -> Iterator[tuple[str, Source]]:
             )
             if stored.span * width == entry.file_size:
                 stored = replace(stored, crc32=getattr(entry, "CRC", None))
-            if min(tensor.offset, *tensor.stride, 0) < 0 or (
-                (tensor.offset + stored.span) * width > entry.file_size
+            if (
+                min(tensor.offset, *tensor.shape, *tensor.stride, 0) < 0
+                or (tensor.offset + stored.span) * width > entry.file_size
+                or stored.bytes > entry.file_size  # parts of it would be the same numbers
             ):
                 raise CheckpointError(f"{file} is damaged: {name} does not fit its storage.")
             yield name, stored

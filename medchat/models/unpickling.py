@@ -28,6 +28,18 @@ STORAGES = {
 }
 """torch's storage classes by safetensors' names of their precisions."""
 
+INSTRUCTIONS = (
+    *(pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK),
+    *(pickle.EMPTY_DICT, pickle.SETITEM, pickle.SETITEMS),
+    *(pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS),
+    *(pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3),
+    *(pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.REDUCE, pickle.BINPERSID),
+    *(pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE),
+    *(pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1, pickle.BINFLOAT),
+    *(pickle.BINPUT, pickle.LONG_BINPUT, pickle.BINGET, pickle.LONG_BINGET, pickle.MEMOIZE),
+)
+"""Those of pickle's instructions that files of tensors are made of."""
+
 
 @dataclass(frozen=True)
 class Storage:
@@ -51,7 +63,10 @@ class PickledTensor:
 def pickled_tensors(archive: zipfile.ZipFile, file: Path) -> dict[str, PickledTensor]:
     """Every tensor by name. Raises CheckpointError for a pickle that holds anything else."""
     with archive.open(f"{root(archive)}data.pkl") as stream:
-        content = _TensorUnpickler(stream).load()
+        try:
+            content = _TensorUnpickler(stream).load()
+        except KeyError as error:
+            raise pickle.UnpicklingError(f"instruction {error} describes no tensor") from error
     if isinstance(content, dict) and all(
         isinstance(name, str) and isinstance(tensor, PickledTensor)
         for name, tensor in content.items()
@@ -66,8 +81,20 @@ def root(archive: zipfile.ZipFile) -> str:
     return pickled.removesuffix("data.pkl")
 
 
-class _TensorUnpickler(pickle.Unpickler):
-    """Knows seven kinds of names; any other ends the reading before anything comes of it."""
+def _no_build(unpickler: Any) -> None:
+    """Drop a state instead of giving it to an object: only the metadata of a state_dict has one."""
+    unpickler.stack.pop()
+
+
+class _TensorUnpickler(pickle._Unpickler):
+    """Knows seven kinds of names and few instructions; any other ends the reading at once.
+
+    In Python rather than C: that one makes room for as many objects as a file says it has.
+    """
+
+    dispatch = {
+        instruction[0]: pickle._Unpickler.dispatch[instruction[0]] for instruction in INSTRUCTIONS
+    } | {pickle.BUILD[0]: _no_build}
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(stream, encoding="utf-8")
@@ -85,18 +112,20 @@ class _TensorUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} is not the name of a tensor")
 
     def persistent_load(self, reference: Any) -> Storage:
-        kind, dtype, key, _device, count = reference
-        if kind != "storage" or dtype not in STORAGES.values():
-            raise pickle.UnpicklingError("a reference to something other than a storage")
-        return Storage(dtype, str(key), int(count))
+        match reference:
+            case ("storage", str(dtype), str(key), _, int(count)) if dtype in STORAGES.values():
+                return Storage(dtype, key, count)
+        raise pickle.UnpicklingError("a reference to something other than a storage")
 
 
 def _tensor(
     storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> PickledTensor:
-    if not isinstance(storage, Storage) or len(shape) != len(stride):
+    numbers = [offset, *shape, *stride]
+    whole = all(type(number) is int for number in numbers)
+    if not isinstance(storage, Storage) or len(shape) != len(stride) or not whole:
         raise pickle.UnpicklingError("a tensor without a storage")
-    return PickledTensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
+    return PickledTensor(storage, offset, tuple(shape), tuple(stride))
 
 
 def _parameter(tensor: PickledTensor, *_: Any) -> PickledTensor:

@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.cache_utils import DynamicCache
 
 from medchat.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
-from medchat.models.devices import multiplies_bfloat16
+from medchat.models.precision import processor_multiplies_bfloat16
 
 ROUNDS, PROMPT, NEW = 7, 64, 32
 
@@ -94,7 +94,9 @@ def compare_families() -> None:
 
 
 def compare_precisions() -> None:
-    print(f"bfloat16 against float32 (multiplied by hardware here: {multiplies_bfloat16()})")
+    print(
+        f"bfloat16 against float32 (multiplied by hardware here: {processor_multiplies_bfloat16()})"
+    )
     for width, layers in ((256, 8), (512, 12), (1024, 12), (2048, 8)):
         narrow, wide = (llama(width, layers, dtype) for dtype in (torch.bfloat16, torch.float32))
         half, full = in_turns(partial(decode, narrow), partial(decode, wide))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medchat.errors import CheckpointError
-from medchat.models.sources import Source, open_weights
+from medchat.models.sources import FLOATS, Source, open_weights
 
 PREFIX = "transformer.prefix_encoder."
 PREFIX_WEIGHT = PREFIX + "embedding.weight"
@@ -61,6 +61,9 @@ def _prefix(sources: Mapping[str, Source], config: Mapping[str, Any], file: Path
     parts = {_part(name): source for name, source in sources.items()}
     if set(parts) not in ({EMBEDDING}, {EMBEDDING, *PROJECTION}):
         raise CheckpointError(f"The prefix in {file} is incomplete: {', '.join(sorted(parts))}.")
+    for part, source in parts.items():
+        if source.dtype not in FLOATS:
+            raise CheckpointError(f"The prefix in {file} is damaged: {part} is {source.dtype}.")
     shapes = [parts[part].shape for part in (EMBEDDING, *PROJECTION) if part in parts]
     length, width = _length_and_width(shapes, file)
     layers, hidden = config["num_layers"], config["hidden_size"]

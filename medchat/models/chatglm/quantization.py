@@ -32,7 +32,8 @@ def dequantised(
     """
     plain: dict[str, Source] = {}
     for name, source in sources.items():
-        if name.endswith(SCALE) and name.removesuffix(SCALE) in sources:
+        of = sources.get(name.removesuffix(SCALE)) if name.endswith(SCALE) else None
+        if of and of.dtype == "I8":
             continue
         if source.dtype == "I8":
             source = _quantised(name, sources, shapes.get(name, ()))
