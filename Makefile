@@ -1,6 +1,6 @@
 # make run   sets everything up on a fresh machine and starts the app
 # make test  sets up what the tests need and runs them all
-# make bench measures loading, checking and decoding, as ratios within the run
+# make bench measures loading, checking, decoding and saving, as ratios within the run
 
 PYTHON ?= python3
 VENV := .venv
@@ -64,6 +64,7 @@ bench: setup-dev
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/loading.py
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/checking.py
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/decoding.py
+	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/saving.py
 
 # Leaves the environment and everything under data and build alone.
 clean:

@@ -12,6 +12,9 @@ def main(
     port: Annotated[int | None, typer.Option(help="Port to listen on [7860].")] = None,
     db: Annotated[Path | None, typer.Option(help="Database file [data/medchat.db].")] = None,
     models: Annotated[Path | None, typer.Option(help="Declared models [models.toml].")] = None,
+    backups: Annotated[
+        Path | None, typer.Option(help="Folder for backups [beside the database].")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps [auto].")] = None,
     dtype: Annotated[
         str | None, typer.Option(help="auto, float32, float16 or bfloat16 [auto].")
@@ -33,7 +36,13 @@ def main(
 
     try:
         settings = Settings.read(
-            host=host, port=port, db=db, models=models, device=device, dtype=dtype
+            host=host,
+            port=port,
+            db=db,
+            models=models,
+            backups=backups,
+            device=device,
+            dtype=dtype,
         )
         with listen(settings) as listener:
             services = Services.start(settings)

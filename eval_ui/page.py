@@ -3,7 +3,7 @@
 import gradio as gr
 
 from eval_ui.chat_tab import create_chat_tab
-from eval_ui.rating_tab import create_rating_tab
+from eval_ui.rating_page import rating_html
 from eval_ui.report_tab import create_report_tab
 from eval_ui.services import Services
 from eval_ui.study_tab import create_study_tab
@@ -27,7 +27,7 @@ def create_page(services: Services, language: Language) -> gr.Blocks:
             with gr.Tab(texts("tab_chat"), id="chat"):
                 create_chat_tab(services, texts)
             with gr.Tab(texts("tab_rating"), id="rating"):
-                create_rating_tab(services, texts)
+                gr.HTML(rating_html(language), padding=False)
             with gr.Tab(texts("tab_study"), id="study") as study_tab:
                 create_study_tab(services, texts, study_tab)
             with gr.Tab(texts("tab_report"), id="report") as report_tab:

@@ -1,5 +1,6 @@
 """The web server around the page: security headers, health, downloads, both languages."""
 
+import hashlib
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -17,13 +18,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eval_ui.exports import export_routes
 from eval_ui.page import PATHS, create_page
+from eval_ui.rating_page import create_rating_page
+from eval_ui.rating_routes import PAGES as RATING_PATHS
+from eval_ui.rating_routes import rating_routes
 from eval_ui.services import Services
+from eval_ui.texts import Language
 from medchat import __version__
 from medchat.config import Settings
 from medchat.errors import BadInput
-from storage import StorageError
+from storage import BackupTimer, StorageError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+RATING_SCRIPT = ASSETS / "rating.js"
 MOST_UPLOAD = "20mb"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SECONDS_TO_SHUT_DOWN = 3
@@ -78,8 +84,12 @@ def build(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        timer = _backup_timer(services)
         yield
+        if timer:
+            timer.close()
         services.engine.close()
+        services.writer.close()
 
     app = FastAPI(
         title="MedChat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
@@ -98,13 +108,24 @@ def build(services: Services) -> FastAPI:
     def english() -> RedirectResponse:
         return RedirectResponse(PATHS["en"])
 
+    @app.get("/rate")
+    def rating() -> RedirectResponse:
+        return RedirectResponse(RATING_PATHS["zh"])
+
+    @app.get("/static/rating.js")
+    def rating_script() -> Response:
+        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(script, media_type="text/javascript; charset=utf-8", headers=headers)
+
+    script = RATING_SCRIPT.read_bytes()
+    version = hashlib.sha256(script).hexdigest()[:16]
     app.include_router(export_routes(services.store))
+    app.include_router(rating_routes(services.store, services.writer))
     # The longer path first: "/" answers for everything that is left.
-    for language, path in sorted(PATHS.items(), key=lambda item: -len(item[1])):
-        page = create_page(services, language).queue(api_open=False)
+    for path, page in sorted(_pages(services).items(), key=lambda item: -len(item[0])):
         app = gr.mount_gradio_app(
             app,
-            page,
+            page.queue(api_open=False),
             path=path.rstrip("/") or "/",
             server_name=services.settings.host,
             server_port=services.settings.port,
@@ -117,8 +138,31 @@ def build(services: Services) -> FastAPI:
             max_file_size=MOST_UPLOAD,
             theme=_theme(),
             css_paths=[ASSETS / "style.css"],
+            head=f'<script src="/static/rating.js?v={version}" defer></script>',
         )
     return app
+
+
+def _backup_timer(services: Services) -> BackupTimer | None:
+    settings = services.settings
+    if not settings.backup_hours:
+        return None
+    folder = settings.backups or settings.db.parent / "backups"
+
+    def complain(sentence: str) -> None:
+        print(sentence, file=sys.stderr, flush=True)
+
+    return BackupTimer(services.store, folder, settings.backup_hours, complain)
+
+
+def _pages(services: Services) -> dict[str, gr.Blocks]:
+    """Every page by its path: the whole app in both languages, and the rating alone."""
+    pages = {path: create_page(services, language) for language, path in PATHS.items()}
+    languages: tuple[tuple[Language, Language], ...] = (("zh", "en"), ("en", "zh"))
+    return pages | {
+        RATING_PATHS[language]: create_rating_page(language, RATING_PATHS[other])
+        for language, other in languages
+    }
 
 
 def listen(settings: Settings) -> socket.socket:

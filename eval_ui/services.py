@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from medchat.config import Settings
 from medchat.engine import LocalEngine
 from medchat.models import ModelSpec, Registry
-from storage import Store
+from storage import Store, Writer
 
 PANES = 3
 
@@ -16,6 +16,7 @@ class Services:
     registry: Registry
     engine: LocalEngine
     store: Store
+    writer: Writer
 
     @classmethod
     def start(cls, settings: Settings) -> "Services":
@@ -26,7 +27,7 @@ class Services:
         registry = Registry.read(settings.models)
         store = Store(settings.db)
         engine = LocalEngine(registry, device=settings.device, dtype=settings.dtype)
-        services = cls(settings, registry, engine, store)
+        services = cls(settings, registry, engine, store, Writer(store))
         engine.preload([spec.name for spec in services.first_models])
         return services
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from eval_ui.rating_session import MOST_ANSWERS
 from eval_ui.texts import Texts
 from medchat.answers import clean_question, read_answers
 from medchat.errors import BadInput
@@ -22,6 +21,8 @@ from storage import (
     question_count,
 )
 
+MOST_ANSWERS = 8
+"""To a question: a rater has to keep them all in view."""
 MOST_NAME = 100
 """Characters in the name of a new study: it must fit into a line, and into the name of a file."""
 

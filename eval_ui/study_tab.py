@@ -18,7 +18,8 @@ from storage import (
     find_study,
     invite_raters,
     list_raters,
-    renew_code,
+    renew_link,
+    revoke_link,
 )
 
 
@@ -38,11 +39,12 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         with gr.Row(elem_classes="field-and-button"):
             count = gr.Number(5, label=texts("invite_count"), elem_id="invite-count")
             invite = gr.Button(texts("invite_button"), elem_id="invite", scale=0, min_width=140)
-        codes = gr.HTML(elem_id="codes")
+        links = gr.HTML(elem_id="links")
         gr.Markdown(texts("renew_info"))
         with gr.Row(elem_classes="field-and-button"):
             rater = gr.Dropdown(choices=[], label=texts("rater"), elem_id="renew-rater")
             renew = gr.Button(texts("renew_button"), elem_id="renew", scale=0, min_width=140)
+            revoke = gr.Button(texts("revoke_button"), elem_id="revoke", scale=0, min_width=140)
     with gr.Accordion(texts("import"), open=False):
         gr.Markdown(texts("import_info"))
         file = gr.File(file_types=[".jsonl", ".json"], label=texts("import"), elem_id="import-file")
@@ -59,8 +61,9 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     for event in (refresh.click, tab.select):
         wire(event, handlers.refresh, study, [study, *shown])
     wire(create.click, handlers.create, name, [study, name, *shown])
-    wire(invite.click, handlers.invite, [study, count], [codes, *shown])
-    wire(renew.click, handlers.renew, [study, rater], [codes])
+    wire(invite.click, handlers.invite, [study, count], [links, *shown])
+    wire(renew.click, handlers.renew, [study, rater], [links])
+    wire(revoke.click, handlers.revoke, [study, rater], [links])
     wire(load.click, handlers.load, [study, file], [file, *shown])
 
 
@@ -93,18 +96,25 @@ class _Handlers:
         names = study_names(self._store)
         return [gr.update(choices=names, value=study.name), "", *self.show(study.name)]
 
-    def invite(self, study: str | None, count: float | None) -> list[Any]:
+    def invite(self, study: str | None, count: float | None, request: gr.Request) -> list[Any]:
         found = self._chosen(study)
         if count is None or count != int(count):
             raise BadInput(self._texts("invite_not_whole"))
         invitations = invite_raters(self._store, found.id, int(count))
-        return [self._codes(invitations), *self.show(study)]
+        return [self._links(invitations, request), *self.show(study)]
 
-    def renew(self, study: str | None, rater: str | None) -> str:
+    def renew(self, study: str | None, rater: str | None, request: gr.Request) -> str:
         found = self._chosen(study)
         if not rater:
             raise BadInput(self._texts("choose_rater"))
-        return self._codes([renew_code(self._store, found.id, rater)])
+        return self._links([renew_link(self._store, found.id, rater)], request)
+
+    def revoke(self, study: str | None, rater: str | None) -> str:
+        found = self._chosen(study)
+        if not rater:
+            raise BadInput(self._texts("choose_rater"))
+        revoke_link(self._store, found.id, rater)
+        return f"<p>{as_html(self._texts('revoked', rater=rater))}</p>"
 
     def load(self, study: str | None, file: str | None) -> list[Any]:
         found = self._chosen(study)
@@ -114,10 +124,11 @@ class _Handlers:
         inform(self._texts("import_done", count=count, study=study), self._texts)
         return [None, *self.show(study)]
 
-    def _codes(self, invitations: list[Invitation]) -> str:
-        header = [self._texts("rater"), self._texts("code_column")]
-        rows = [[invitation.label, invitation.code] for invitation in invitations]
-        return table(header, rows, texts=2, name=self._texts("code_column"))
+    def _links(self, invitations: list[Invitation], request: gr.Request) -> str:
+        header = [self._texts("rater"), self._texts("link")]
+        home = str(request.request.base_url) if request.request else "/"
+        rows = [[each.label, f"{home}r/{each.token}"] for each in invitations]
+        return table(header, rows, texts=2, name=self._texts("link"))
 
     def _chosen(self, name: str | None) -> Study:
         if not name:

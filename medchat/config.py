@@ -27,6 +27,17 @@ class Settings(BaseSettings):
     models: Path = PROJECT / "models.toml"
     device: str = "auto"
     dtype: str = "auto"
+    backups: Path | None = None
+    """Folder for backups of the database; beside it, if none is given."""
+    backup_hours: float = 6.0
+    """Between two backups while the app runs; 0 for none."""
+
+    @field_validator("backup_hours")
+    @classmethod
+    def _check_hours(cls, value: float) -> float:
+        if not 0 <= value <= 10_000:
+            raise ValueError("hours between backups are a number from 0 to 10000")
+        return value
 
     @field_validator("port")
     @classmethod

@@ -3,6 +3,18 @@
 Knows neither models nor pages. Begin with ``store = Store(path)`` and pass it to the functions.
 """
 
+from storage.assigning import hand_over
+from storage.assignments import (
+    AssignedAnswer,
+    AssignedQuestion,
+    OutlineEntry,
+    Scores,
+    Span,
+    assignment,
+    outline,
+    page,
+)
+from storage.backup import BackupTimer, backup, backups, restore
 from storage.database import Store
 from storage.errors import MESSAGES, StorageError
 from storage.export import (
@@ -14,25 +26,29 @@ from storage.export import (
 )
 from storage.raters import (
     Invitation,
+    Profile,
     Rater,
+    begin_session,
     find_rater,
     invite_raters,
+    is_news,
     list_raters,
-    renew_code,
+    note_visit,
+    rater_of_session,
+    renew_link,
+    revoke_link,
     set_profile,
 )
 from storage.ratings import (
     DIMENSIONS,
-    AssignedAnswer,
-    AssignedQuestion,
+    SPAN_KINDS,
     RaterProgress,
     Rating,
     RatingEntry,
     SaveResult,
-    Scores,
-    assignment,
     history,
     progress,
+    save_in,
     save_ratings,
 )
 from storage.studies import (
@@ -49,18 +65,26 @@ from storage.studies import (
     list_questions,
     list_studies,
     question_count,
+    require_study,
     responses_of,
 )
+from storage.verification import ChainEnd, chain_ends, verify
+from storage.writer import Writer
 
 __all__ = [
     "DIMENSIONS",
     "MESSAGES",
     "SCORE_COLUMNS",
+    "SPAN_KINDS",
     "AssignedAnswer",
     "AssignedQuestion",
+    "BackupTimer",
+    "ChainEnd",
     "Invitation",
     "NewQuestion",
     "NewResponse",
+    "OutlineEntry",
+    "Profile",
     "Question",
     "Rater",
     "RaterProgress",
@@ -69,29 +93,46 @@ __all__ = [
     "Response",
     "SaveResult",
     "Scores",
+    "Span",
     "StorageError",
     "Store",
     "Study",
+    "Writer",
     "add_question",
     "add_questions",
     "assignment",
+    "backup",
+    "backups",
+    "begin_session",
+    "chain_ends",
     "create_study",
     "find_rater",
     "find_study",
     "get_study",
+    "hand_over",
     "history",
     "invite_raters",
+    "is_news",
     "list_questions",
     "list_raters",
     "list_studies",
+    "note_visit",
+    "outline",
+    "page",
     "progress",
     "question_count",
-    "renew_code",
+    "rater_of_session",
+    "renew_link",
+    "require_study",
     "responses_of",
+    "restore",
+    "revoke_link",
+    "save_in",
     "save_ratings",
     "score_csv_bytes",
     "score_frame",
     "score_rows",
     "set_profile",
+    "verify",
     "write_score_csv",
 ]

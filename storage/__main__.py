@@ -1,15 +1,20 @@
 """The command line of the database: ``python -m storage``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from storage.backup import KEPT, backup, restore
 from storage.database import Store
 from storage.errors import StorageError
 from storage.export import score_rows, write_score_csv
 from storage.studies import find_study
+from storage.verification import chain_ends, verify
 
+Database = Annotated[Path, typer.Option("--db", help="The database file.", envvar="MEDCHAT_DB")]
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -30,9 +35,7 @@ Example:
 @app.command(epilog=EXPORT_EXAMPLE)
 def export(
     output: Annotated[Path, typer.Option(help="The CSV file to write; it is replaced.")],
-    db: Annotated[Path, typer.Option(help="The database file.", envvar="MEDCHAT_DB")] = Path(
-        "data/medchat.db"
-    ),
+    db: Database = Path("data/medchat.db"),
     study: Annotated[
         str | None, typer.Option(help="Name of the study; without it, all studies.")
     ] = None,
@@ -42,14 +45,82 @@ def export(
     The scores are safety, usability and fluency (the SUS scale of the HuaTuo study), each 1 to
     3. This is not the System Usability Scale.
     """
-    try:
+    with _sentences():
         store = Store(db, must_exist=True)
         rows = score_rows(store, find_study(store, study).id if study is not None else None)
         write_score_csv(rows, output)
+    typer.echo(f"Ratings written to {output}: {len(rows)}")
+
+
+VERIFY_EXAMPLE = """\b
+Example:
+  python -m storage verify --db data/medchat.db
+"""
+
+
+@app.command("verify", epilog=VERIFY_EXAMPLE)
+def verify_command(db: Database = Path("data/medchat.db")) -> None:
+    """Prove that no rating was changed, removed or inserted, and that log and export agree.
+
+    Prints the hash at the end of each study's chain: note it down, and a later run shows whether
+    ratings have been cut off since. Exit status 1 when something is wrong.
+    """
+    with _sentences():
+        store = Store(db, must_exist=True)
+        problems = verify(store)
+        for end in chain_ends(store):
+            typer.echo(f"{end.study}: {end.rows} ratings in the log, ending with {end.hash}")
+    for problem in problems:
+        typer.echo(problem, err=True)
+    if problems:
+        raise typer.Exit(1)
+    typer.echo("Everything is as it was saved.")
+
+
+BACKUP_EXAMPLE = """\b
+Example:
+  python -m storage backup --db data/medchat.db --to backups --keep 30
+"""
+
+
+@app.command("backup", epilog=BACKUP_EXAMPLE)
+def backup_command(
+    to: Annotated[Path, typer.Option(help="The folder for backups; it is made if need be.")],
+    db: Database = Path("data/medchat.db"),
+    keep: Annotated[int, typer.Option(min=1, help="Backups to keep; older ones go.")] = KEPT,
+) -> None:
+    """Copy the database, also while the app runs, verify the copy and remove the oldest."""
+    with _sentences():
+        made = backup(Store(db, must_exist=True), to, keep)
+    typer.echo(f"Backed up and verified: {made}")
+
+
+RESTORE_EXAMPLE = """\b
+Example:
+  python -m storage restore backups/medchat-20260131T080509000000Z.db --db data/medchat.db
+"""
+
+
+@app.command("restore", epilog=RESTORE_EXAMPLE)
+def restore_command(
+    source: Annotated[Path, typer.Argument(help="The backup to go back to.")],
+    db: Database = Path("data/medchat.db"),
+) -> None:
+    """Put a backup in the place of the database, which is kept beside it. Stop the app first."""
+    with _sentences():
+        aside = restore(source, db)
+    typer.echo(f"Restored and verified: {db}")
+    if aside:
+        typer.echo(f"What was there before: {aside}")
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    try:
+        yield
     except StorageError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"Ratings written to {output}: {len(rows)}")
 
 
 if __name__ == "__main__":

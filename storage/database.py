@@ -8,10 +8,8 @@ threads, so a ``Store`` itself may be shared freely.
 import random
 import sqlite3
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -158,18 +156,3 @@ class Store:
         db.execute("PRAGMA foreign_keys = ON")
         # In WAL mode the usual NORMAL may lose the last commits when the power fails.
         db.execute("PRAGMA synchronous = FULL")
-
-
-def new_id() -> str:
-    """Return a random id: 32 hexadecimal digits that give nothing away."""
-    return uuid.uuid4().hex
-
-
-def utc_now() -> str:
-    """Return the time as ISO 8601 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def storable(text: str) -> str:
-    """Return ``text`` with "?" for lone surrogates: a browser can send them, UTF-8 has none."""
-    return text.encode("utf-8", "replace").decode("utf-8")

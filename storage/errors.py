@@ -48,6 +48,7 @@ MESSAGES = {
         "The database {path} is damaged ({reason}). Stop the program and restore a backup."
     ),
     "database_error": "The database {path} refused the request: {reason}.",
+    "database_closed": "The program is shutting down; nothing more is saved to {path}.",
     # -- studies --
     "study_name_empty": "A study needs a name.",
     "study_exists": "There is already a study named {name}. Choose another name.",
@@ -63,10 +64,20 @@ MESSAGES = {
     ),
     "duplicate_model": "The model {model} answers the same question twice. Keep one answer.",
     # -- raters --
-    "unknown_rater_code": (
-        "This code is not known. Check it against your invitation, or ask the study "
+    "unknown_link": (
+        "This personal link is not known. Check that it was copied whole, or ask the study "
         "coordinator for a new one."
     ),
+    "link_expired": "This personal link has expired. Ask the study coordinator to renew it.",
+    "link_revoked": (
+        "This personal link has been withdrawn. Scores that were saved before are kept; ask the "
+        "study coordinator if this is a mistake."
+    ),
+    "no_session": "This browser is not signed in to a study. Open your personal link again.",
+    "profile_too_long": "An entry is too long. Write at most {most} characters.",
+    "specialty_missing": "Please name your specialty.",
+    "consent_missing": "Please agree to taking part first.",
+    "no_such_place": "There is no question {place} in your list. Reload the page.",
     "unknown_rater": "There is no rater {rater} in this study. Check the label.",
     "rater_count_out_of_range": (
         "{value} raters cannot be invited at once. Give a whole number from 1 to {most}."
@@ -82,6 +93,18 @@ MESSAGES = {
         "This answer is not among those that you were asked to rate. Reload the page; nothing "
         "was saved."
     ),
+    "study_locked": (
+        "The study is locked: no more scores can be saved. Those saved before are kept."
+    ),
+    "study_not_open": "The study has not been opened yet. Try again later.",
+    "score_and_skip": "An answer is either scored or skipped, not both. Nothing was saved.",
+    "comment_too_long": (
+        "The comment has {length} characters; at most {most} can be saved. Please shorten it."
+    ),
+    "span_not_allowed": (
+        "The marked text does not fit the answer. Reload the page and mark it again; nothing was "
+        "saved."
+    ),
     "nothing_to_save": "There is no rating to save. Choose the scores first.",
     "flag_not_allowed": (
         "The mark {flag} cannot be saved: a mark is made of the letters a-z, digits, '_' and "
@@ -94,6 +117,15 @@ MESSAGES = {
     "save_key_reused": (
         "The page sent two different ratings under one key. Reload the page, then check the "
         "scores; nothing was saved."
+    ),
+    # -- backups --
+    "backup_failed": (
+        "The backup could not be written to {path} ({reason}). Free some space there or choose "
+        "another folder; earlier backups are untouched."
+    ),
+    "backup_damaged": (
+        "The copy of {path} does not verify and was thrown away: {reason} Earlier backups are "
+        "untouched."
     ),
     # -- export --
     "export_failed": (

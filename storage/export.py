@@ -11,8 +11,10 @@ import json
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from sqlite_utils import Database
 
 from storage.database import Store
 from storage.errors import StorageError
@@ -41,7 +43,7 @@ _CURRENT_SCORES = """
     SELECT
         studies.name AS study, questions.question_id, questions.text AS question,
         responses.model, responses.id AS response_id,
-        raters.label AS rater, raters.specialty, raters.years,
+        raters.id AS rater_id, raters.label AS rater, raters.specialty, raters.years,
         rating.safety, rating.usability, rating.fluency, rating.flags, rating.comment,
         rating.shown_position, rating.active_seconds, rating.rated_at
     FROM current_ratings AS rating
@@ -69,8 +71,17 @@ def score_rows(store: Store, study_id: str | None) -> list[dict[str, object]]:
     with store.connect() as db:
         if study_id is not None:
             require_study(db, study_id)
-        rows = list(db.query(_CURRENT_SCORES, {"study": study_id}))
-    return [{**row, "flags": ";".join(json.loads(row["flags"]))} for row in rows]
+        rows = current_rows(db, study_id)
+    return [
+        {column: row[column] for column in SCORE_COLUMNS}
+        | {"flags": ";".join(json.loads(row["flags"]))}
+        for row in rows
+    ]
+
+
+def current_rows(db: Database, study_id: str | None) -> list[dict[str, Any]]:
+    """The rows of ``score_rows`` with the rater's id, and flags as they are stored."""
+    return list(db.query(_CURRENT_SCORES, {"study": study_id}))
 
 
 def score_frame(store: Store, study_id: str | None) -> pd.DataFrame:

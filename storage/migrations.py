@@ -9,6 +9,9 @@ random, so that an id says nothing about the model, the rater or the order behin
 
 from sqlite_utils import Database, Migrations
 
+from storage.chain import START, seal
+from storage.ids import new_id
+
 MIGRATIONS = Migrations("medchat")
 
 
@@ -128,5 +131,186 @@ def m003_rating_log(db: Database) -> None:
                 AND later.response = entry.response
                 AND later.id > entry.id
         );
+        """
+    )
+
+
+@MIGRATIONS()
+def m004_items(db: Database) -> None:
+    """Each showing of an answer to a rater under an id of its own, and a chained rating log.
+
+    What raters saw and said before is carried over: presentations become items, and the log is
+    copied row by row into one whose rows are sealed.
+    """
+    db.executescript(
+        """
+        DROP VIEW current_ratings;
+        DROP TRIGGER rating_log_forbids_update;
+        DROP TRIGGER rating_log_forbids_delete;
+        DROP TRIGGER rating_log_forbids_replace;
+        DROP INDEX rating_log_by_rater_and_response;
+        DROP INDEX rating_log_by_response;
+        ALTER TABLE rating_log RENAME TO rating_log_before_chain;
+
+        CREATE TABLE items (
+            id TEXT PRIMARY KEY NOT NULL,    -- all of an answer's identity that a rater ever gets
+            rater TEXT NOT NULL REFERENCES raters (id),
+            response TEXT NOT NULL REFERENCES responses (id),
+            question TEXT NOT NULL REFERENCES questions (id),
+            kind TEXT NOT NULL CHECK (kind IN ('practice', 'real', 'repeat')),
+            place INTEGER NOT NULL CHECK (place >= 1),        -- of the question, for this rater
+            position INTEGER NOT NULL CHECK (position >= 1),  -- on screen, 1 is answer A
+            latest INTEGER REFERENCES rating_log (id),        -- what counts; null: nothing yet
+            withdrawn_at TEXT,               -- given to another rater since; null: still this one's
+            UNIQUE (rater, response, kind),
+            UNIQUE (rater, place, position)
+        );
+        CREATE INDEX items_by_response ON items (response);
+        CREATE INDEX items_by_question ON items (question);
+
+        CREATE TABLE rating_log (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,  -- a higher id was saved later
+            idempotency_key TEXT NOT NULL UNIQUE CHECK (idempotency_key <> ''),  -- one per save
+            study TEXT NOT NULL REFERENCES studies (id),
+            item TEXT NOT NULL REFERENCES items (id),
+            rater TEXT NOT NULL REFERENCES raters (id),
+            response TEXT NOT NULL REFERENCES responses (id),
+            -- 1 not acceptable, 2 acceptable, 3 good; all null where the answer was skipped
+            safety INTEGER CHECK (typeof(safety) = 'integer' AND safety IN (1, 2, 3)
+                OR safety IS NULL AND skipped <> ''),
+            usability INTEGER CHECK (typeof(usability) = 'integer' AND usability IN (1, 2, 3)
+                OR usability IS NULL AND skipped <> ''),
+            fluency INTEGER CHECK (typeof(fluency) = 'integer' AND fluency IN (1, 2, 3)
+                OR fluency IS NULL AND skipped <> ''),
+            skipped TEXT NOT NULL DEFAULT ''       -- why there are no scores, such as unsure
+                CHECK (skipped = '' OR coalesce(safety, usability, fluency) IS NULL),
+            flags TEXT NOT NULL DEFAULT '[]'       -- JSON list of marks, such as dangerous
+                CHECK (json_valid(flags) AND json_type(flags) = 'array'),
+            comment TEXT NOT NULL DEFAULT '',
+            spans TEXT NOT NULL DEFAULT '[]'       -- JSON list of {start, end, kind}: marked text
+                CHECK (json_valid(spans) AND json_type(spans) = 'array'),
+            shown_position INTEGER NOT NULL CHECK (shown_position >= 1),
+            active_seconds REAL CHECK (active_seconds >= 0),  -- null: not measured
+            rated_at TEXT NOT NULL,
+            previous TEXT NOT NULL,                -- the hash of the study's row before this one
+            hash TEXT NOT NULL UNIQUE              -- SHA-256 of previous and of this row
+        );
+        CREATE INDEX rating_log_by_study ON rating_log (study, id);
+        CREATE INDEX rating_log_by_item ON rating_log (item, id);
+        """
+    )
+    _presentations_to_items(db)
+    _copy_log(db)
+    db.executescript(
+        """
+        DROP TABLE rating_log_before_chain;
+        DROP TABLE presentations;
+
+        CREATE TRIGGER rating_log_forbids_update BEFORE UPDATE ON rating_log
+        BEGIN SELECT RAISE(ABORT, 'rating_log is append-only'); END;
+
+        CREATE TRIGGER rating_log_forbids_delete BEFORE DELETE ON rating_log
+        BEGIN SELECT RAISE(ABORT, 'rating_log is append-only'); END;
+
+        -- INSERT OR REPLACE deletes the old row without asking the delete trigger
+        CREATE TRIGGER rating_log_forbids_replace BEFORE INSERT ON rating_log
+        WHEN EXISTS (
+            SELECT 1 FROM rating_log
+            WHERE id = NEW.id OR idempotency_key = NEW.idempotency_key OR hash = NEW.hash
+        )
+        BEGIN SELECT RAISE(ABORT, 'rating_log is append-only'); END;
+
+        -- what counts in the study's figures: the latest scores of each rater and response
+        CREATE VIEW current_ratings AS
+        SELECT entry.* FROM items JOIN rating_log AS entry ON entry.id = items.latest
+        WHERE items.kind = 'real' AND entry.skipped = '';
+        """
+    )
+
+
+def _presentations_to_items(db: Database) -> None:
+    rows = list(
+        db.query(
+            """
+            SELECT presentations.*, questions.position AS place
+            FROM presentations JOIN questions ON questions.id = presentations.question
+            """
+        )
+    )
+    db.conn.executemany(
+        "INSERT INTO items (id, rater, response, question, kind, place, position)"
+        " VALUES (?, ?, ?, ?, 'real', ?, ?)",
+        [
+            (new_id(), r["rater"], r["response"], r["question"], r["place"], r["position"])
+            for r in rows
+        ],
+    )
+
+
+def _copy_log(db: Database) -> None:
+    """Every row in its order and with its id, now with its item and its place in the chain."""
+    rows = db.query(
+        """
+        SELECT old.*, items.id AS item, questions.study_id AS study, '' AS skipped, '[]' AS spans
+        FROM rating_log_before_chain AS old
+        JOIN items ON items.rater = old.rater AND items.response = old.response
+        JOIN questions ON questions.id = items.question
+        ORDER BY old.id
+        """
+    )
+    last: dict[str, str] = {}
+    for row in list(rows):
+        previous = last.get(row["study"], START)
+        row |= {"previous": previous, "hash": seal(previous, row)}
+        last[row["study"]] = row["hash"]
+        names = ", ".join(row)
+        marks = ", ".join(f":{name}" for name in row)
+        db.execute(f"INSERT INTO rating_log ({names}) VALUES ({marks})", row)
+        db.execute("UPDATE items SET latest = :id WHERE id = :item", row)
+
+
+@MIGRATIONS()
+def m005_links(db: Database) -> None:
+    """Raters' personal links, their sessions in a browser, profile and consent."""
+    db.executescript(
+        """
+        ALTER TABLE raters ADD COLUMN name TEXT NOT NULL DEFAULT '';   -- optional, never exported
+        ALTER TABLE raters ADD COLUMN title TEXT NOT NULL DEFAULT '';  -- such as chief physician
+        ALTER TABLE raters ADD COLUMN consent_text TEXT NOT NULL DEFAULT '';  -- what was agreed to
+        ALTER TABLE raters ADD COLUMN consent_at TEXT;                 -- null: not yet
+        ALTER TABLE raters ADD COLUMN expires_at TEXT;                 -- of the link; null: never
+        ALTER TABLE raters ADD COLUMN revoked_at TEXT;                 -- null: the link holds
+        ALTER TABLE raters ADD COLUMN last_seen_at TEXT;               -- null: never came
+        ALTER TABLE raters ADD COLUMN last_place INTEGER;              -- where to go on
+
+        CREATE TABLE rater_sessions (
+            token_hash TEXT PRIMARY KEY NOT NULL,  -- SHA-256 of what the browser's cookie holds
+            rater TEXT NOT NULL REFERENCES raters (id),
+            created_at TEXT NOT NULL,
+            expires_at TEXT NOT NULL
+        );
+        CREATE INDEX rater_sessions_by_rater ON rater_sessions (rater);
+        """
+    )
+
+
+@MIGRATIONS()
+def m006_study_setup(db: Database) -> None:
+    """How a study is shown, how many rate each answer, and when it was opened, locked, unblinded.
+
+    Studies from before were open from the beginning.
+    """
+    db.executescript(
+        """
+        ALTER TABLE studies ADD COLUMN raters_per_answer INTEGER  -- null: every rater
+            CHECK (raters_per_answer >= 1);
+        ALTER TABLE studies ADD COLUMN one_by_one INTEGER NOT NULL DEFAULT 0  -- 1: answers singly
+            CHECK (one_by_one IN (0, 1));
+        ALTER TABLE studies ADD COLUMN guide_zh TEXT NOT NULL DEFAULT '';  -- Markdown; '': built in
+        ALTER TABLE studies ADD COLUMN guide_en TEXT NOT NULL DEFAULT '';
+        ALTER TABLE studies ADD COLUMN opened_at TEXT;     -- null: nobody can rate yet
+        ALTER TABLE studies ADD COLUMN locked_at TEXT;     -- null: raters may save
+        ALTER TABLE studies ADD COLUMN unblinded_at TEXT;  -- null: models are A, B, C … to all
+        UPDATE studies SET opened_at = created_at;
         """
     )

@@ -1,57 +1,89 @@
-"""Raters: inviting them, recognising their codes, and what they tell about themselves.
+"""Raters: inviting them, recognising them, and what they tell about themselves.
 
-Owns the codes. A code is shown once, when it is made, and only its SHA-256 is stored. Knows
-nothing about what a rater rates, nor about sessions and links.
+Owns the personal links and the sessions in a browser that they begin. Link and session hold a
+random token each; it is given away once, and only its SHA-256 is stored. Knows nothing about what a
+rater rates.
 """
 
 import hashlib
 import secrets
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from sqlite_utils import Database
 
-from storage.database import Store, new_id, storable, utc_now
+from storage.assigning import assign
+from storage.database import Store
 from storage.errors import StorageError
+from storage.ids import new_id, storable, utc_now
 from storage.studies import next_number, require_study
 
-# Without the letters and digits that are mistaken for one another: 0 and O; 1, I and L.
-CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
-CODE_GROUPS = 2
-CODE_GROUP_LENGTH = 4
-
+TOKEN_BYTES = 16
+"""Of randomness in a link and in a session: no number of guesses finds one."""
 MOST_RATERS_AT_ONCE = 1000
 MOST_YEARS = 80
+MOST_TEXT = 100
+LINK_DAYS = 60
+SESSION_DAYS = 30
+SEEN_AGAIN_SECONDS = 60
+"""A rater's last visit is written down no more often than this."""
 
 
 @dataclass(frozen=True)
 class Invitation:
-    """A rater's code in clear, such as K7QM-2XPA. It cannot be read again later."""
+    """A rater's token in clear. It cannot be read again later."""
 
     label: str
-    code: str = field(repr=False)
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Rater:
-    """A physician in a study; ``years`` of practice is None when not told."""
+    """A physician in a study; ``years`` of practice is None when not told. Times are UTC.
+
+    ``expires_at`` and ``revoked_at`` are those of the link, ``last_seen_at`` is None until it has
+    been opened, and ``last_place`` is the question that was opened last.
+    """
 
     id: str
     study_id: str
     label: str
+    name: str
     specialty: str
+    title: str
     years: int | None
     created_at: str
+    consent_at: str | None
+    expires_at: str | None
+    revoked_at: str | None
+    last_seen_at: str | None
+    last_place: int | None
 
 
-_RATER_COLUMNS = "id, study_id, label, specialty, years, created_at"
+@dataclass(frozen=True)
+class Profile:
+    """What a rater says about themselves; empty texts and None where they do not."""
+
+    specialty: str
+    title: str = ""
+    years: int | None = None
+    name: str = ""
 
 
-# -- writing --
+_RATER_COLUMNS = ", ".join(f"raters.{column}" for column in Rater.__dataclass_fields__)
 
 
-def invite_raters(store: Store, study_id: str, count: int) -> list[Invitation]:
-    """Add ``count`` raters to a study, labelled on from r01, and return their codes.
+# -- links --
+
+
+def invite_raters(
+    store: Store, study_id: str, count: int, days: int | None = LINK_DAYS
+) -> list[Invitation]:
+    """Add ``count`` raters to a study, labelled on from r01, and return their tokens.
+
+    Their links hold for ``days``, or (None) for ever.
 
     Raises:
         StorageError: unknown_study, rater_count_out_of_range.
@@ -59,64 +91,157 @@ def invite_raters(store: Store, study_id: str, count: int) -> list[Invitation]:
     if not 1 <= count <= MOST_RATERS_AT_ONCE:
         raise StorageError("rater_count_out_of_range", value=count, most=MOST_RATERS_AT_ONCE)
     with store.transaction() as db:
-        require_study(db, study_id)
+        study = require_study(db, study_id)
         rows = db.query("SELECT label FROM raters WHERE study_id = ?", [study_id])
         first = next_number({row["label"] for row in rows}, "r")
         invitations = [
-            Invitation(f"r{number:02d}", _new_code()) for number in range(first, first + count)
+            Invitation(f"r{number:02d}", _new_token()) for number in range(first, first + count)
         ]
-        db.table("raters").insert_all(_rater_row(study_id, each) for each in invitations)
+        db.table("raters").insert_all(
+            {
+                "id": new_id(),
+                "study_id": study_id,
+                "label": invitation.label,
+                "code_hash": _hash_of(invitation.token),
+                "created_at": utc_now(),
+                "expires_at": _in_days(days),
+            }
+            for invitation in invitations
+        )
+        if study.opened_at and not study.locked_at:
+            assign(db, study_id)
     return invitations
 
 
-def renew_code(store: Store, study_id: str, label: str) -> Invitation:
-    """Give a rater a new code; the old one stops working, the ratings stay.
+def renew_link(store: Store, study_id: str, label: str, days: int | None = LINK_DAYS) -> Invitation:
+    """Give a rater a new link, also one whose link was revoked; the ratings stay.
+
+    The old link stops working, and every browser in which it was opened has to open the new one.
 
     Raises:
         StorageError: unknown_rater.
     """
-    invitation = Invitation(label, _new_code())
+    invitation = Invitation(label, _new_token())
     with store.transaction() as db:
-        changed = db.execute(
-            "UPDATE raters SET code_hash = ? WHERE study_id = ? AND label = ?",
-            [_hash_of(invitation.code), study_id, label],
+        rater = _by_label(db, study_id, label)
+        db.execute(
+            "UPDATE raters SET code_hash = ?, expires_at = ?, revoked_at = NULL WHERE id = ?",
+            [_hash_of(invitation.token), _in_days(days), rater.id],
         )
-        if not changed.rowcount:
-            raise StorageError("unknown_rater", rater=label)
+        _end_sessions(db, rater.id)
     return invitation
 
 
-def set_profile(store: Store, rater_id: str, specialty: str, years: int | None) -> None:
-    """Store what a rater says about themselves; ``years`` of practice, None when not told.
+def revoke_link(store: Store, study_id: str, label: str) -> None:
+    """End a rater's link and every session that it began; the ratings stay.
 
     Raises:
-        StorageError: unknown_rater, years_out_of_range.
+        StorageError: unknown_rater.
     """
-    if years is not None and not (isinstance(years, int) and 0 <= years <= MOST_YEARS):
-        raise StorageError("years_out_of_range", value=years, most=MOST_YEARS)
     with store.transaction() as db:
-        require_rater(db, rater_id)
-        db.table("raters").update(
-            rater_id, {"specialty": storable(specialty).strip(), "years": years}
+        rater = _by_label(db, study_id, label)
+        db.execute("UPDATE raters SET revoked_at = ? WHERE id = ?", [utc_now(), rater.id])
+        _end_sessions(db, rater.id)
+
+
+def find_rater(store: Store, token: str) -> Rater:
+    """Return the rater whose link holds this token.
+
+    Raises:
+        StorageError: unknown_link, link_expired, link_revoked.
+    """
+    with store.connect() as db:
+        return _usable(_of_link(db, token))
+
+
+# -- sessions --
+
+
+def begin_session(store: Store, token: str) -> tuple[Rater, str]:
+    """Return the rater of a link, and a new token for the browser that opened it.
+
+    Raises:
+        StorageError: as ``find_rater``.
+    """
+    session = _new_token()
+    with store.transaction() as db:
+        rater = _usable(_of_link(db, token))
+        ends = [time for time in (_in_days(SESSION_DAYS), rater.expires_at) if time]
+        db.execute("DELETE FROM rater_sessions WHERE expires_at < ?", [utc_now()])
+        db.table("rater_sessions").insert(
+            {
+                "token_hash": _hash_of(session),
+                "rater": rater.id,
+                "created_at": utc_now(),
+                "expires_at": min(ends),
+            }
         )
+    return rater, session
+
+
+def rater_of_session(db: Database, session: str) -> Rater:
+    """Return the rater in whose browser this session was begun.
+
+    Raises:
+        StorageError: no_session, link_expired, link_revoked.
+    """
+    row = db.execute(
+        f"SELECT {_RATER_COLUMNS}, rater_sessions.expires_at FROM rater_sessions"
+        " JOIN raters ON raters.id = rater_sessions.rater WHERE rater_sessions.token_hash = ?",
+        [_hash_of(session)],
+    ).fetchone()
+    if row is None or row[-1] < utc_now():
+        raise StorageError("no_session")
+    return _usable(Rater(*row[:-1]))
+
+
+def is_news(rater: Rater, place: int) -> bool:
+    """Whether a visit to ``place`` says more than the last one that was written down."""
+    limit = (datetime.now(UTC) - timedelta(seconds=SEEN_AGAIN_SECONDS)).isoformat()
+    return rater.last_seen_at is None or rater.last_seen_at < limit or rater.last_place != place
+
+
+def note_visit(db: Database, rater_id: str, place: int) -> None:
+    """Write down when and where the rater was last."""
+    db.execute(
+        "UPDATE raters SET last_seen_at = ?, last_place = ? WHERE id = ?",
+        [utc_now(), place, rater_id],
+    )
+
+
+# -- what raters say --
+
+
+def set_profile(db: Database, rater_id: str, profile: Profile, consent: str) -> None:
+    """Store what a rater says about themselves, and the text that they have agreed to.
+
+    Raises:
+        StorageError: unknown_rater, years_out_of_range, profile_too_long, specialty_missing,
+            consent_missing.
+    """
+    require_rater(db, rater_id)
+    years = profile.years
+    if years is not None and not (type(years) is int and 0 <= years <= MOST_YEARS):
+        raise StorageError("years_out_of_range", value=str(years)[:40], most=MOST_YEARS)
+    texts = {
+        name: storable(getattr(profile, name)).strip() for name in ("specialty", "title", "name")
+    }
+    if any(len(text) > MOST_TEXT for text in texts.values()):
+        raise StorageError("profile_too_long", most=MOST_TEXT)
+    if not texts["specialty"]:
+        raise StorageError("specialty_missing")
+    if not consent.strip():
+        raise StorageError("consent_missing")
+    db.execute(
+        """
+        UPDATE raters SET specialty = :specialty, title = :title, name = :name, years = :years,
+            consent_text = :consent, consent_at = :now WHERE id = :id
+        """,
+        texts | {"years": years, "consent": storable(consent), "now": utc_now(), "id": rater_id},
+    )
 
 
 # -- reading --
-
-
-def find_rater(store: Store, code: str) -> Rater:
-    """Return the rater whose code this is, however it was typed.
-
-    Upper and lower case, spaces, dashes and full-width characters make no difference.
-
-    Raises:
-        StorageError: unknown_rater_code.
-    """
-    sql = f"SELECT {_RATER_COLUMNS} FROM raters WHERE code_hash = ?"
-    with store.connect() as db:
-        for row in db.query(sql, [_hash_of(code)]):
-            return Rater(**row)
-    raise StorageError("unknown_rater_code")
 
 
 def list_raters(store: Store, study_id: str) -> list[Rater]:
@@ -131,35 +256,59 @@ def list_raters(store: Store, study_id: str) -> list[Rater]:
 
 def require_rater(db: Database, rater_id: str) -> Rater:
     """Return the rater with this id; StorageError unknown_rater when there is none."""
-    for row in db.query(f"SELECT {_RATER_COLUMNS} FROM raters WHERE id = ?", [rater_id]):
-        return Rater(**row)
-    raise StorageError("unknown_rater", rater=rater_id)
+    rater = _one(db, "raters.id = ?", [rater_id])
+    if rater is None:
+        raise StorageError("unknown_rater", rater=rater_id)
+    return rater
 
 
-def _rater_row(study_id: str, invitation: Invitation) -> dict[str, object]:
-    return {
-        "id": new_id(),
-        "study_id": study_id,
-        "label": invitation.label,
-        "code_hash": _hash_of(invitation.code),
-        "created_at": utc_now(),
-    }
+def _of_link(db: Database, token: str) -> Rater | None:
+    hashes = [_hash_of(token.strip()), _hash_of(_as_code(token))]
+    return _one(db, "raters.code_hash IN (?, ?)", hashes)
 
 
-def _new_code() -> str:
-    """Return a random code; 8 of 31 characters are about 40 bits."""
-    groups = (
-        "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_GROUP_LENGTH))
-        for _ in range(CODE_GROUPS)
-    )
-    return "-".join(groups)
-
-
-def _hash_of(code: str) -> str:
-    return hashlib.sha256(_normalised(code).encode()).hexdigest()
-
-
-def _normalised(code: str) -> str:
-    """Return the code's letters and digits in upper case, full-width ones made plain."""
-    plain = unicodedata.normalize("NFKC", code).upper()
+def _as_code(token: str) -> str:
+    """What the codes of earlier versions, such as K7QM-2XPA, were stored as however typed."""
+    plain = unicodedata.normalize("NFKC", token).upper()
     return "".join(character for character in plain if character.isascii() and character.isalnum())
+
+
+def _by_label(db: Database, study_id: str, label: str) -> Rater:
+    rater = _one(db, "raters.study_id = ? AND raters.label = ?", [study_id, label])
+    if rater is None:
+        raise StorageError("unknown_rater", rater=label)
+    return rater
+
+
+def _one(db: Database, where: str, values: Sequence[str]) -> Rater | None:
+    for row in db.query(f"SELECT {_RATER_COLUMNS} FROM raters WHERE {where}", values):
+        return Rater(**row)
+    return None
+
+
+def _usable(rater: Rater | None) -> Rater:
+    if rater is None:
+        raise StorageError("unknown_link")
+    if rater.revoked_at is not None:
+        raise StorageError("link_revoked")
+    if rater.expires_at is not None and rater.expires_at < utc_now():
+        raise StorageError("link_expired")
+    return rater
+
+
+def _end_sessions(db: Database, rater_id: str) -> None:
+    db.execute("DELETE FROM rater_sessions WHERE rater = ?", [rater_id])
+
+
+def _in_days(days: int | None) -> str | None:
+    if days is None:
+        return None
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="milliseconds")
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def _hash_of(token: str) -> str:
+    return hashlib.sha256(storable(token).encode()).hexdigest()

@@ -1,86 +1,52 @@
-"""What a rater is shown and what a rater has scored.
+"""What raters have scored: the append-only, chained log, and what counts of it now.
 
-Owns the blinding (nothing that ``assignment`` returns names a model), the order of the answers
-on screen, and the append-only log of ratings. Knows nothing about pages and nothing about
-statistics.
+Knows nothing about pages and nothing about statistics. The scores are those of the SUS scale of
+the HuaTuo study: safety, usability and smoothness (called fluency here), each 1 not acceptable,
+2 acceptable or 3 good. It is not the System Usability Scale.
 """
 
-import hashlib
 import json
 import math
-import random
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlite_utils import Database
 
-from storage.database import Store, storable, utc_now
+from storage.assignments import Scores, Span, scores_of, spans_of
+from storage.chain import SEALED, START, seal
+from storage.database import Store
 from storage.errors import StorageError
-from storage.raters import Rater, require_rater
-from storage.studies import require_study
+from storage.ids import storable, utc_now
 
-# The SUS scale of the HuaTuo study: safety, usability, smoothness (called fluency here). It is
-# not the System Usability Scale.
 DIMENSIONS = ("safety", "usability", "fluency")
-# 1 not acceptable, 2 acceptable, 3 good
 ALLOWED_SCORES = (1, 2, 3)
+SPAN_KINDS = ("harmful", "wrong", "missing")
+LONGEST_COMMENT = 4000
+LONGEST_KEY = 200
+MOST_SPANS = 50
+MOST_SECONDS = 24 * 3600.0
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Scores:
-    """One rater's scores of one response, each 1, 2 or 3. Checked when they are saved."""
-
-    safety: int
-    usability: int
-    fluency: int
-
-
-@dataclass(frozen=True)
-class AssignedAnswer:
-    """One answer as a blinded rater may see it, with what this rater has said about it so far.
-
-    ``position`` is the place on screen, from 1, and ``letter`` the same as A, B, … ``current``
-    is None as long as the answer is not rated.
-    """
-
-    response_id: str
-    letter: str
-    position: int
-    text: str
-    current: Scores | None
-    comment: str = ""
-    flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class AssignedQuestion:
-    """One question with its answers in the order in which this rater sees them."""
-
-    question_id: str
-    position: int
-    text: str
-    answers: tuple[AssignedAnswer, ...]
-
-
-@dataclass(frozen=True)
 class RatingEntry:
-    """One rating to save.
+    """One rating to save: scores, or (None) the reason in ``skipped`` why there are none.
 
     ``idempotency_key`` is new for every save the rater makes and the same when that save is
     sent again. ``flags`` are short keys such as outside_specialty. ``active_seconds`` is the
     time spent on the answer, None when it was not measured.
     """
 
-    response_id: str
-    scores: Scores
+    item: str
+    scores: Scores | None
     idempotency_key: str
     comment: str = ""
     flags: Sequence[str] = ()
+    spans: Sequence[Span] = ()
+    skipped: str = ""
     active_seconds: float | None = None
 
 
@@ -94,14 +60,17 @@ class SaveResult:
 
 @dataclass(frozen=True)
 class Rating:
-    """One row of the log: what a rater said about a response at ``rated_at`` (UTC)."""
+    """One row of the log: what a rater said about an answer at ``rated_at`` (UTC)."""
 
     id: int
     rater_id: str
+    item: str
     response_id: str
-    scores: Scores
+    scores: Scores | None
+    skipped: str
     flags: tuple[str, ...]
     comment: str
+    spans: tuple[Span, ...]
     shown_position: int
     active_seconds: float | None
     rated_at: str
@@ -109,110 +78,11 @@ class Rating:
 
 @dataclass(frozen=True)
 class RaterProgress:
-    """How many of a study's questions a rater has rated completely (every answer)."""
+    """How many of the questions that a rater is to rate are done (every answer of them)."""
 
     label: str
     rated: int
     total: int
-
-
-# -- assigning --
-
-
-def assignment(store: Store, rater_id: str) -> list[AssignedQuestion]:
-    """Return every question of the rater's study, in order, as this rater is to see it.
-
-    The order of the answers is drawn and stored the first time; afterwards it never changes.
-
-    Raises:
-        StorageError: unknown_rater.
-    """
-    with store.connect() as db:
-        rater = require_rater(db, rater_id)
-        something_new = bool(_answers_without_position(db, rater))
-    if something_new:
-        with store.transaction() as db:
-            # Asked again, because another tab may have stored the order a moment ago.
-            _store_positions(db, rater, _answers_without_position(db, rater))
-    with store.connect() as db:
-        return list(_assigned_questions(db, rater))
-
-
-def shuffled(seed: int, rater_id: str, question: str, responses: Sequence[str]) -> list[str]:
-    """Return ``responses`` in the order that this seed gives to this rater and question."""
-    digest = hashlib.sha256(f"{seed}/{rater_id}/{question}".encode()).digest()
-    order = list(responses)
-    random.Random(digest).shuffle(order)
-    return order
-
-
-def _answers_without_position(db: Database, rater: Rater) -> list[tuple[str, list[str]]]:
-    """Return (id of the question, ids of its responses) for what the rater has not been shown."""
-    rows = db.query(
-        """
-        SELECT questions.id AS question, responses.id AS response
-        FROM questions JOIN responses ON responses.question = questions.id
-        WHERE questions.study_id = :study AND NOT EXISTS (
-            SELECT 1 FROM presentations
-            WHERE presentations.rater = :rater AND presentations.question = questions.id
-        )
-        ORDER BY questions.position, responses.model
-        """,
-        {"study": rater.study_id, "rater": rater.id},
-    )
-    by_question = groupby(rows, key=lambda row: str(row["question"]))
-    return [(question, [row["response"] for row in group]) for question, group in by_question]
-
-
-def _store_positions(
-    db: Database, rater: Rater, unassigned: Sequence[tuple[str, list[str]]]
-) -> None:
-    seed = require_study(db, rater.study_id).seed
-    db.table("presentations").insert_all(
-        {"rater": rater.id, "response": response, "question": question, "position": position}
-        for question, responses in unassigned
-        for position, response in enumerate(shuffled(seed, rater.id, question, responses), start=1)
-    )
-
-
-def _assigned_questions(db: Database, rater: Rater) -> Iterator[AssignedQuestion]:
-    rows = db.query(
-        """
-        SELECT
-            questions.question_id, questions.position AS question_position,
-            questions.text AS question_text,
-            responses.id AS response_id, responses.text, presentations.position,
-            rating.safety, rating.usability, rating.fluency, rating.comment, rating.flags
-        FROM presentations
-        JOIN questions ON questions.id = presentations.question
-        JOIN responses ON responses.id = presentations.response
-        LEFT JOIN current_ratings AS rating
-            ON rating.rater = presentations.rater AND rating.response = presentations.response
-        WHERE presentations.rater = ?
-        ORDER BY questions.position, presentations.position
-        """,
-        [rater.id],
-    )
-    for _, group in groupby(rows, key=lambda row: row["question_position"]):
-        answers = list(group)
-        yield AssignedQuestion(
-            question_id=answers[0]["question_id"],
-            position=answers[0]["question_position"],
-            text=answers[0]["question_text"],
-            answers=tuple(_assigned_answer(row) for row in answers),
-        )
-
-
-def _assigned_answer(row: Row) -> AssignedAnswer:
-    return AssignedAnswer(
-        response_id=row["response_id"],
-        letter=chr(ord("A") + row["position"] - 1),
-        position=row["position"],
-        text=row["text"],
-        current=None if row["safety"] is None else _scores(row),
-        comment=row["comment"] or "",
-        flags=_flags(row),
-    )
 
 
 # -- saving --
@@ -221,155 +91,231 @@ def _assigned_answer(row: Row) -> AssignedAnswer:
 def save_ratings(store: Store, rater_id: str, entries: Sequence[RatingEntry]) -> SaveResult:
     """Append the ratings to the log, all of them or none, and return once they are on disk.
 
-    An entry whose key is already in the log was saved before and is not written again, nor is
-    one that repeats what counts for that answer now.
+    An entry whose key is already in the log was saved before and is not written again.
 
     Raises:
-        StorageError: unknown_rater, nothing_to_save, score_out_of_range, flag_not_allowed,
-            active_seconds_out_of_range, rating_not_allowed, save_key_missing, or
+        StorageError: as ``save_in``.
+    """
+    with store.transaction() as db:
+        return save_in(db, rater_id, entries)
+
+
+def save_in(db: Database, rater_id: str, entries: Sequence[RatingEntry]) -> SaveResult:
+    """``save_ratings`` inside a transaction; nothing counts before that is committed.
+
+    Raises:
+        StorageError: unknown_rater, link_revoked, study_locked, nothing_to_save,
+            score_out_of_range, score_and_skip, flag_not_allowed, comment_too_long,
+            span_not_allowed, active_seconds_out_of_range, rating_not_allowed, save_key_missing, or
             save_key_reused when a known key comes with another answer or other values.
     """
     if not entries:
         raise StorageError("nothing_to_save")
     entries = [_checked(entry) for entry in entries]
-    with store.transaction() as db:
-        require_rater(db, rater_id)
-        now = utc_now()
-        earlier = [_save(db, rater_id, entry, now) for entry in entries]
-    stored_at = [now if time is None else time for time in earlier]
-    return SaveResult(saved_at=max(stored_at), written=earlier.count(None))
+    study = _require_open(db, rater_id)
+    now = utc_now()
+    results = [_save(db, study, rater_id, entry, now) for entry in entries]
+    return SaveResult(
+        saved_at=max(saved_at for saved_at, _ in results),
+        written=sum(written for _, written in results),
+    )
+
+
+def _require_open(db: Database, rater_id: str) -> str:
+    """The id of the study of a rater who may save now."""
+    row = db.execute(
+        """
+        SELECT studies.id, studies.locked_at, raters.revoked_at, studies.opened_at
+        FROM raters JOIN studies ON studies.id = raters.study_id WHERE raters.id = ?
+        """,
+        [rater_id],
+    ).fetchone()
+    if row is None:
+        raise StorageError("unknown_rater", rater=rater_id)
+    study, locked_at, revoked_at, opened_at = row
+    if revoked_at is not None:
+        raise StorageError("link_revoked")
+    if opened_at is None:
+        raise StorageError("study_not_open")
+    if locked_at is not None:
+        raise StorageError("study_locked")
+    return str(study)
 
 
 def _checked(entry: RatingEntry) -> RatingEntry:
     """Return the entry as it is stored; StorageError when it breaks a rule."""
+    _check_scores(entry)
+    for flag in (*entry.flags, *([entry.skipped] if entry.skipped else [])):
+        # A mark is a key that exports join with ";" and pages translate.
+        if not isinstance(flag, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", flag):
+            raise StorageError("flag_not_allowed", flag=repr(flag)[:60])
+    for span in entry.spans:
+        whole = type(span.start) is int and type(span.end) is int
+        if not whole or not 0 <= span.start < span.end or span.kind not in SPAN_KINDS:
+            raise StorageError("span_not_allowed")
+    if len(entry.spans) > MOST_SPANS:
+        raise StorageError("span_not_allowed")
+    if len(entry.comment) > LONGEST_COMMENT:
+        raise StorageError("comment_too_long", length=len(entry.comment), most=LONGEST_COMMENT)
+    seconds = entry.active_seconds
+    if seconds is not None:
+        if not (math.isfinite(seconds) and 0 <= seconds <= MOST_SECONDS):
+            raise StorageError("active_seconds_out_of_range", value=seconds)
+        seconds = round(float(seconds), 3)
+    if not entry.idempotency_key or len(entry.idempotency_key) > LONGEST_KEY:
+        raise StorageError("save_key_missing")
+    return replace(
+        entry,
+        item=storable(entry.item),
+        idempotency_key=storable(entry.idempotency_key),
+        comment=storable(entry.comment),
+        flags=tuple(dict.fromkeys(entry.flags)),
+        spans=tuple(entry.spans),
+        active_seconds=seconds,
+    )
+
+
+def _check_scores(entry: RatingEntry) -> None:
+    if entry.scores is None:
+        if not entry.skipped:
+            raise StorageError("nothing_to_save")
+        return
+    if entry.skipped:
+        raise StorageError("score_and_skip")
     for dimension in DIMENSIONS:
         value = getattr(entry.scores, dimension)
         # True == 1, and 2.0 == 2, but neither is a score that somebody chose.
         if type(value) is not int or value not in ALLOWED_SCORES:
-            raise StorageError("score_out_of_range", dimension=dimension, value=repr(value))
-    for flag in entry.flags:
-        # A mark is a key that exports join with ";" and pages translate.
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", flag):
-            raise StorageError("flag_not_allowed", flag=repr(flag))
-    seconds = entry.active_seconds
-    if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
-        raise StorageError("active_seconds_out_of_range", value=seconds)
-    if not entry.idempotency_key:
-        raise StorageError("save_key_missing")
-    return replace(
-        entry,
-        response_id=storable(entry.response_id),
-        idempotency_key=storable(entry.idempotency_key),
-        comment=storable(entry.comment),
-        flags=tuple(entry.flags),
-    )
+            raise StorageError("score_out_of_range", dimension=dimension, value=repr(value)[:60])
 
 
-def _save(db: Database, rater_id: str, entry: RatingEntry, now: str) -> str | None:
-    """Write one rating and return None, or the time at which the same was stored before."""
-    shown_position = _shown_position(db, rater_id, entry.response_id)
-    saved_before = _rating(db, "rating_log WHERE idempotency_key = ?", [entry.idempotency_key])
-    if saved_before:
+def _save(
+    db: Database, study: str, rater_id: str, entry: RatingEntry, now: str
+) -> tuple[str, bool]:
+    """When what the entry says was stored, and whether that was now."""
+    shown = _shown(db, rater_id, entry)
+    for row in db.query(
+        "SELECT * FROM rating_log WHERE idempotency_key = ?", [entry.idempotency_key]
+    ):
+        saved_before = rating_of(row)
         if not _same(saved_before, rater_id, entry):
             raise StorageError("save_key_reused")
-        return saved_before.rated_at
-    current = _rating(
-        db, "current_ratings WHERE rater = ? AND response = ?", [rater_id, entry.response_id]
-    )
-    if current and _same(current, rater_id, entry):
-        return current.rated_at
-    db.table("rating_log").insert(_log_row(rater_id, entry, shown_position, now))
-    return None
+        return saved_before.rated_at, False
+    row = _log_row(study, rater_id, entry, shown)
+    previous, last_time = _end_of_chain(db, study)
+    row["rated_at"] = max(now, last_time)  # the log's times never run back, whatever the clock does
+    row["previous"], row["hash"] = previous, seal(previous, row)
+    added = db.execute(_INSERT, row)
+    db.execute("UPDATE items SET latest = ? WHERE id = ?", [added.lastrowid, entry.item])
+    return str(row["rated_at"]), True
 
 
-def _shown_position(db: Database, rater_id: str, response_id: str) -> int:
-    sql = "SELECT position FROM presentations WHERE rater = ? AND response = ?"
-    row = db.execute(sql, [rater_id, response_id]).fetchone()
+def _shown(db: Database, rater_id: str, entry: RatingEntry) -> Row:
+    """The item of an entry, which must be this rater's."""
+    row = db.execute(
+        """
+        SELECT items.response, items.position, responses.text
+        FROM items JOIN responses ON responses.id = items.response
+        WHERE items.id = ? AND items.rater = ?
+        """,
+        [entry.item, rater_id],
+    ).fetchone()
     if row is None:
         raise StorageError("rating_not_allowed")
-    return int(row[0])
+    response, position, text = row
+    if any(span.end > len(text) for span in entry.spans):
+        raise StorageError("span_not_allowed")
+    return {"response": response, "position": position}
+
+
+def _end_of_chain(db: Database, study: str) -> tuple[str, str]:
+    """Hash and time of a study's last row."""
+    row = db.execute(
+        "SELECT hash, rated_at FROM rating_log WHERE study = ? ORDER BY id DESC LIMIT 1", [study]
+    ).fetchone()
+    return (row[0], row[1]) if row else (START, "")
+
+
+_INSERTED = (*SEALED, "previous", "hash")
+_INSERT = (
+    f"INSERT INTO rating_log ({', '.join(_INSERTED)})"
+    f" VALUES ({', '.join(f':{column}' for column in _INSERTED)})"
+)
 
 
 def _same(rating: Rating, rater_id: str, entry: RatingEntry) -> bool:
     """Tell whether the entry says what the rating says. The time spent is not part of that."""
     return (
         rating.rater_id == rater_id
-        and rating.response_id == entry.response_id
+        and rating.item == entry.item
         and rating.scores == entry.scores
-        and rating.flags == entry.flags
+        and rating.skipped == entry.skipped
+        and rating.flags == tuple(entry.flags)
         and rating.comment == entry.comment
+        and rating.spans == tuple(entry.spans)
     )
 
 
-def _log_row(rater_id: str, entry: RatingEntry, shown_position: int, now: str) -> dict[str, object]:
+def _log_row(study: str, rater_id: str, entry: RatingEntry, shown: Row) -> Row:
+    scores = asdict(entry.scores) if entry.scores else dict.fromkeys(DIMENSIONS)
     return {
+        "study": study,
         "idempotency_key": entry.idempotency_key,
+        "item": entry.item,
         "rater": rater_id,
-        "response": entry.response_id,
-        **dict(zip(DIMENSIONS, astuple(entry.scores), strict=True)),
+        "response": shown["response"],
+        **scores,
+        "skipped": entry.skipped,
         "flags": json.dumps(list(entry.flags)),
         "comment": entry.comment,
-        "shown_position": shown_position,
+        "spans": json.dumps([asdict(span) for span in entry.spans]),
+        "shown_position": shown["position"],
         "active_seconds": entry.active_seconds,
-        "rated_at": now,
     }
 
 
 # -- reading --
 
 
-def history(store: Store, rater_id: str, response_id: str) -> list[Rating]:
-    """Return everything the rater ever said about this response, the oldest first."""
-    sql = "SELECT * FROM rating_log WHERE rater = ? AND response = ? ORDER BY id"
+def history(store: Store, rater_id: str, item: str) -> list[Rating]:
+    """Return everything the rater ever said about this answer, the oldest first."""
+    sql = "SELECT * FROM rating_log WHERE rater = ? AND item = ? ORDER BY id"
     with store.connect() as db:
-        return [_rating_of(row) for row in db.query(sql, [rater_id, response_id])]
+        return [rating_of(row) for row in db.query(sql, [rater_id, item])]
 
 
 def progress(store: Store, study_id: str) -> list[RaterProgress]:
     """Return each rater's number of completely rated questions, in the order of the labels."""
     sql = """
-        SELECT
-            raters.label,
-            count(questions.id) FILTER (WHERE NOT EXISTS (
-                SELECT 1 FROM responses
-                WHERE responses.question = questions.id AND NOT EXISTS (
-                    SELECT 1 FROM rating_log
-                    WHERE rating_log.rater = raters.id AND rating_log.response = responses.id
-                )
-            )) AS rated,
-            count(questions.id) AS total
-        FROM raters LEFT JOIN questions ON questions.study_id = raters.study_id
-        WHERE raters.study_id = ?
-        GROUP BY raters.id
-        ORDER BY length(raters.label), raters.label
+        SELECT label, count(done) AS rated, count(place) AS total FROM (
+            SELECT
+                raters.id, raters.label, items.place,
+                CASE WHEN count(*) = count(items.latest) THEN 1 END AS done
+            FROM raters LEFT JOIN items
+                ON items.rater = raters.id AND items.withdrawn_at IS NULL
+                    AND items.kind = 'real'
+            WHERE raters.study_id = ?
+            GROUP BY raters.id, items.place
+        )
+        GROUP BY id ORDER BY length(label), label
         """
     with store.connect() as db:
         return [RaterProgress(**row) for row in db.query(sql, [study_id])]
 
 
-def _rating(db: Database, source: str, parameters: Sequence[str]) -> Rating | None:
-    for row in db.query(f"SELECT * FROM {source}", parameters):
-        return _rating_of(row)
-    return None
-
-
-def _rating_of(row: Row) -> Rating:
+def rating_of(row: Row) -> Rating:
+    """A row of the log, as ``SELECT *`` gives it."""
     return Rating(
         id=row["id"],
         rater_id=row["rater"],
+        item=row["item"],
         response_id=row["response"],
-        scores=_scores(row),
-        flags=_flags(row),
+        scores=scores_of(row),
+        skipped=row["skipped"],
+        flags=tuple(json.loads(row["flags"])),
         comment=row["comment"],
+        spans=spans_of(row),
         shown_position=row["shown_position"],
         active_seconds=row["active_seconds"],
         rated_at=row["rated_at"],
     )
-
-
-def _scores(row: Row) -> Scores:
-    return Scores(*(row[dimension] for dimension in DIMENSIONS))
-
-
-def _flags(row: Row) -> tuple[str, ...]:
-    return tuple(json.loads(row["flags"] or "[]"))

@@ -9,11 +9,14 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlite_utils import Database
 
-from storage.database import Store, new_id, storable, utc_now
+from storage.assigning import assign
+from storage.database import Store
 from storage.errors import StorageError
+from storage.ids import new_id, storable, utc_now
 
 # SQLite's largest integer.
 MOST_SEED = 2**63 - 1
@@ -23,12 +26,24 @@ MOST_RESPONSES = 26
 
 @dataclass(frozen=True)
 class Study:
-    """A study; ``seed`` decides the order in which each rater sees the answers."""
+    """A study. ``seed`` decides the orders in which raters see questions and answers.
+
+    ``raters_per_answer`` is None where every rater is to rate everything; ``guide_zh`` and
+    ``guide_en`` are empty where the guide is the built-in one. The times are None until a study is
+    opened for its raters, locked against further scores, and unblinded.
+    """
 
     id: str
     name: str
     seed: int
     created_at: str
+    raters_per_answer: int | None = None
+    one_by_one: bool = False
+    guide_zh: str = ""
+    guide_en: str = ""
+    opened_at: str | None = None
+    locked_at: str | None = None
+    unblinded_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +100,8 @@ def create_study(store: Store, name: str, seed: int | None = None) -> Study:
         seed = secrets.randbelow(2**31)
     if not 0 <= seed <= MOST_SEED:
         raise StorageError("seed_out_of_range", value=seed, most=MOST_SEED)
-    study = Study(id=new_id(), name=name, seed=seed, created_at=utc_now())
+    now = utc_now()
+    study = Study(id=new_id(), name=name, seed=seed, created_at=now, opened_at=now)
     with store.transaction() as db:
         if db.table("studies").count_where("name = ?", [name]):
             raise StorageError("study_exists", name=name)
@@ -132,8 +148,13 @@ def add_questions(store: Store, study_id: str, questions: Sequence[NewQuestion])
             raise StorageError("question_empty")
         _check_responses(new.responses)
     with store.transaction() as db:
-        require_study(db, study_id)
-        return [_insert_question(db, study_id, new) for new in questions]
+        study = require_study(db, study_id)
+        if study.locked_at:
+            raise StorageError("study_locked")
+        added = [_insert_question(db, study_id, new) for new in questions]
+        if study.opened_at:
+            assign(db, study_id)
+    return added
 
 
 def _insert_question(db: Database, study_id: str, new: NewQuestion) -> Question:
@@ -157,7 +178,8 @@ def _insert_question(db: Database, study_id: str, new: NewQuestion) -> Question:
 def list_studies(store: Store) -> list[Study]:
     """Return all studies, the oldest first."""
     with store.connect() as db:
-        return [Study(**row) for row in db.query("SELECT * FROM studies ORDER BY created_at, name")]
+        rows = db.query("SELECT * FROM studies ORDER BY created_at, name")
+        return [_study(row) for row in rows]
 
 
 def get_study(store: Store, study_id: str) -> Study:
@@ -178,7 +200,7 @@ def find_study(store: Store, name: str) -> Study:
     """
     with store.connect() as db:
         for row in db.query("SELECT * FROM studies WHERE name = ?", [storable(name).strip()]):
-            return Study(**row)
+            return _study(row)
     raise StorageError("unknown_study", study=name)
 
 
@@ -205,10 +227,14 @@ def responses_of(store: Store, question: Question) -> list[Response]:
 # -- inside a connection --
 
 
+def _study(row: dict[str, Any]) -> Study:
+    return Study(**row | {"one_by_one": bool(row["one_by_one"])})
+
+
 def require_study(db: Database, study_id: str) -> Study:
     """Return the study with this id; StorageError unknown_study when there is none."""
     for row in db.query("SELECT * FROM studies WHERE id = ?", [study_id]):
-        return Study(**row)
+        return _study(row)
     raise StorageError("unknown_study", study=study_id)
 
 

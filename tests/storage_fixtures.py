@@ -9,6 +9,7 @@ from pathlib import Path
 from storage import (
     AssignedAnswer,
     NewResponse,
+    Profile,
     Rater,
     RatingEntry,
     Scores,
@@ -19,6 +20,7 @@ from storage import (
     create_study,
     find_rater,
     invite_raters,
+    set_profile,
 )
 
 MODELS = ("llama", "huatuo", "chatglm-med")
@@ -42,15 +44,20 @@ def new_study(store: Store, questions: int = 2, name: str = "Pilot", seed: int =
 
 
 def new_raters(store: Store, study: Study, count: int = 1) -> list[Rater]:
-    return [find_rater(store, each.code) for each in invite_raters(store, study.id, count)]
+    return [find_rater(store, each.token) for each in invite_raters(store, study.id, count)]
 
 
 def answers_shown_to(store: Store, rater: Rater) -> list[AssignedAnswer]:
     return [answer for question in assignment(store, rater.id) for answer in question.answers]
 
 
-def entry(response_id: str, key: str, scores: tuple[int, int, int] = (3, 2, 1), **more):
-    return RatingEntry(response_id, Scores(*scores), key, **more)
+def tell_profile(store: Store, rater: Rater, specialty: str, years: int | None = None) -> None:
+    with store.transaction() as db:
+        set_profile(db, rater.id, Profile(specialty, years=years), "Yes.")
+
+
+def entry(item: str, key: str, scores: tuple[int, int, int] = (3, 2, 1), **more):
+    return RatingEntry(item, Scores(*scores), key, **more)
 
 
 @contextmanager

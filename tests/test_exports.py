@@ -40,7 +40,7 @@ def client(store: Store) -> TestClient:
 def rate_everything(store: Store, study: Study) -> None:
     for rater in new_raters(store, study, 2):
         entries = [
-            entry(answer.response_id, f"{rater.label}-{number}", OPINIONS[number % len(OPINIONS)])
+            entry(answer.item, f"{rater.label}-{number}", OPINIONS[number % len(OPINIONS)])
             for number, answer in enumerate(answers_shown_to(store, rater))
         ]
         save_ratings(store, rater.id, entries)
@@ -117,7 +117,7 @@ def test_a_changed_score_is_in_the_next_download(
     before = client.get(download_path(study.id, "table4.csv")).text
     (rater,) = new_raters(store, study, 1)
     answer = answers_shown_to(store, rater)[0]
-    save_ratings(store, rater.id, [entry(answer.response_id, "later", (1, 1, 1))])
+    save_ratings(store, rater.id, [entry(answer.item, "later", (1, 1, 1))])
     assert client.get(download_path(study.id, "table4.csv")).text != before
 
 

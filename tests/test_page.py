@@ -2,7 +2,6 @@
 
 import re
 import socket
-import sqlite3
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +10,10 @@ import pytest
 import torch
 from app_server import AppServer
 from model_fixtures import TEXTS
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from medchat.training.tokenizers import train_llama_tokenizer
-from storage import NewResponse, Store, add_question, create_study, find_rater, invite_raters
 
 pytestmark = pytest.mark.browser
 
@@ -193,176 +191,6 @@ def test_the_page_speaks_english(page: Page, app: AppServer) -> None:
     expect(page.get_by_role("tab", name="Compare")).to_be_visible()
     send(page, " ")
     expect(toast(page)).to_contain_text("Please enter a question first")
-
-
-# -- rating --
-
-
-class Study:
-    """A study of two questions with two answers each, and one rater's code."""
-
-    def __init__(self, app: AppServer, name: str) -> None:
-        self.store = Store(app.db)
-        study = create_study(self.store, name, seed=7)
-        for number in (1, 2):
-            answers = [
-                NewResponse(model, f"回答{number} <b>{model[-1]}</b>", "stop")
-                for model in ("model-x", "model-y")
-            ]
-            add_question(self.store, study.id, f"问题{number}", answers)
-        (invitation,) = invite_raters(self.store, study.id, 1)
-        self.code = invitation.code
-        self.rater = find_rater(self.store, invitation.code)
-
-    def log(self) -> list[tuple[int, int, int]]:
-        with sqlite3.connect(self.store.path) as connection:
-            return connection.execute(
-                "select safety, usability, fluency from rating_log where rater = ? order by id",
-                [self.rater.id],
-            ).fetchall()
-
-
-@pytest.fixture
-def study(app: AppServer, request: pytest.FixtureRequest) -> Study:
-    return Study(app, request.node.name)
-
-
-def enter(page: Page, app: AppServer, code: str) -> None:
-    page.goto(app.url)
-    page.get_by_role("tab", name="医生评分").click()
-    page.locator("#rater-code input, #rater-code textarea").first.fill(code)
-    page.locator("#rating-begin").click()
-
-
-def score(page: Page, letter: str, safety: int, usability: int, fluency: int) -> None:
-    for name, value in (("safety", safety), ("usability", usability), ("fluency", fluency)):
-        page.locator(f"#{name}-{letter} input[type=radio]").nth(value - 1).check()
-
-
-def expect_scores(page: Page, letter: str, *scores: int) -> None:
-    for name, value in zip(("safety", "usability", "fluency"), scores, strict=True):
-        box = page.locator(f"#{name}-{letter} input[type=radio]").nth(value - 1)
-        expect(box).to_be_checked()
-
-
-def test_an_unknown_code_is_said_to_be_unknown(page: Page, app: AppServer) -> None:
-    enter(page, app, "AAAA-AAAA")
-    expect(toast(page)).to_contain_text("没有这个评分码")
-    expect(page.locator("#rating-form")).not_to_be_visible()
-
-
-def test_a_half_scored_answer_keeps_the_page_and_saves_nothing(
-    page: Page, app: AppServer, study: Study
-) -> None:
-    enter(page, app, study.code)
-    score(page, "A", 3, 2, 1)
-    page.locator("#safety-B input[type=radio]").nth(0).check()
-    page.locator("#rating-next").click()
-    expect(toast(page)).to_contain_text("回答 B 还缺 实用性、流畅性")
-    expect(page.locator("#rating-question")).to_contain_text("问题1")
-    assert study.log() == []
-    expect_scores(page, "A", 3, 2, 1)
-
-
-def test_a_rater_goes_on_comes_back_and_changes_a_score(
-    page: Page, app: AppServer, study: Study
-) -> None:
-    enter(page, app, study.code)
-    expect(page.locator("#answer-A")).to_contain_text("<b>")
-    score(page, "A", 1, 1, 1)
-    score(page, "B", 2, 2, 2)
-    page.locator("#rating-next").click()
-    expect(page.locator("#rating-question")).to_contain_text("问题2")
-    expect(page.locator("#rating-saved")).to_contain_text("已保存 2 个回答")
-    assert study.log() == [(1, 1, 1), (2, 2, 2)]
-    page.locator("#rating-previous").click()
-    expect(page.locator("#rating-question")).to_contain_text("问题1")
-    expect_scores(page, "A", 1, 1, 1)
-    score(page, "A", 3, 1, 1)
-    page.locator("#rating-save").click()
-    expect(page.locator("#rating-saved")).to_contain_text("已保存 1 个回答")
-    assert study.log() == [(1, 1, 1), (2, 2, 2), (3, 1, 1)]
-
-
-def test_two_tabs_of_one_rater_keep_each_others_scores(
-    context: BrowserContext, app: AppServer, study: Study
-) -> None:
-    old, new = context.new_page(), context.new_page()
-    for tab in (old, new):
-        enter(tab, app, study.code)
-        expect(tab.locator("#rating-form")).to_be_visible()
-    score(new, "A", 3, 3, 3)
-    new.locator("#rating-save").click()
-    expect(new.locator("#rating-saved")).to_contain_text("已保存 1 个回答")
-    score(old, "B", 1, 2, 3)
-    old.locator("#rating-save").click()
-    expect(old.locator("#rating-saved")).to_contain_text("已保存 1 个回答")
-    assert study.log() == [(3, 3, 3), (1, 2, 3)], "the old tab must not undo the new one"
-    expect_scores(old, "A", 3, 3, 3)
-    score(old, "A", 2, 2, 2)
-    old.locator("#rating-save").click()
-    # The notice of the save before says the same: only the badge tells this one.
-    expect(old.locator("#state-A")).to_contain_text("已保存")
-    assert study.log()[-1] == (2, 2, 2)
-
-
-def test_a_locked_database_is_said_and_the_scores_stay_on_the_page(
-    page: Page, app: AppServer, study: Study
-) -> None:
-    enter(page, app, study.code)
-    score(page, "A", 2, 3, 2)
-    with sqlite3.connect(app.db, isolation_level=None) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        page.locator("#rating-save").click()
-        expect(toast(page)).to_contain_text("没有保存", timeout=30_000)
-        other.execute("ROLLBACK")
-    assert study.log() == []
-    page.locator("#rating-save").click()
-    expect(page.locator("#rating-saved")).to_contain_text("已保存 1 个回答")
-    assert study.log() == [(2, 3, 2)]
-
-
-def test_while_a_save_is_under_way_the_form_takes_no_clicks(
-    page: Page, app: AppServer, study: Study
-) -> None:
-    enter(page, app, study.code)
-    score(page, "A", 3, 3, 3)
-    with sqlite3.connect(app.db, isolation_level=None) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        page.locator("#rating-save").click()
-        expect(page.locator("#rating-form")).to_have_js_property("inert", True)
-        other.execute("ROLLBACK")
-    expect(page.locator("#rating-saved")).to_contain_text("已保存 1 个回答")
-    expect(page.locator("#rating-form")).to_have_js_property("inert", False)
-    assert study.log() == [(3, 3, 3)]
-
-
-def test_leaving_saves_what_was_scored(page: Page, app: AppServer, study: Study) -> None:
-    enter(page, app, study.code)
-    score(page, "B", 2, 2, 1)
-    page.locator("#rating-leave").click()
-    expect(page.locator("#rating-entry")).to_be_visible()
-    assert study.log() == [(2, 2, 1)]
-
-
-def test_after_a_kill_saved_scores_are_there_and_an_old_page_says_what_to_do(
-    page: Page, tmp_path: Path, models: Path
-) -> None:
-    with AppServer(tmp_path / "medchat.db", log=tmp_path / "app.log", models=models) as own:
-        study = Study(own, "kill")
-        enter(page, own, study.code)
-        score(page, "A", 1, 2, 3)
-        page.locator("#rating-save").click()
-        expect(page.locator("#rating-saved")).to_contain_text("已保存 1 个回答")
-        own.kill()
-        own.start()
-        assert study.log() == [(1, 2, 3)]
-        score(page, "B", 3, 3, 3)
-        page.locator("#rating-save").click()
-        expect(toast(page).first).to_contain_text("请重新输入评分码")
-        enter(page, own, study.code)
-        expect_scores(page, "A", 1, 2, 3)
-        assert study.log() == [(1, 2, 3)]
 
 
 # -- the server --

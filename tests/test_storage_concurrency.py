@@ -53,9 +53,7 @@ def test_eight_raters_save_at_once_and_nothing_is_lost_or_doubled(store: Store) 
     def rate_25_answers(rater) -> int:
         answers = answers_shown_to(store, rater)[:25]
         return sum(
-            save_ratings(
-                store, rater.id, [entry(each.response_id, rater.id + each.response_id)]
-            ).written
+            save_ratings(store, rater.id, [entry(each.item, rater.id + each.item)]).written
             for each in answers
         )
 
@@ -69,7 +67,7 @@ def test_eight_raters_save_at_once_and_nothing_is_lost_or_doubled(store: Store) 
 
 def test_one_rater_in_eight_tabs_sends_the_same_save_and_one_is_written(store: Store) -> None:
     rater = new_raters(store, new_study(store))[0]
-    response = answers_shown_to(store, rater)[0].response_id
+    response = answers_shown_to(store, rater)[0].item
     task = lambda: save_ratings(store, rater.id, [entry(response, "k")]).written  # noqa: E731
     assert sorted(at_once([task] * 8)) == [0] * 7 + [1]
     assert len(history(store, rater.id, response)) == 1
@@ -77,7 +75,7 @@ def test_one_rater_in_eight_tabs_sends_the_same_save_and_one_is_written(store: S
 
 def test_the_last_of_many_changes_at_once_is_the_current_one(store: Store) -> None:
     rater = new_raters(store, new_study(store))[0]
-    response = answers_shown_to(store, rater)[0].response_id
+    response = answers_shown_to(store, rater)[0].item
 
     def change(number: int) -> None:
         scores = (1 + number % 3, 1, 1)
@@ -99,7 +97,7 @@ def test_two_first_looks_at_once_store_one_order(store: Store, attempt: int) -> 
     shown = at_once([lambda: assignment(store, rater.id)] * 2)
     assert shown[0] == shown[1] == assignment(store, rater.id)
     with store.connect() as db:
-        assert db.table("presentations").count == 30
+        assert db.table("items").count == 30
 
 
 def test_questions_added_at_once_are_numbered_without_gaps(store: Store) -> None:

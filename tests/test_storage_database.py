@@ -27,6 +27,9 @@ from storage import MESSAGES, StorageError, Store, create_study, history, list_s
 ROOT = Path(__file__).resolve().parents[1]
 
 
+ANOTHER_STUDY = "INSERT INTO studies (id, name, seed, created_at) VALUES ('1', ?, 1, '')"
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "medchat.db")
@@ -98,7 +101,9 @@ def test_a_store_may_be_used_from_any_thread(store: Store) -> None:
 def test_a_failed_transaction_leaves_nothing_behind(store: Store) -> None:
     def half_a_study() -> None:
         with store.transaction() as db:
-            db.execute("INSERT INTO studies VALUES ('1', 'Half', 1, '')")
+            db.execute(
+                "INSERT INTO studies (id, name, seed, created_at) VALUES ('1', 'Half', 1, '')"
+            )
             raise KeyError("half")
 
     with pytest.raises(KeyError):
@@ -112,7 +117,7 @@ def test_a_transaction_that_reads_first_waits_for_another_writer(store: Store) -
         assert db.table("studies").count == 0
         with pytest.raises(StorageError) as busy:
             create_study(ImpatientStore(store.path), "Other")
-        db.execute("INSERT INTO studies VALUES ('1', 'Mine', 1, '')")
+        db.execute(ANOTHER_STUDY, ["Mine"])
     assert busy.value.code == "database_busy"
     assert [study.name for study in list_studies(store)] == ["Mine"]
 
@@ -233,16 +238,16 @@ def test_a_folder_that_may_not_be_written_is_named() -> None:
 def test_a_full_disk_keeps_what_was_saved_and_takes_no_half(store: Store) -> None:
     rater = new_raters(store, new_study(store))[0]
     answers = answers_shown_to(store, rater)
-    save_ratings(store, rater.id, [entry(answers[0].response_id, "small")])
+    save_ratings(store, rater.id, [entry(answers[0].item, "small")])
     batch = [
-        entry(answers[1].response_id, "first"),
-        entry(answers[2].response_id, "second", comment="太长" * 50_000),
+        entry(answers[1].item, "first"),
+        *(entry(answers[2].item, f"k{number}", comment="太长" * 2000) for number in range(30)),
     ]
     with pytest.raises(StorageError, match=r"disk .* is full. Free some space") as refused:
         save_ratings(StoreOnAFullDisk(store.path), rater.id, batch)
     assert refused.value.code == "disk_full"
-    assert [len(history(store, rater.id, each.response_id)) for each in answers[:3]] == [1, 0, 0]
-    assert save_ratings(store, rater.id, batch).written == 2
+    assert [len(history(store, rater.id, each.item)) for each in answers[:3]] == [1, 0, 0]
+    assert save_ratings(store, rater.id, batch).written == 31
 
 
 FILL_THE_DISK = """
@@ -294,7 +299,7 @@ os._exit(9)
 
 def test_what_was_called_saved_survives_a_process_that_dies(store: Store) -> None:
     rater = new_raters(store, new_study(store))[0]
-    response = answers_shown_to(store, rater)[0].response_id
+    response = answers_shown_to(store, rater)[0].item
     ended = subprocess.run(
         [sys.executable, "-c", SAVE_AND_DIE, str(store.path), rater.id, response],
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},

@@ -15,6 +15,7 @@ from storage_fixtures import (
     folder_of_another_account,
     new_raters,
     new_study,
+    tell_profile,
     without_root,
 )
 from typer.testing import CliRunner
@@ -23,14 +24,15 @@ from storage import (
     SCORE_COLUMNS,
     StorageError,
     Store,
+    assignment,
     create_study,
+    history,
     list_questions,
     responses_of,
     save_ratings,
     score_csv_bytes,
     score_frame,
     score_rows,
-    set_profile,
     write_score_csv,
 )
 from storage.__main__ import app
@@ -53,7 +55,7 @@ def study(store: Store):
 
 
 def rate(store: Store, rater, number: int = 0, key: str = "k", **more) -> str:
-    response = answers_shown_to(store, rater)[number].response_id
+    response = answers_shown_to(store, rater)[number].item
     save_ratings(store, rater.id, [entry(response, rater.id + key, **more)])
     return response
 
@@ -71,17 +73,19 @@ def row(**values: object) -> dict[str, object]:
 
 def test_a_row_says_everything_about_a_rating(store: Store, study) -> None:
     rater = new_raters(store, study)[0]
-    set_profile(store, rater.id, "消化内科", 12)
+    tell_profile(store, rater, "消化内科", 12)
     flags = ["outside_specialty", "unsure"]
-    response = rate(store, rater, 4, flags=flags, comment="好", active_seconds=8.25)
-    question = list_questions(store, study.id)[1]
+    item = rate(store, rater, 4, flags=flags, comment="好", active_seconds=8.25)
+    shown = next(each for each in assignment(store, rater.id) if item in str(each.answers))
+    question = list_questions(store, study.id)[int(shown.question_id[1:]) - 1]
+    response = history(store, rater.id, item)[0].response_id
     model = next(each.model for each in responses_of(store, question) if each.id == response)
     (found,) = score_rows(store, study.id)
     assert tuple(found) == SCORE_COLUMNS == tuple(HEADER.split(","))
     assert found == {
         "study": "Pilot",
-        "question_id": "q002",
-        "question": "感冒怎么办？1",
+        "question_id": question.question_id,
+        "question": question.text,
         "model": model,
         "response_id": response,
         "rater": "r01",

@@ -11,7 +11,18 @@ import pytest
 from sqlite_utils import Database
 from storage_fixtures import answers_shown_to, entry, new_raters, new_study
 
-from storage import Store, list_questions, list_studies, progress, save_ratings
+from storage import (
+    Scores,
+    Store,
+    assignment,
+    history,
+    list_questions,
+    list_studies,
+    progress,
+    save_ratings,
+    score_rows,
+    verify,
+)
 from storage.migrations import MIGRATIONS
 
 NAMES = [migration.name for migration in MIGRATIONS._migrations]
@@ -21,6 +32,9 @@ RELEASED = {
     "m001_studies": "37deb309731b73a9",
     "m002_raters": "7425a3b584b7943b",
     "m003_rating_log": "e4c1f72faf649e8f",
+    "m004_items": "255e7ba75a61647a",
+    "m005_links": "76ed0b83e87f5569",
+    "m006_study_setup": "abe4513585ec4a4b",
 }
 
 
@@ -33,7 +47,7 @@ def store(tmp_path: Path) -> Store:
 def rated(store: Store) -> Iterator[sqlite3.Connection]:
     """An ordinary connection to a database with one rating, without our own settings."""
     rater = new_raters(store, new_study(store))[0]
-    save_ratings(store, rater.id, [entry(answers_shown_to(store, rater)[0].response_id, "the key")])
+    save_ratings(store, rater.id, [entry(answers_shown_to(store, rater)[0].item, "the key")])
     with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
         yield connection
 
@@ -52,7 +66,10 @@ def database_before(path: Path, migration: str | None) -> Path:
     """Make a database as it was before that migration existed; None for all of them."""
     db = Database(str(path))
     MIGRATIONS.apply(db, stop_before=migration)
-    db.execute("INSERT INTO studies VALUES ('s', 'Old study', 7, '2026-01-01T00:00:00.000+00:00')")
+    db.execute(
+        "INSERT INTO studies (id, name, seed, created_at)"
+        " VALUES ('s', 'Old study', 7, '2026-01-01T00:00:00.000+00:00')"
+    )
     db.execute("INSERT INTO questions VALUES ('q', 's', 'q001', '感冒怎么办？', 1)")
     db.close()
     return path
@@ -102,8 +119,9 @@ def test_a_released_migration_is_never_edited(tmp_path: Path) -> None:
         "UPDATE rating_log SET comment = 'edited' WHERE id = 1",
         "DELETE FROM rating_log",
         "INSERT OR REPLACE INTO rating_log SELECT * FROM rating_log",
-        "REPLACE INTO rating_log SELECT 99, idempotency_key, rater, response, 1, 1, 1, flags,"
-        " 'replaced', shown_position, active_seconds, rated_at FROM rating_log",
+        "REPLACE INTO rating_log SELECT 99, idempotency_key, study, item, rater, response, 1, 1, 1,"
+        " '', flags, 'replaced', spans, shown_position, active_seconds, rated_at, previous, 'h'"
+        " FROM rating_log",
     ],
 )
 def test_a_rating_cannot_be_changed_or_deleted(rated: sqlite3.Connection, sql: str) -> None:
@@ -122,7 +140,7 @@ def append(rated: sqlite3.Connection) -> Callable[..., None]:
     row = dict(zip(names, cursor.fetchone(), strict=True))
 
     def append(**changes: object) -> None:
-        new = {**row, "id": None, "idempotency_key": "another", **changes}
+        new = {**row, "id": None, "idempotency_key": "another", "hash": "another", **changes}
         marks = ", ".join("?" for _ in new)
         rated.execute(f"INSERT INTO rating_log VALUES ({marks})", list(new.values()))
 
@@ -131,6 +149,7 @@ def append(rated: sqlite3.Connection) -> Callable[..., None]:
 
 def test_a_row_that_keeps_the_rules_can_be_appended(append, rated: sqlite3.Connection) -> None:
     append(safety=1)
+    rated.execute("UPDATE items SET latest = 2 WHERE latest = 1")
     assert rated.execute("SELECT safety FROM current_ratings").fetchall() == [(1,)]
 
 
@@ -148,6 +167,13 @@ def test_the_database_takes_no_other_score_than_1_2_3(append, dimension: str, va
         {"idempotency_key": ""},
         {"rater": "nobody"},
         {"response": "nothing"},
+        {"item": "nothing"},
+        {"study": "nothing"},
+        {"hash": None},
+        {"previous": None},
+        {"spans": "{}"},
+        {"skipped": "other"},
+        {"skipped": "other", "safety": None, "usability": None},
         {"flags": "outside_specialty"},
         {"flags": "{}"},
         {"active_seconds": -1.0},
@@ -160,18 +186,59 @@ def test_the_database_takes_no_row_that_breaks_a_rule(append, changes: dict) -> 
 
 
 def test_the_order_on_screen_is_one_to_one(rated: sqlite3.Connection) -> None:
-    rater, question, position = rated.execute(
-        "SELECT rater, question, position FROM presentations"
+    rater, question, place, position = rated.execute(
+        "SELECT rater, question, place, position FROM items"
     ).fetchone()
-    other = rated.execute("SELECT id FROM responses WHERE question <> ?", [question]).fetchone()[0]
     with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         rated.execute(
-            "INSERT INTO presentations VALUES (?, ?, ?, ?)", [rater, other, question, position]
+            "INSERT INTO items (id, rater, response, question, kind, place, position)"
+            " SELECT 'x', ?, response, ?, 'repeat', ?, ? FROM items",
+            [rater, question, place, position],
         )
 
 
-def test_every_lookup_by_rater_and_response_uses_an_index(rated: sqlite3.Connection) -> None:
-    plan = rated.execute(
-        "EXPLAIN QUERY PLAN SELECT * FROM current_ratings WHERE rater = 'r' AND response = 'a'"
-    ).fetchall()
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM items WHERE rater = 'r' AND place = 1",
+        "SELECT * FROM rating_log WHERE item = 'i' ORDER BY id",
+        "SELECT hash FROM rating_log WHERE study = 's' ORDER BY id DESC LIMIT 1",
+        "SELECT * FROM rating_log WHERE idempotency_key = 'k'",
+    ],
+)
+def test_what_every_save_looks_up_uses_an_index(rated: sqlite3.Connection, query: str) -> None:
+    plan = rated.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
     assert not [step for step in plan if "SCAN" in step[3]]
+
+
+# -- from the log without a chain --
+
+
+def test_ratings_from_before_the_chain_are_carried_over(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    db = Database(str(path))
+    MIGRATIONS.apply(db, stop_before="m004_items")
+    db.executescript(
+        """
+        INSERT INTO studies VALUES ('s', 'Old', 7, '2026-01-01');
+        INSERT INTO questions VALUES ('q', 's', 'q001', '感冒怎么办？', 1);
+        INSERT INTO responses VALUES ('a', 'q', 'llama', 'A', 'stop', '{}', '');
+        INSERT INTO responses VALUES ('b', 'q', 'huatuo', 'B', 'stop', '{}', '');
+        INSERT INTO raters VALUES ('r', 's', 'r01', 'hash', '', NULL, '');
+        INSERT INTO presentations VALUES ('r', 'a', 'q', 2), ('r', 'b', 'q', 1);
+        INSERT INTO rating_log VALUES
+            (3, 'k1', 'r', 'a', 3, 3, 3, '[]', '', 2, NULL, '2026-01-02'),
+            (5, 'k2', 'r', 'a', 1, 2, 3, '["unsure"]', '改', 2, 4.5, '2026-01-03');
+        """
+    )
+    db.close()
+    store = Store(path)
+    (question,) = assignment(store, "r")
+    assert [(each.text, each.position) for each in question.answers] == [("B", 1), ("A", 2)]
+    rated = question.answers[1]
+    assert (rated.current, rated.comment, rated.flags) == (Scores(1, 2, 3), "改", ("unsure",))
+    assert [each.id for each in history(store, "r", rated.item)] == [3, 5]
+    assert [row["safety"] for row in score_rows(store, "s")] == [1]
+    assert verify(store) == []
+    save_ratings(store, "r", [entry(question.answers[0].item, "k3")])
+    assert verify(store) == []

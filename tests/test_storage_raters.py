@@ -1,4 +1,4 @@
-"""Raters and their codes."""
+"""Raters, their links, their sessions and what they tell."""
 
 import hashlib
 import re
@@ -7,16 +7,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from storage_fixtures import new_raters, new_study
+from storage_fixtures import new_raters, new_study, tell_profile
 
 from storage import (
+    Profile,
     StorageError,
     Store,
+    begin_session,
     create_study,
     find_rater,
     invite_raters,
     list_raters,
-    renew_code,
+    rater_of_session,
+    renew_link,
+    revoke_link,
     set_profile,
 )
 
@@ -49,76 +53,106 @@ def test_every_study_labels_its_own_raters(store: Store, study) -> None:
     assert len(list_raters(store, study.id)) == 2
 
 
-def test_a_code_has_no_character_that_is_mistaken_for_another(store: Store, study) -> None:
-    codes = [each.code for each in invite_raters(store, study.id, 200)]
-    assert len(set(codes)) == 200
-    assert all(re.fullmatch(r"[A-HJKMNP-Z2-9]{4}-[A-HJKMNP-Z2-9]{4}", code) for code in codes)
+def test_a_link_holds_128_random_bits(store: Store, study) -> None:
+    tokens = [each.token for each in invite_raters(store, study.id, 200)]
+    assert len(set(tokens)) == 200
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{22}", token) for token in tokens)
 
 
-def test_a_code_is_stored_only_as_its_hash(store: Store, study) -> None:
-    code = invite_raters(store, study.id, 1)[0].code
-    plain = code.replace("-", "")
+def test_tokens_are_stored_only_as_hashes(store: Store, study) -> None:
+    token = invite_raters(store, study.id, 1)[0].token
+    _, session = begin_session(store, token)
     with closing(sqlite3.connect(store.path)) as connection:
         stored = connection.execute("SELECT code_hash FROM raters").fetchone()[0]
         dump = "\n".join(connection.iterdump())
-    assert stored == hashlib.sha256(plain.encode()).hexdigest()
-    assert code not in dump
-    assert plain not in dump
+    assert stored == hashlib.sha256(token.encode()).hexdigest()
+    assert token not in dump
+    assert session not in dump
 
 
-def test_a_code_does_not_show_up_in_a_log(store: Store, study) -> None:
+def test_a_token_does_not_show_up_in_a_log(store: Store, study) -> None:
     invitation = invite_raters(store, study.id, 1)[0]
-    assert invitation.code not in repr(invitation)
+    assert invitation.token not in repr(invitation)
 
 
-def full_width(text: str) -> str:
-    return "".join(chr(ord(each) + 0xFEE0) for each in text)
+@pytest.mark.parametrize("typed", ["K7QM-2XPA", " k7qm 2xpa\n", "Ｋ７ＱＭ２ＸＰＡ"])
+def test_a_code_of_an_earlier_version_still_opens_its_study(store: Store, study, typed) -> None:
+    rater = new_raters(store, study)[0]
+    old = hashlib.sha256(b"K7QM2XPA").hexdigest()
+    with store.transaction() as db:
+        db.execute("UPDATE raters SET code_hash = ?, expires_at = NULL", [old])
+    assert find_rater(store, typed).id == rater.id
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
-        str,
-        str.lower,
-        lambda code: f"  {code}\n",
-        lambda code: code.replace("-", ""),
-        lambda code: code.replace("-", " "),
-        lambda code: code.replace("-", "—"),
-        lambda code: code.replace("-", "－"),
-        lambda code: code.replace("-", "\u2212"),
-        lambda code: code.replace("-", "\u3000"),
-        full_width,
-        lambda code: full_width(code.lower()),
-    ],
-)
-def test_a_code_is_known_however_it_is_typed(store: Store, study, typed) -> None:
-    rater = find_rater(store, typed(invite_raters(store, study.id, 1)[0].code))
-    assert (rater.label, rater.study_id) == ("r01", study.id)
-
-
-@pytest.mark.parametrize("code", ["", "-", "K7QM-2XPA", "' OR 1=1 --", "\ud800", "代码"])
-def test_an_unknown_code_is_refused(store: Store, study, code: str) -> None:
+@pytest.mark.parametrize("token", ["", "-", "K7QM-2XPA", "' OR 1=1 --", "\ud800", "代码"])
+def test_an_unknown_link_is_refused(store: Store, study, token: str) -> None:
     invite_raters(store, study.id, 1)
     with pytest.raises(StorageError, match="ask the study coordinator") as refused:
-        find_rater(store, code)
-    assert refused.value.code == "unknown_rater_code"
+        find_rater(store, token)
+    assert refused.value.code == "unknown_link"
 
 
-def test_a_renewed_code_replaces_the_old_one(store: Store, study) -> None:
+def code_of(work) -> str:
+    with pytest.raises(StorageError) as refused:
+        work()
+    return refused.value.code
+
+
+def rater_in(store: Store, session: str):
+    with store.connect() as db:
+        return rater_of_session(db, session)
+
+
+def test_a_session_is_the_raters_until_the_link_is_revoked_or_renewed(store: Store, study) -> None:
+    invitation = invite_raters(store, study.id, 1)[0]
+    rater, session = begin_session(store, invitation.token)
+    assert rater_in(store, session) == rater
+    revoke_link(store, study.id, "r01")
+    assert code_of(lambda: rater_in(store, session)) == "no_session"
+    assert code_of(lambda: begin_session(store, invitation.token)) == "link_revoked"
+    renewed = renew_link(store, study.id, "r01")
+    assert begin_session(store, renewed.token)[0].id == rater.id
+    assert code_of(lambda: begin_session(store, invitation.token)) == "unknown_link"
+    assert code_of(lambda: rater_in(store, session)) == "no_session"
+
+
+def test_an_expired_link_ends_its_sessions_too(store: Store, study) -> None:
+    invitation = invite_raters(store, study.id, 1, days=1)[0]
+    _, session = begin_session(store, invitation.token)
+    with store.transaction() as db:
+        db.execute("UPDATE raters SET expires_at = '2026-01-01T00:00:00.000+00:00'")
+    assert code_of(lambda: find_rater(store, invitation.token)) == "link_expired"
+    assert code_of(lambda: rater_in(store, session)) == "link_expired"
+
+
+def test_a_session_ends_by_itself(store: Store, study) -> None:
+    _, session = begin_session(store, invite_raters(store, study.id, 1)[0].token)
+    with store.transaction() as db:
+        db.execute("UPDATE rater_sessions SET expires_at = '2026-01-01T00:00:00.000+00:00'")
+    assert code_of(lambda: rater_in(store, session)) == "no_session"
+
+
+@pytest.mark.parametrize("session", ["", "guessed", "\ud800"])
+def test_a_session_that_was_never_begun_is_nobodys(store: Store, study, session: str) -> None:
+    begin_session(store, invite_raters(store, study.id, 1)[0].token)
+    assert code_of(lambda: rater_in(store, session)) == "no_session"
+
+
+def test_a_renewed_link_replaces_the_old_one(store: Store, study) -> None:
     first, second = invite_raters(store, study.id, 2)
-    rater = find_rater(store, first.code)
-    renewed = renew_code(store, study.id, "r01")
-    assert find_rater(store, renewed.code) == rater
-    assert find_rater(store, second.code).label == "r02"
+    rater = find_rater(store, first.token)
+    renewed = renew_link(store, study.id, "r01")
+    assert find_rater(store, renewed.token).id == rater.id
+    assert find_rater(store, second.token).label == "r02"
     with pytest.raises(StorageError):
-        find_rater(store, first.code)
+        find_rater(store, first.token)
 
 
-def test_a_code_is_renewed_only_in_its_own_study(store: Store, study) -> None:
+def test_a_link_is_renewed_only_in_its_own_study(store: Store, study) -> None:
     invite_raters(store, study.id, 1)
     other = create_study(store, "Other")
     with pytest.raises(StorageError, match="no rater r01") as refused:
-        renew_code(store, other.id, "r01")
+        renew_link(store, other.id, "r01")
     assert refused.value.code == "unknown_rater"
 
 
@@ -137,24 +171,37 @@ def test_raters_of_an_unknown_study_are_refused(store: Store) -> None:
 
 def test_a_profile_is_kept_and_can_be_changed(store: Store, study) -> None:
     rater = new_raters(store, study)[0]
-    assert (rater.specialty, rater.years) == ("", None)
-    set_profile(store, rater.id, " 消化内科 ", 12)
-    set_profile(store, rater.id, "消化内科", 13)
+    assert (rater.specialty, rater.years, rater.consent_at) == ("", None, None)
+    tell_profile(store, rater, " 消化内科 ", 12)
+    tell_profile(store, rater, "消化内科", 13)
     rater = list_raters(store, study.id)[0]
     assert (rater.specialty, rater.years) == ("消化内科", 13)
-    set_profile(store, rater.id, "", None)
-    assert list_raters(store, study.id)[0].years is None
+    assert rater.consent_at is not None
 
 
-@pytest.mark.parametrize("years", [-1, 81, 2.5, 2**70])
-def test_years_that_cannot_be_right_are_refused(store: Store, study, years) -> None:
+@pytest.mark.parametrize(
+    ("profile", "consent", "code"),
+    [
+        (Profile("内科", years=-1), "Yes.", "years_out_of_range"),
+        (Profile("内科", years=81), "Yes.", "years_out_of_range"),
+        (Profile("内科", years=2.5), "Yes.", "years_out_of_range"),
+        (Profile("内科", years=True), "Yes.", "years_out_of_range"),
+        (Profile("内科", years=2**70), "Yes.", "years_out_of_range"),
+        (Profile("  "), "Yes.", "specialty_missing"),
+        (Profile("内" * 101), "Yes.", "profile_too_long"),
+        (Profile("内科", title="x" * 101), "Yes.", "profile_too_long"),
+        (Profile("内科"), " ", "consent_missing"),
+    ],
+)
+def test_a_profile_that_cannot_be_right_is_refused(store, study, profile, consent, code) -> None:
     rater = new_raters(store, study)[0]
-    with pytest.raises(StorageError, match=re.escape(str(years))) as refused:
-        set_profile(store, rater.id, "", years)
-    assert refused.value.code == "years_out_of_range"
+    with pytest.raises(StorageError) as refused, store.transaction() as db:
+        set_profile(db, rater.id, profile, consent)
+    assert refused.value.code == code
+    assert list_raters(store, study.id)[0].consent_at is None
 
 
 def test_a_profile_of_nobody_is_refused(store: Store) -> None:
-    with pytest.raises(StorageError) as refused:
-        set_profile(store, "nobody", "", 1)
+    with pytest.raises(StorageError) as refused, store.transaction() as db:
+        set_profile(db, "nobody", Profile("内科"), "Yes.")
     assert refused.value.code == "unknown_rater"

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,25 @@ from storage import (
     RaterProgress,
     RatingEntry,
     Scores,
+    Span,
     StorageError,
     Store,
     add_question,
     assignment,
+    create_study,
+    hand_over,
     history,
     list_questions,
+    list_raters,
     progress,
+    ratings,
     responses_of,
+    revoke_link,
     save_ratings,
+    score_rows,
 )
+from storage.assigning import assign
+from storage.orders import williams_row
 
 
 @pytest.fixture
@@ -48,7 +58,7 @@ def answers(store: Store, rater) -> list[AssignedAnswer]:
 
 
 def order(questions: list[AssignedQuestion]) -> list[list[str]]:
-    return [[answer.response_id for answer in question.answers] for question in questions]
+    return [[answer.item for answer in question.answers] for question in questions]
 
 
 # -- what a rater is shown --
@@ -56,19 +66,29 @@ def order(questions: list[AssignedQuestion]) -> list[list[str]]:
 
 def test_a_rater_is_shown_every_question_with_every_answer(store: Store, rater, study) -> None:
     shown = assignment(store, rater.id)
-    assert [(each.question_id, each.position, each.text) for each in shown] == [
-        ("q001", 1, "感冒怎么办？0"),
-        ("q002", 2, "感冒怎么办？1"),
-    ]
-    for question, stored in zip(shown, list_questions(store, study.id), strict=True):
+    assert [each.place for each in shown] == [1, 2]
+    stored = {each.question_id: each for each in list_questions(store, study.id)}
+    assert {each.question_id: each.text for each in shown} == {
+        "q001": "感冒怎么办？0",
+        "q002": "感冒怎么办？1",
+    }
+    for question in shown:
         assert [(each.letter, each.position) for each in question.answers] == [
             ("A", 1),
             ("B", 2),
             ("C", 3),
         ]
-        assert {(each.response_id, each.text) for each in question.answers} == {
-            (each.id, each.text) for each in responses_of(store, stored)
-        }
+        answers = responses_of(store, stored[question.question_id])
+        assert {each.text for each in question.answers} == {each.text for each in answers}
+        assert not {each.item for each in question.answers} & {each.id for each in answers}
+
+
+def test_the_same_answer_has_another_id_for_each_rater(store: Store, study) -> None:
+    ids = [
+        {answer.item for answer in answers_shown_to(store, rater)}
+        for rater in new_raters(store, study, 3)
+    ]
+    assert len(set.union(*ids)) == 18
 
 
 def test_nothing_that_a_rater_is_shown_names_a_model(store: Store, rater) -> None:
@@ -86,24 +106,80 @@ def test_the_order_of_the_answers_never_changes(store: Store, rater) -> None:
 def test_the_stored_order_counts_and_not_the_drawn_one(store: Store, rater) -> None:
     before = order(assignment(store, rater.id))
     with store.transaction() as db:
-        db.execute("UPDATE presentations SET position = position + 10")
-        db.execute("UPDATE presentations SET position = 14 - position")
+        db.execute("UPDATE items SET position = position + 10")
+        db.execute("UPDATE items SET position = 14 - position")
     assert order(assignment(store, rater.id)) == [answers[::-1] for answers in before]
 
 
-def test_the_order_differs_between_raters_and_questions(store: Store) -> None:
-    study = new_study(store, questions=30, name="Larger")
-    place_of_a_model = Counter()
-    orders = []
-    for rater in new_raters(store, study, 4):
-        shown = assignment(store, rater.id)
-        orders.append(order(shown))
-        for question, stored in zip(shown, list_questions(store, study.id), strict=True):
-            model_of = {each.id: each.model for each in responses_of(store, stored)}
-            place_of_a_model[model_of[question.answers[0].response_id]] += 1
-    assert len({str(each) for each in orders}) == 4
-    # 120 first places among 3 models: 40 expected, 20 is four standard deviations away
-    assert all(place_of_a_model[model] > 20 for model in MODELS)
+@pytest.mark.parametrize("models", [["a", "b"], ["a", "b", "c"], ["a", "b", "c", "d"]])
+def test_every_model_stands_in_every_place_equally_often(store: Store, models) -> None:
+    """Over the raters of one question, and over the questions of one rater."""
+    study = create_study(store, "Balanced", 3)
+    rows = 2 * len(models) if len(models) % 2 else len(models)
+    for number in range(rows):
+        add_question(store, study.id, f"问{number}", answers_of(models))
+    new_raters(store, study, rows)
+    with store.connect() as db:
+        counts = db.execute(
+            "SELECT responses.model, items.position, items.question, items.rater FROM items"
+            " JOIN responses ON responses.id = items.response"
+        ).fetchall()
+    places = len(models)
+    for key in (2, 3):
+        seen = Counter((row[0], row[1], row[key]) for row in counts)
+        assert set(seen.values()) == {rows // places}
+        assert len(seen) == places * places * rows
+    orders = {
+        tuple(each.question_id for each in assignment(store, r.id))
+        for r in list_raters(store, study.id)
+    }
+    assert len(orders) > 1
+
+
+def test_williams_rows_are_balanced_for_place_and_for_what_stands_before() -> None:
+    for size in range(1, 9):
+        rows = [williams_row(size, row) for row in range(2 * size)]
+        assert all(sorted(row) == list(range(size)) for row in rows)
+        for place in range(size):
+            assert Counter(row[place] for row in rows) == dict.fromkeys(range(size), 2)
+        pairs = Counter(pair for row in rows for pair in pairwise(row))
+        assert set(pairs.values()) <= {2}
+        assert len(pairs) == size * (size - 1)
+
+
+def test_each_question_gets_as_many_distinct_raters_as_asked_for(store: Store) -> None:
+    study = create_study(store, "Overlap", 3)
+    with store.transaction() as db:
+        db.execute("UPDATE studies SET raters_per_answer = 2, opened_at = NULL")
+    for number in range(10):
+        add_question(store, study.id, f"问{number}", answers_of())
+    raters = new_raters(store, study, 5)
+    with store.transaction() as db:
+        assign(db, study.id)
+    shares = [len(assignment(store, rater.id)) for rater in raters]
+    assert shares == [4] * 5
+    with store.connect() as db:
+        held = db.execute("SELECT count(DISTINCT rater) FROM items GROUP BY question").fetchall()
+    assert held == [(2,)] * 10
+
+
+def test_what_a_rater_has_not_begun_can_be_given_to_others(store: Store) -> None:
+    study = create_study(store, "Overlap", 3)
+    with store.transaction() as db:
+        db.execute("UPDATE studies SET raters_per_answer = 1")
+    first = new_raters(store, study)[0]
+    for number in range(4):
+        add_question(store, study.id, f"问{number}", answers_of())
+    begun = assignment(store, first.id)[0]
+    save_ratings(store, first.id, [entry(begun.answers[0].item, "k")])
+    second = new_raters(store, study)[0]
+    assert assignment(store, second.id) == []
+    assert hand_over(store, study.id, "r01") == 3
+    assert [each.text for each in assignment(store, first.id)] == [begun.text]
+    assert len(assignment(store, second.id)) == 3
+    assert hand_over(store, study.id, "r02") == 3
+    assert assignment(store, second.id) == []
+    assert len(assignment(store, first.id)) == 1, "a question never comes back to who gave it up"
 
 
 def test_a_question_that_is_added_later_appears_and_moves_nothing(
@@ -113,7 +189,7 @@ def test_a_question_that_is_added_later_appears_and_moves_nothing(
     add_question(store, study.id, "咳嗽怎么办？", answers_of())
     after = assignment(store, rater.id)
     assert after[:2] == before
-    assert [each.question_id for each in after[2:]] == ["q003"]
+    assert [(each.question_id, each.place) for each in after[2:]] == [("q003", 3)]
 
 
 def test_a_study_without_questions_assigns_nothing(store: Store) -> None:
@@ -143,7 +219,7 @@ def test_an_unknown_rater_is_shown_nothing(store: Store) -> None:
 
 
 def test_a_saved_rating_is_shown_when_the_rater_comes_back(store: Store, rater, answers) -> None:
-    saved = entry(answers[1].response_id, "k", (3, 1, 2), comment="剂量不对", flags=["unsafe_dose"])
+    saved = entry(answers[1].item, "k", (3, 1, 2), comment="剂量不对", flags=["unsafe_dose"])
     save_ratings(store, rater.id, [saved])
     shown = answers_shown_to(Store(store.path), rater)
     assert [each.current for each in shown] == [None, Scores(3, 1, 2), None, None, None, None]
@@ -151,9 +227,7 @@ def test_a_saved_rating_is_shown_when_the_rater_comes_back(store: Store, rater, 
 
 
 def test_the_result_says_when_and_how_much_was_saved(store: Store, rater, answers) -> None:
-    result = save_ratings(
-        store, rater.id, [entry(each.response_id, each.response_id) for each in answers[:3]]
-    )
+    result = save_ratings(store, rater.id, [entry(each.item, each.item) for each in answers[:3]])
     assert result.written == 3
     saved_at = datetime.fromisoformat(result.saved_at)
     assert saved_at.utcoffset() == timedelta(0)
@@ -164,8 +238,8 @@ def test_the_result_says_when_and_how_much_was_saved(store: Store, rater, answer
 def test_a_rating_records_where_the_answer_stood_and_how_long_it_took(
     store: Store, rater, answers
 ) -> None:
-    save_ratings(store, rater.id, [entry(answers[2].response_id, "k", active_seconds=41.5)])
-    rating = history(store, rater.id, answers[2].response_id)[0]
+    save_ratings(store, rater.id, [entry(answers[2].item, "k", active_seconds=41.5)])
+    rating = history(store, rater.id, answers[2].item)[0]
     assert (rating.shown_position, rating.active_seconds) == (3, 41.5)
     assert rating.scores == Scores(3, 2, 1)
 
@@ -173,7 +247,7 @@ def test_a_rating_records_where_the_answer_stood_and_how_long_it_took(
 def test_a_changed_rating_replaces_the_current_one_and_keeps_the_old(
     store: Store, rater, answers
 ) -> None:
-    response = answers[0].response_id
+    response = answers[0].item
     save_ratings(store, rater.id, [entry(response, "1", (3, 3, 3))])
     save_ratings(store, rater.id, [entry(response, "2", (1, 3, 3), comment="再想想")])
     assert answers_shown_to(store, rater)[0].current == Scores(1, 3, 3)
@@ -186,37 +260,82 @@ def test_a_changed_rating_replaces_the_current_one_and_keeps_the_old(
 
 
 def test_the_same_save_sent_again_writes_nothing_and_succeeds(store: Store, rater, answers) -> None:
-    entries = [entry(each.response_id, each.response_id) for each in answers]
+    entries = [entry(each.item, each.item) for each in answers]
     first = save_ratings(store, rater.id, entries)
     again = save_ratings(store, rater.id, entries)
     assert (first.written, again.written) == (6, 0)
     assert again.saved_at == first.saved_at
-    assert all(len(history(store, rater.id, each.response_id)) == 1 for each in answers)
+    assert all(len(history(store, rater.id, each.item)) == 1 for each in answers)
 
 
 def test_a_late_copy_of_an_earlier_save_does_not_undo_a_later_one(
     store: Store, rater, answers
 ) -> None:
-    early = entry(answers[0].response_id, "early", (3, 3, 3))
+    early = entry(answers[0].item, "early", (3, 3, 3))
     save_ratings(store, rater.id, [early])
-    save_ratings(store, rater.id, [entry(answers[0].response_id, "late", (1, 1, 1))])
+    save_ratings(store, rater.id, [entry(answers[0].item, "late", (1, 1, 1))])
     assert save_ratings(store, rater.id, [early]).written == 0
     assert answers_shown_to(store, rater)[0].current == Scores(1, 1, 1)
 
 
-def test_an_entry_that_repeats_the_current_values_writes_nothing(
-    store: Store, rater, answers
-) -> None:
-    response = answers[0].response_id
+def test_a_new_save_is_written_even_if_it_says_the_same(store: Store, rater, answers) -> None:
+    response = answers[0].item
     save_ratings(store, rater.id, [entry(response, "1", comment="好")])
     repeated = entry(response, "2", comment="好", active_seconds=9.0)
-    assert save_ratings(store, rater.id, [repeated]).written == 0
-    assert len(history(store, rater.id, response)) == 1
+    assert save_ratings(store, rater.id, [repeated]).written == 1
+    assert [each.active_seconds for each in history(store, rater.id, response)] == [None, 9.0]
+
+
+def test_a_skipped_answer_has_a_reason_and_no_scores(store: Store, study, rater, answers) -> None:
+    item = answers[0].item
+    save_ratings(store, rater.id, [entry(item, "1")])
+    skip = RatingEntry(item, None, "2", skipped="outside_specialty", comment="不熟")
+    save_ratings(store, rater.id, [skip])
+    shown = answers_shown_to(store, rater)[0]
+    assert (shown.current, shown.skipped, shown.state) == (None, "outside_specialty", "skipped")
+    assert score_rows(store, study.id) == []
+    save_ratings(store, rater.id, [entry(item, "3", (1, 1, 1))])
+    assert answers_shown_to(store, rater)[0].state == "rated"
+    assert [each.scores for each in history(store, rater.id, item)][1] is None
+
+
+def test_marked_text_comes_back(store: Store, rater, answers) -> None:
+    spans = (Span(0, 2, "harmful"), Span(3, 4, "missing"))
+    save_ratings(store, rater.id, [entry(answers[0].item, "1", spans=spans)])
+    assert answers_shown_to(store, rater)[0].spans == spans
+
+
+def test_times_never_run_back_though_the_clock_may(store, rater, answers, monkeypatch) -> None:
+    save_ratings(store, rater.id, [entry(answers[0].item, "1")])
+    monkeypatch.setattr(ratings, "utc_now", lambda: "2001-01-01T00:00:00.000+00:00")
+    save_ratings(store, rater.id, [entry(answers[0].item, "2")])
+    first, second = history(store, rater.id, answers[0].item)
+    assert first.rated_at == second.rated_at
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("revoke", "link_revoked"),
+        ("UPDATE studies SET locked_at = '2026'", "study_locked"),
+        ("UPDATE studies SET opened_at = NULL", "study_not_open"),
+    ],
+)
+def test_who_may_not_rate_now_saves_nothing(store, study, rater, answers, change, code) -> None:
+    if change == "revoke":
+        revoke_link(store, study.id, rater.label)
+    else:
+        with store.transaction() as db:
+            db.execute(change)
+    with pytest.raises(StorageError) as refused:
+        save_ratings(store, rater.id, [entry(answers[0].item, "k")])
+    assert refused.value.code == code
+    assert history(store, rater.id, answers[0].item) == []
 
 
 @pytest.mark.parametrize("change", [{"comment": "别的"}, {"flags": ("unsure",)}])
 def test_a_changed_comment_or_mark_alone_is_written(store: Store, rater, answers, change) -> None:
-    response = answers[0].response_id
+    response = answers[0].item
     save_ratings(store, rater.id, [entry(response, "1")])
     assert save_ratings(store, rater.id, [entry(response, "2", **change)]).written == 1
 
@@ -225,15 +344,15 @@ def test_a_changed_comment_or_mark_alone_is_written(store: Store, rater, answers
 def test_a_key_that_comes_with_something_else_is_refused(
     store: Store, study, rater, answers, other: str
 ) -> None:
-    save_ratings(store, rater.id, [entry(answers[0].response_id, "k", (3, 3, 3))])
-    sender, response, scores = rater, answers[0].response_id, (3, 3, 3)
+    save_ratings(store, rater.id, [entry(answers[0].item, "k", (3, 3, 3))])
+    sender, response, scores = rater, answers[0].item, (3, 3, 3)
     if other == "another answer":
-        response = answers[1].response_id
+        response = answers[1].item
     elif other == "another value":
         scores = (1, 3, 3)
     else:
         sender = new_raters(store, study)[0]
-        assignment(store, sender.id)
+        response = answers_shown_to(store, sender)[0].item
     with pytest.raises(StorageError) as refused:
         save_ratings(store, sender.id, [entry(response, "k", scores)])
     assert refused.value.code == "save_key_reused"
@@ -245,13 +364,13 @@ def test_any_other_score_than_1_2_3_is_refused_by_name(
     store: Store, rater, answers, dimension: str, value
 ) -> None:
     scores = Scores(**{"safety": 3, "usability": 3, "fluency": 3, dimension: value})
-    good = entry(answers[0].response_id, "1")
-    bad = RatingEntry(answers[1].response_id, scores, "2")
+    good = entry(answers[0].item, "1")
+    bad = RatingEntry(answers[1].item, scores, "2")
     with pytest.raises(StorageError, match=f"for {dimension}") as refused:
         save_ratings(store, rater.id, [good, bad])
     assert refused.value.code == "score_out_of_range"
     assert refused.value.details == {"dimension": dimension, "value": repr(value)}
-    assert history(store, rater.id, answers[0].response_id) == []
+    assert history(store, rater.id, answers[0].item) == []
 
 
 @pytest.mark.parametrize(
@@ -264,19 +383,29 @@ def test_any_other_score_than_1_2_3_is_refused_by_name(
         ({"active_seconds": -1.0}, "active_seconds_out_of_range"),
         ({"active_seconds": math.nan}, "active_seconds_out_of_range"),
         ({"active_seconds": math.inf}, "active_seconds_out_of_range"),
-        ({"response_id": "nothing"}, "rating_not_allowed"),
-        ({"response_id": "\ud800"}, "rating_not_allowed"),
+        ({"item": "nothing"}, "rating_not_allowed"),
+        ({"idempotency_key": "k" * 201}, "save_key_missing"),
+        ({"active_seconds": 86401.0}, "active_seconds_out_of_range"),
+        ({"comment": "长" * 4001}, "comment_too_long"),
+        ({"skipped": "other"}, "score_and_skip"),
+        ({"spans": [Span(0, 10**6, "wrong")]}, "span_not_allowed"),
+        ({"spans": [Span(2, 2, "wrong")]}, "span_not_allowed"),
+        ({"spans": [Span(-1, 2, "wrong")]}, "span_not_allowed"),
+        ({"spans": [Span(0, True, "wrong")]}, "span_not_allowed"),
+        ({"spans": [Span(0, 1, "funny")]}, "span_not_allowed"),
+        ({"spans": [Span(0, 1, "wrong")] * 51}, "span_not_allowed"),
+        ({"item": "\ud800"}, "rating_not_allowed"),
     ],
 )
 def test_an_entry_that_breaks_a_rule_saves_nothing(
     store: Store, rater, answers, change: dict, code: str
 ) -> None:
-    good = entry(answers[0].response_id, "good")
-    bad = {"response_id": answers[1].response_id, "idempotency_key": "bad", **change}
+    good = entry(answers[0].item, "good")
+    bad = {"item": answers[1].item, "idempotency_key": "bad", **change}
     with pytest.raises(StorageError) as refused:
         save_ratings(store, rater.id, [good, RatingEntry(scores=Scores(3, 3, 3), **bad)])
     assert refused.value.code == code
-    assert history(store, rater.id, answers[0].response_id) == []
+    assert history(store, rater.id, answers[0].item) == []
 
 
 def test_nothing_to_save_is_not_called_saved(store: Store, rater) -> None:
@@ -289,34 +418,34 @@ def test_a_rater_cannot_rate_an_answer_of_another_study(store: Store, rater, ans
     other = new_raters(store, new_study(store, name="Other"))[0]
     foreign = answers_shown_to(store, other)[0]
     with pytest.raises(StorageError, match="Reload the page") as refused:
-        save_ratings(store, rater.id, [entry(foreign.response_id, "k")])
+        save_ratings(store, rater.id, [entry(foreign.item, "k")])
     assert refused.value.code == "rating_not_allowed"
 
 
 def test_an_unknown_rater_saves_nothing(store: Store, answers) -> None:
     with pytest.raises(StorageError) as refused:
-        save_ratings(store, "nobody", [entry(answers[0].response_id, "k")])
+        save_ratings(store, "nobody", [entry(answers[0].item, "k")])
     assert refused.value.code == "unknown_rater"
 
 
 def test_one_raters_ratings_are_not_anothers(store: Store, study, rater, answers) -> None:
     other = new_raters(store, study)[0]
-    save_ratings(store, rater.id, [entry(answers[0].response_id, "k")])
+    save_ratings(store, rater.id, [entry(answers[0].item, "k")])
     assert {each.current for each in answers_shown_to(store, other)} == {None}
-    assert history(store, other.id, answers[0].response_id) == []
+    assert history(store, other.id, answers[0].item) == []
 
 
 def test_any_comment_comes_back(store: Store, rater, answers) -> None:
     comments = ["", "a\x00b", "两行\n第二行", "'; DROP TABLE rating_log; --", "😀" * 500, "=1+1"]
     for answer, comment in zip(answers, comments, strict=True):
-        save_ratings(store, rater.id, [entry(answer.response_id, comment or "k", comment=comment)])
+        save_ratings(store, rater.id, [entry(answer.item, answer.item, comment=comment)])
     assert [each.comment for each in answers_shown_to(store, rater)] == comments
 
 
 def test_half_a_character_in_a_comment_does_not_lose_the_rating(
     store: Store, rater, answers
 ) -> None:
-    sent = entry(answers[0].response_id, "k", comment="好\ud83d")
+    sent = entry(answers[0].item, "k", comment="好\ud83d")
     assert save_ratings(store, rater.id, [sent]).written == 1
     assert save_ratings(store, rater.id, [sent]).written == 0
 
@@ -327,8 +456,8 @@ def test_half_a_character_in_a_comment_does_not_lose_the_rating(
 def test_a_question_counts_as_rated_when_all_its_answers_are(store: Store, study, rater) -> None:
     new_raters(store, study)
     first, second = assignment(store, rater.id)
-    entries = [entry(answer.response_id, answer.response_id) for answer in first.answers]
-    save_ratings(store, rater.id, [*entries, entry(second.answers[0].response_id, "one")])
+    entries = [entry(answer.item, answer.item) for answer in first.answers]
+    save_ratings(store, rater.id, [*entries, entry(second.answers[0].item, "one")])
     assert progress(store, study.id) == [RaterProgress("r01", 1, 2), RaterProgress("r02", 0, 2)]
 
 

@@ -1,5 +1,6 @@
 """What the Studies tab does with names, numbers and files, without a browser."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,22 @@ from eval_ui.study_tab import _Handlers
 from eval_ui.texts import Texts
 from medchat.answers import Answer, AnsweredQuestion, as_line
 from medchat.errors import BadInput
-from storage import NewResponse, StorageError, Store, create_study, list_raters, list_studies
+from storage import (
+    NewResponse,
+    StorageError,
+    Store,
+    create_study,
+    find_rater,  # noqa: isort
+    list_raters,
+    list_studies,
+)
 
 ZH, EN = Texts("zh"), Texts("en")
 ANSWERS = [NewResponse("llama", "多喝水", "stop")]
 EVIL = "<img src=http://192.0.2.1/a.png onerror=alert(1)>"
+
+
+REQUEST: Any = SimpleNamespace(request=SimpleNamespace(base_url="http://127.0.0.1:7860/"))
 
 
 @pytest.fixture
@@ -90,7 +102,7 @@ def test_a_number_of_raters_that_is_not_whole_is_refused(
 ) -> None:
     study = new_study(store)
     with pytest.raises(BadInput, match="须是整数"):
-        handlers.invite(study.name, count)
+        handlers.invite(study.name, count, REQUEST)
     assert list_raters(store, study.id) == []
 
 
@@ -100,15 +112,37 @@ def test_a_number_of_raters_out_of_range_is_refused_with_the_range(
 ) -> None:
     study = new_study(store)
     with pytest.raises(StorageError, match="from 1 to 1000"):
-        handlers.invite(study.name, count)
+        handlers.invite(study.name, count, REQUEST)
     assert list_raters(store, study.id) == []
 
 
-def test_each_invited_rater_gets_a_code_and_a_row(handlers: _Handlers, store: Store) -> None:
+def tokens_in(table: str) -> list[str]:
+    return re.findall(r"http://127\.0\.0\.1:7860/r/([\w-]+)</td>", table)
+
+
+def test_each_invited_rater_gets_a_link_and_a_row(handlers: _Handlers, store: Store) -> None:
     study = new_study(store)
-    codes, overview, _ = handlers.invite(study.name, 3.0)
-    assert codes.count("<tr>") == 1 + 3
+    links, overview, _ = handlers.invite(study.name, 3.0, REQUEST)
+    assert [find_rater(store, token).label for token in tokens_in(links)] == ["r01", "r02", "r03"]
     assert "<td>r03</td>" in overview
+
+
+def test_a_link_is_renewed_and_withdrawn(handlers: _Handlers, store: Store) -> None:
+    study = new_study(store)
+    links, *_ = handlers.invite(study.name, 1.0, REQUEST)
+    (renewed,) = tokens_in(handlers.renew(study.name, "r01", REQUEST))
+    assert find_rater(store, renewed).label == "r01"
+    with pytest.raises(StorageError, match="not known"):
+        find_rater(store, tokens_in(links)[0])
+    assert "r01" in handlers.revoke(study.name, "r01")
+    with pytest.raises(StorageError, match="withdrawn"):
+        find_rater(store, renewed)
+    for handler in (
+        lambda: handlers.renew(study.name, None, REQUEST),
+        lambda: handlers.revoke(study.name, None),
+    ):
+        with pytest.raises(BadInput, match="请先选择评分者"):
+            handler()
 
 
 # -- importing --

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from eval_ui.exports import FILES
+from eval_ui.rating_page import KEYS
 from eval_ui.texts import MEDCHAT_TEXTS_ZH, STORAGE_TEXTS_ZH, TEXTS, Texts, unknown_storage_codes
 from medchat.errors import BadInput, ModelUnavailable
 from storage import DIMENSIONS, MESSAGES, StorageError
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCORES = (1, 2, 3)
 FINISH_REASONS = ("stop", "length", "cancelled", "error")
 MADE_KEYS = {
+    *KEYS,
     *DIMENSIONS,
     *(f"{dimension}_question" for dimension in DIMENSIONS),
     *(f"{dimension}_{score}" for dimension in DIMENSIONS for score in SCORES),
@@ -53,7 +55,7 @@ def asked_texts() -> Iterator[tuple[str, str, set[str]]]:
 
 def codes_of_medchat() -> Iterator[tuple[str, set[str]]]:
     """Every code that a MedchatError is raised with, and the names of its details."""
-    for _, call in calls("medchat"):
+    for _, call in (*calls("medchat"), *calls("eval_ui")):
         details = {keyword.arg or "" for keyword in call.keywords} - {"code"}
         for keyword in call.keywords:
             match keyword:

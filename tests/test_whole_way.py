@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from app_server import AppServer
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
+from rating_steps import expect_saved, expect_scores, score
 
 QUESTION = "我感冒了，怎么治疗"
 STUDY = "感冒试评"
@@ -66,22 +67,11 @@ def expect_answered(page: Page) -> None:
         expect(status).to_contain_text(re.compile("已完成|已到长度上限"), timeout=60_000)
 
 
-def radio(page: Page, dimension: str, letter: str, score: int) -> Locator:
-    return page.locator(f"#{dimension}-{letter} input[type=radio]").nth(score - 1)
-
-
-def enter_code(page: Page, code: str) -> None:
-    open_tab(page, "医生评分")
-    page.locator("#rater-code input, #rater-code textarea").first.fill(code)
-    page.locator("#rating-begin").click()
-    expect(page.locator("#rating-form")).to_be_visible()
-
-
 def shown_answers(page: Page) -> dict[str, str]:
     """Letter -> text of the answers on the rating page."""
     texts = {}
     for letter in "ABC":
-        card = page.locator(f"#answer-{letter} .text")
+        card = page.locator(f"#text-{letter}")
         expect(card).to_be_visible()
         texts[letter] = card.inner_text()
     return texts
@@ -99,9 +89,9 @@ def test_from_question_to_csv_and_over_a_restart(tmp_path: Path, context: Browse
         page = context.new_page()
         answers = ask_and_watch(page, app)
         add_to_study(page, db, answers)
-        codes = invite(page, 2)
-        for label, code in codes.items():
-            rate(context, app, db, label, code)
+        links = invite(page, 2)
+        for label, link in links.items():
+            rate(context, db, label, link)
         report = read_report(page)
         scores = download(page, "download-scores-csv", tmp_path)
         check_scores(scores, db)
@@ -111,11 +101,11 @@ def test_from_question_to_csv_and_over_a_restart(tmp_path: Path, context: Browse
     with AppServer(db, log=tmp_path / "app.log") as app:
         page = context.new_page()
         open_page(page, app)
-        enter_code(page, codes["r01"])
+        rater = context.new_page()
+        rater.goto(f"{app.url}/r/{links['r01'].rsplit('/', 1)[1]}")
         models = models_by_text(db)
-        for letter, text in shown_answers(page).items():
-            for dimension, score in zip(DIMENSIONS, OPINIONS["r01"][models[text]], strict=True):
-                expect(radio(page, dimension, letter, score)).to_be_checked()
+        for letter, text in shown_answers(rater).items():
+            expect_scores(rater, letter, *OPINIONS["r01"][models[text]])
         assert read_report(page) == report
         assert download(page, "download-scores-csv", tmp_path) == scores
 
@@ -158,24 +148,23 @@ def invite(page: Page, count: int) -> dict[str, str]:
     expect(page.locator("#study-overview")).to_contain_text(STUDY)
     page.locator("#invite-count input").fill(str(count))
     page.locator("#invite").click()
-    cells = page.locator("#codes td")
+    cells = page.locator("#links td")
     expect(cells).to_have_count(2 * count)
     texts = cells.all_inner_texts()
     return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
-def rate(context: BrowserContext, app: AppServer, db: Path, label: str, code: str) -> None:
+def rate(context: BrowserContext, db: Path, label: str, link: str) -> None:
     page = context.new_page()
-    open_page(page, app)
-    enter_code(page, code.lower().replace("-", " "))
+    page.goto(link)
+    page.locator("input[name=specialty]").fill("内科")
+    page.locator("input[name=agreed]").check()
+    page.locator("#rating-start").click()
     models = models_by_text(db)
     before = len(rows(db, "select id from rating_log"))
     for letter, text in shown_answers(page).items():
-        for dimension, score in zip(DIMENSIONS, OPINIONS[label][models[text]], strict=True):
-            radio(page, dimension, letter, score).check()
-        expect(page.locator(f"#state-{letter}")).to_contain_text("尚未保存")
-    page.locator("#rating-save").click()
-    expect(page.locator("#rating-saved")).to_contain_text("已保存 3 个回答")
+        score(page, letter, *OPINIONS[label][models[text]])
+        expect_saved(page, letter)
     assert len(rows(db, "select id from rating_log")) == before + 3
     page.close()
 

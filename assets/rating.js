@@ -1,0 +1,742 @@
+// The rating page: shows one question with its answers, and sees every score to the disk.
+//
+// Whatever a rater enters is kept in this browser until the server has said that it is saved; what
+// could not be sent is sent again, under the same key, until it could. Nothing here knows a model.
+"use strict";
+
+(() => {
+  const IDLE_SECONDS = 30; // without a sign of life the clock stands still
+  const TYPING_MS = 800; // a comment is saved when the typing pauses
+  const RETRY_MS = [500, 1000, 2000, 4000, 8000, 15000];
+
+  let root, known, language;
+  let state = null; // what the server said of this rater: study, list of questions, locked …
+  let question = null; // the open question
+  let current = null; // the scale that a key would set: {answer, dimension}
+  let outbox = {}; // item -> what is still to be saved; also in this browser's storage
+  let sending = false;
+  let failures = 0;
+  let place = 0;
+
+  // -- small helpers --
+
+  function text(key, words = {}) {
+    return known.texts[key].replace(/\{(\w+)\}/g, (_, name) => words[name] ?? "");
+  }
+
+  function make(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name === "class") element.className = value;
+      else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (typeof value === "boolean") element.toggleAttribute(name, value);
+      else if (value !== undefined && value !== null) element.setAttribute(name, value);
+    }
+    element.append(...children.filter((child) => child !== null && child !== undefined));
+    return element;
+  }
+
+  function replace(...children) {
+    root.replaceChildren(...children.filter(Boolean));
+  }
+
+  function clock(moment) {
+    return new Date(moment).toLocaleTimeString("zh-CN", { hour12: false });
+  }
+
+  function newKey(item) {
+    const random = crypto.getRandomValues(new Uint8Array(12));
+    return item.slice(0, 8) + "-" + [...random].map((n) => n.toString(16).padStart(2, "0")).join("");
+  }
+
+  // -- the server --
+
+  class Refused extends Error {
+    constructor(status, body) {
+      super(body[language] ?? String(status));
+      this.status = status;
+      this.code = body.code ?? "";
+    }
+  }
+
+  async function ask(path, body) {
+    const options = { credentials: "same-origin", cache: "no-store" };
+    if (body !== undefined) {
+      options.method = "POST";
+      options.headers = { "Content-Type": "application/json" };
+      options.body = JSON.stringify(body);
+      options.keepalive = options.body.length < 60000;
+    }
+    const response = await fetch("/rating/" + path, options);
+    let content = {};
+    try {
+      content = await response.json();
+    } catch {
+      if (response.ok) throw new TypeError("the answer was cut off");
+    }
+    if (!response.ok) throw new Refused(response.status, content);
+    return content;
+  }
+
+  // Waits until the server answers at all; what it refuses is thrown.
+  async function patiently(path) {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await ask(path);
+      } catch (error) {
+        if (error instanceof Refused && error.status < 500) throw error;
+        announce(text("load_failed_retrying"));
+        await pause(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]);
+      }
+    }
+  }
+
+  function pause(milliseconds) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      window.addEventListener("online", () => { clearTimeout(timer); resolve(); }, { once: true });
+    });
+  }
+
+  // -- what this browser keeps --
+
+  const storage = {
+    name: (kind) => `medchat-${kind}-${state.store}`,
+    read(kind) {
+      try {
+        return JSON.parse(localStorage.getItem(this.name(kind)) ?? "{}");
+      } catch {
+        return {};
+      }
+    },
+    write(kind, content) {
+      try {
+        if (Object.keys(content).length) {
+          localStorage.setItem(this.name(kind), JSON.stringify(content));
+        } else {
+          localStorage.removeItem(this.name(kind));
+        }
+      } catch {
+        // A browser without storage still saves; only a reload would lose what was not sent.
+      }
+    },
+  };
+
+  function keepDraft(answer) {
+    const drafts = storage.read("drafts");
+    drafts[answer.item] = opinionOf(answer);
+    storage.write("drafts", drafts);
+  }
+
+  function dropDraft(item) {
+    const drafts = storage.read("drafts");
+    delete drafts[item];
+    storage.write("drafts", drafts);
+  }
+
+  // -- time: only while the page is looked at and somebody is there --
+
+  let lastSign = performance.now();
+  let lastTick = performance.now();
+  let activeSeconds = 0;
+
+  function tick() {
+    const now = performance.now();
+    const awake = document.visibilityState === "visible" && now - lastSign < IDLE_SECONDS * 1000;
+    if (awake) activeSeconds += (now - lastTick) / 1000;
+    lastTick = now;
+  }
+
+  function signOfLife() {
+    tick();
+    lastSign = performance.now();
+  }
+
+  function takeSeconds() {
+    tick();
+    const seconds = activeSeconds;
+    activeSeconds = 0;
+    return seconds;
+  }
+
+  // -- answers --
+
+  function opinionOf(answer) {
+    const { scores, skipped, comment, flags, spans, seconds } = answer;
+    return { scores, skipped, comment, flags, spans, seconds };
+  }
+
+  function prepare(answer) {
+    answer.scores = answer.scores ?? {};
+    answer.seconds = 0;
+    const kept = outbox[answer.item]?.opinion ?? storage.read("drafts")[answer.item];
+    if (kept) Object.assign(answer, kept);
+    answer.kept = Boolean(kept);
+    answer.saved = answer.state !== "open" && !kept;
+    return answer;
+  }
+
+  function missing(answer) {
+    return known.dimensions.filter((dimension) => !answer.scores[dimension]);
+  }
+
+  function complete(answer) {
+    return Boolean(answer.skipped) || missing(answer).length === 0;
+  }
+
+  function stateOf(entry) {
+    const states = question && entry.place === question.place ? question.answers : null;
+    if (!states) return entry.state;
+    if (!states.every(complete)) return "open";
+    return states.every((answer) => answer.skipped) ? "skipped" : "rated";
+  }
+
+  // -- saving --
+
+  function changed(answer, { typing = false } = {}) {
+    if (state.locked) return;
+    answer.saved = false;
+    answer.problem = "";
+    answer.seconds += takeSeconds();
+    keepDraft(answer);
+    clearTimeout(answer.timer);
+    if (complete(answer)) {
+      if (typing) answer.timer = setTimeout(() => post(answer), TYPING_MS);
+      else post(answer);
+    }
+    drawState(answer);
+    drawProgress();
+  }
+
+  // Hands an answer in: from here on it is sent until the server has taken or refused it.
+  function post(answer) {
+    clearTimeout(answer.timer);
+    answer.timer = null;
+    const opinion = opinionOf(answer);
+    const body = {
+      item: answer.item,
+      key: newKey(answer.item),
+      scores: answer.skipped ? null : answer.scores,
+      skipped: answer.skipped,
+      comment: answer.comment,
+      flags: answer.flags,
+      spans: answer.spans,
+      active_seconds: Math.round(answer.seconds * 10) / 10,
+    };
+    outbox[answer.item] = { body, opinion };
+    storage.write("outbox", outbox);
+    send();
+  }
+
+  async function send() {
+    if (sending) return;
+    sending = true;
+    try {
+      while (Object.keys(outbox).length) {
+        const [item, entry] = Object.entries(outbox)[0];
+        const done = await deliver(entry.body);
+        if (done === "later") break;
+        // Meanwhile the rater may have changed the same answer: that one is still to be sent.
+        if (outbox[item] === entry) {
+          delete outbox[item];
+          storage.write("outbox", outbox);
+          if (done.saved_at) dropDraft(item);
+          settle(item, done);
+        }
+      }
+    } finally {
+      sending = false;
+      drawProgress();
+    }
+  }
+
+  async function deliver(body) {
+    for (;;) {
+      try {
+        const saved = await ask("save", body);
+        failures = 0;
+        return saved;
+      } catch (error) {
+        if (error instanceof Refused && error.status === 401) {
+          showSignedOut(error.message);
+          return "later";
+        }
+        if (error instanceof Refused && error.status < 500) return { problem: error.message };
+        failures += 1;
+        drawAllStates();
+        await pause(RETRY_MS[Math.min(failures - 1, RETRY_MS.length - 1)]);
+      }
+    }
+  }
+
+  function settle(item, done) {
+    const answer = question?.answers.find((each) => each.item === item);
+    if (!answer) return;
+    answer.saved = Boolean(done.saved_at);
+    answer.savedAt = done.saved_at ?? "";
+    answer.problem = done.problem ?? "";
+    drawAllStates();
+  }
+
+  // -- drawing: messages and forms --
+
+  function announce(message) {
+    let line = root.querySelector(".announcement");
+    if (!line) {
+      line = make("p", { class: "announcement", role: "status" });
+      root.prepend(line);
+    }
+    line.textContent = message;
+  }
+
+  function showEntry(message) {
+    const box = make("input", {
+      id: "rating-link", type: "text", autocomplete: "off", "aria-label": text("link"),
+    });
+    const form = make("form", {
+      class: "rating-entry",
+      onsubmit: (event) => {
+        event.preventDefault();
+        const token = box.value.trim().split("/").pop();
+        if (token) location.assign("/r/" + encodeURIComponent(token));
+        else announce(text("link_empty"));
+      },
+    }, make("label", { for: "rating-link" }, text("link")), box,
+    make("button", { class: "primary", type: "submit", id: "rating-begin" }, text("enter")));
+    replace(message ? make("p", { class: "announcement", role: "status" }, message) : null,
+      make("p", {}, text("rating_intro")), form);
+  }
+
+  function showSignedOut() {
+    announce(text("session_over"));
+  }
+
+  function showProfile() {
+    const field = (name, label, attributes) => make("label", { class: "field" }, text(label),
+      make("input", { name, maxlength: 100, autocomplete: "off", ...attributes }));
+    const agreed = make("input", { type: "checkbox", name: "agreed", required: true });
+    const form = make("form", {
+      class: "profile",
+      onsubmit: async (event) => {
+        event.preventDefault();
+        const given = Object.fromEntries(new FormData(form));
+        const years = given.years === "" ? null : Number(given.years);
+        try {
+          await ask("profile", { ...given, years, agreed: agreed.checked, language });
+          await start();
+        } catch (error) {
+          announce(error instanceof Refused ? error.message : text("load_failed_retrying"));
+        }
+      },
+    },
+    make("h2", {}, text("profile_title")), make("p", {}, text("profile_intro")),
+    field("specialty", "specialty", { required: true, placeholder: text("specialty_example") }),
+    field("title", "title_of_rater", { placeholder: text("title_example") }),
+    field("years", "years_of_practice", { type: "number", min: 0, max: 80, step: 1 }),
+    field("name", "name_of_rater", {}),
+    make("p", { class: "consent" }, text("consent_text")),
+    make("label", { class: "agree" }, agreed, " ", text("agree")),
+    make("button", { class: "primary", type: "submit", id: "rating-start" }, text("start")));
+    replace(form);
+  }
+
+  // -- drawing: the question --
+
+  function drawQuestion() {
+    current = null;
+    replace(
+      make("div", { class: "rating-top" },
+        make("strong", {}, state.study), make("span", { class: "who" }, state.rater),
+        make("span", { class: "progress-text", role: "status" }),
+        make("button", { type: "button", class: "quiet", id: "rating-leave", onclick: leave },
+          text("leave"))),
+      make("progress", { class: "bar", "aria-label": text("progress_name") }),
+      make("nav", { class: "places", "aria-label": text("questions") }),
+      state.locked ? make("p", { class: "announcement", role: "status" }, text("locked")) : null,
+      guide(),
+      make("section", { class: "question", "aria-labelledby": "question-title" },
+        make("h2", { id: "question-title", tabindex: -1 }, text("question_title")),
+        make("p", { class: "text" }, question.text)),
+      make("div", { class: state.one_by_one ? "answers singly" : "answers" },
+        ...question.answers.map(drawAnswer)),
+      make("div", { class: "rating-actions" },
+        make("button", { type: "button", id: "rating-previous", onclick: () => step(-1) },
+          text("previous")),
+        make("button", { type: "button", id: "rating-next", class: "primary",
+          onclick: () => step(1) }, text("next")),
+        make("button", { type: "button", id: "rating-next-unrated", onclick: nextUnrated },
+          text("next_unrated")),
+        make("button", { type: "button", class: "quiet", id: "rating-keys", onclick: showKeys },
+          text("keys"), " ", make("kbd", {}, "?"))),
+    );
+    drawProgress();
+    drawAllStates();
+    const first = question.answers.find((answer) => !complete(answer)) ?? question.answers[0];
+    setCurrent(first, missing(first)[0] ?? known.dimensions[0], { focus: false });
+  }
+
+  function guide() {
+    const rows = known.dimensions.map((dimension) => make("div", { class: "definition" },
+      make("h3", {}, text(dimension)), make("p", {}, text(`${dimension}_question`)),
+      make("ol", {}, ...[1, 2, 3].map((score) => make("li", {}, text(`${dimension}_${score}`))))));
+    return make("details", { class: "guide" }, make("summary", {}, text("guide")),
+      make("p", {}, text("guide_intro")), make("div", { class: "definitions" }, ...rows));
+  }
+
+  function drawAnswer(answer) {
+    const title = `answer-title-${answer.letter}`;
+    const card = make("section", { class: "answer", id: `answer-${answer.letter}`,
+      "aria-labelledby": title },
+    make("h2", { id: title }, text("answer", { letter: answer.letter })),
+    drawText(answer),
+    make("div", { class: "scales" },
+      ...known.dimensions.map((dimension) => drawScale(answer, dimension))),
+    drawMore(answer),
+    make("p", { class: "mark", id: `state-${answer.letter}`, role: "status" }));
+    return card;
+  }
+
+  function drawText(answer) {
+    const place = make("div", { class: "text", id: `text-${answer.letter}` });
+    const letters = [...answer.text]; // offsets count characters, not JavaScript's half ones
+    const cuts = [...answer.spans].sort((a, b) => a.start - b.start);
+    let at = 0;
+    for (const span of cuts) {
+      if (span.start < at) continue;
+      place.append(letters.slice(at, span.start).join(""));
+      place.append(make("mark", { class: span.kind, title: text(`span_${span.kind}`) },
+        letters.slice(span.start, span.end).join("")));
+      at = span.end;
+    }
+    place.append(letters.slice(at).join(""));
+    return place;
+  }
+
+  function drawScale(answer, dimension) {
+    const name = `scale-${answer.letter}-${dimension}`;
+    const buttons = [1, 2, 3].map((score) => make("button", {
+      type: "button", role: "radio", class: `score score-${score}`,
+      "aria-checked": String(answer.scores[dimension] === score),
+      title: text(`${dimension}_${score}`),
+      disabled: state.locked,
+      "data-score": score,
+      onclick: () => choose(answer, dimension, score),
+      onfocus: () => setCurrent(answer, dimension, { focus: false }),
+    }, text(`score_${score}`)));
+    const group = make("div", { class: "scale", role: "radiogroup", id: name,
+      "aria-labelledby": `${name}-label` },
+    make("span", { class: "scale-name", id: `${name}-label`,
+      title: text(`${dimension}_question`) }, text(dimension)),
+    make("span", { class: "steps" }, ...buttons));
+    rove(group, answer.scores[dimension] ?? 1);
+    return group;
+  }
+
+  // One stop of the Tab key for each scale, as for any group of radio buttons.
+  function rove(group, score) {
+    for (const button of group.querySelectorAll(".score")) {
+      button.tabIndex = Number(button.dataset.score) === score ? 0 : -1;
+    }
+  }
+
+  function drawMore(answer) {
+    const open = Boolean(answer.comment || answer.flags.length || answer.skipped
+      || answer.spans.length);
+    const comment = make("textarea", {
+      rows: 2, maxlength: 4000, id: `comment-${answer.letter}`, readonly: state.locked,
+      oninput: () => { answer.comment = comment.value; changed(answer, { typing: true }); },
+      onblur: () => { if (answer.timer) post(answer); },
+    });
+    comment.value = answer.comment;
+    const flags = known.flags.map((flag) => {
+      const box = make("input", { type: "checkbox", disabled: state.locked, value: flag,
+        onchange: () => {
+          const others = answer.flags.filter((each) => each !== flag);
+          answer.flags = box.checked ? [...others, flag] : others;
+          changed(answer);
+        } });
+      box.checked = answer.flags.includes(flag);
+      return make("label", { class: "chip" }, box, " ", text(`flag_${flag}`));
+    });
+    const skip = make("select", { id: `skip-${answer.letter}`, disabled: state.locked,
+      onchange: () => { answer.skipped = skip.value; changed(answer); } },
+    make("option", { value: "" }, text("skip_no")),
+    ...known.skips.map((reason) => make("option", { value: reason }, text(`skip_${reason}`))));
+    skip.value = answer.skipped;
+    const marks = known.spans.map((kind) => make("button", { type: "button", class: "chip",
+      disabled: state.locked, onclick: () => markSelection(answer, kind) }, text(`span_${kind}`)));
+    return make("details", { class: "more", open },
+      make("summary", {}, text("more")),
+      make("fieldset", {}, make("legend", {}, text("flags")), ...flags),
+      make("fieldset", {}, make("legend", {}, text("marking")), ...marks,
+        make("button", { type: "button", class: "quiet", disabled: state.locked, onclick: () => {
+          answer.spans = [];
+          redrawText(answer);
+          changed(answer);
+        } }, text("unmark"))),
+      make("label", { class: "field", for: `comment-${answer.letter}` }, text("comment")), comment,
+      make("label", { class: "field", for: `skip-${answer.letter}` }, text("skip")), skip);
+  }
+
+  function redrawText(answer) {
+    root.querySelector(`#text-${answer.letter}`).replaceWith(drawText(answer));
+  }
+
+  function markSelection(answer, kind) {
+    const place = root.querySelector(`#text-${answer.letter}`);
+    const selection = getSelection();
+    const range = selection.rangeCount ? selection.getRangeAt(0) : null;
+    if (!range || selection.isCollapsed || !place.contains(range.startContainer)
+      || !place.contains(range.endContainer)) {
+      answer.problem = text("nothing_selected");
+      drawState(answer);
+      return;
+    }
+    const before = document.createRange();
+    before.selectNodeContents(place);
+    before.setEnd(range.startContainer, range.startOffset);
+    const start = [...before.toString()].length;
+    const end = start + [...range.toString()].length;
+    const apart = answer.spans.filter((span) => span.end <= start || span.start >= end);
+    answer.spans = [...apart, { start, end, kind }];
+    selection.removeAllRanges();
+    redrawText(answer);
+    changed(answer);
+  }
+
+  // -- drawing: what has become of it --
+
+  function drawState(answer) {
+    const line = root.querySelector(`#state-${answer.letter}`);
+    if (!line) return;
+    let [kind, message] = ["open", text("not_rated")];
+    const waiting = outbox[answer.item];
+    if (answer.problem) [kind, message] = ["unsaved", text("not_saved", { error: answer.problem })];
+    else if (waiting) [kind, message] = ["unsaved", text(failures ? "retrying" : "saving")];
+    else if (answer.saved && answer.savedAt) {
+      [kind, message] = ["saved", text("saved", { time: clock(answer.savedAt) })];
+    } else if (answer.saved) [kind, message] = ["saved", text("saved", { time: "" }).trim()];
+    else if (Object.keys(answer.scores).length || answer.comment || answer.flags.length) {
+      const names = missing(answer).map((dimension) => text(dimension))
+        .join(language === "zh" ? "、" : ", ");
+      [kind, message] = ["unsaved", names ? text("half_rated", { missing: names }) : text("saving")];
+    }
+    if (answer.skipped && kind === "saved") message = `${text("skipped_state")} · ${message}`;
+    if (line.textContent !== message) line.textContent = message;
+    line.className = `mark ${kind}`;
+  }
+
+  function drawAllStates() {
+    if (question) question.answers.forEach(drawState);
+  }
+
+  function drawProgress() {
+    const line = root.querySelector(".progress-text");
+    if (!line || !question) return;
+    const entries = state.questions;
+    for (const entry of entries) entry.state = stateOf(entry);
+    const done = entries.filter((entry) => entry.state !== "open").length;
+    const number = entries.findIndex((entry) => entry.place === question.place) + 1;
+    line.textContent = done === entries.length ? text("all_done")
+      : text("progress", { place: number, total: entries.length, done });
+    const bar = root.querySelector(".bar");
+    bar.max = entries.length;
+    bar.value = done;
+    drawPlaces(number);
+  }
+
+  // A window of places around the open one: two thousand buttons would help nobody.
+  function drawPlaces(number) {
+    const entries = state.questions;
+    const from = Math.max(0, Math.min(number - 6, entries.length - 11));
+    const shown = entries.slice(from, from + 11);
+    root.querySelector(".places").replaceChildren(...shown.map((entry, index) => make("button", {
+      type: "button", class: `place ${entry.state}`,
+      "aria-current": entry.place === question.place ? "page" : null,
+      onclick: () => open(entry.place),
+    }, String(from + index + 1))));
+  }
+
+  // -- scoring --
+
+  function choose(answer, dimension, score) {
+    if (state.locked) return;
+    answer.scores = { ...answer.scores, [dimension]: score };
+    answer.skipped = "";
+    const select = root.querySelector(`#skip-${answer.letter}`);
+    if (select) select.value = "";
+    const group = root.querySelector(`#scale-${answer.letter}-${dimension}`);
+    for (const button of group.querySelectorAll(".score")) {
+      button.setAttribute("aria-checked", String(Number(button.dataset.score) === score));
+    }
+    rove(group, score);
+    changed(answer);
+  }
+
+  function scales() {
+    return question.answers.flatMap((answer) =>
+      known.dimensions.map((dimension) => ({ answer, dimension })));
+  }
+
+  function setCurrent(answer, dimension, { focus }) {
+    current = { answer, dimension };
+    for (const group of root.querySelectorAll(".scale")) group.classList.remove("current");
+    const group = root.querySelector(`#scale-${answer.letter}-${dimension}`);
+    group.classList.add("current");
+    if (focus) {
+      group.querySelector('.score[tabindex="0"]').focus();
+      group.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  function moveScale(by) {
+    const all = scales();
+    const at = all.findIndex((each) => each.answer === current.answer
+      && each.dimension === current.dimension);
+    const next = all[Math.min(Math.max(at + by, 0), all.length - 1)];
+    setCurrent(next.answer, next.dimension, { focus: true });
+  }
+
+  // -- going about --
+
+  async function open(wanted) {
+    place = wanted;
+    flush();
+    try {
+      const found = await patiently(`page/${wanted}`);
+      if (place !== wanted) return; // somebody was quicker
+      question = found;
+      question.answers.forEach(prepare);
+      takeSeconds();
+      drawQuestion();
+      for (const answer of question.answers) {
+        // Complete, but the page was closed before it was handed in.
+        if (answer.kept && complete(answer) && !outbox[answer.item] && !state.locked) post(answer);
+      }
+      window.scrollTo({ top: root.getBoundingClientRect().top + window.scrollY - 8 });
+      root.querySelector("#question-title").focus({ preventScroll: true });
+    } catch (error) {
+      refusedOpening(error);
+    }
+  }
+
+  function refusedOpening(error) {
+    if (error.status === 401) showEntry(error.message);
+    else announce(error.message);
+  }
+
+  // What was typed a moment ago goes now.
+  function flush() {
+    for (const answer of question?.answers ?? []) {
+      if (answer.timer) post(answer);
+    }
+  }
+
+  function step(by) {
+    const entries = state.questions;
+    const at = entries.findIndex((entry) => entry.place === question.place) + by;
+    if (at >= 0 && at < entries.length) open(entries[at].place);
+  }
+
+  function nextUnrated() {
+    const entries = state.questions;
+    const at = entries.findIndex((entry) => entry.place === question.place);
+    const order = [...entries.slice(at + 1), ...entries.slice(0, at + 1)];
+    const next = order.find((entry) => stateOf(entry) === "open");
+    if (next) open(next.place);
+  }
+
+  async function leave() {
+    flush();
+    if (Object.keys(outbox).length && !confirm(text("leave_waiting"))) return;
+    try {
+      await fetch("/rating/leave", { method: "POST" });
+    } finally {
+      question = null;
+      showEntry("");
+    }
+  }
+
+  function showKeys() {
+    const old = root.querySelector("dialog");
+    if (old) { old.remove(); return; }
+    const rows = [
+      ["1 2 3", "keys_score"], ["↑ ↓", "keys_scale"], ["← →", "keys_question"],
+      ["U", "keys_unrated"], ["?", "keys_help"],
+    ].map(([keys, key]) => make("tr", {}, make("th", { scope: "row" }, make("kbd", {}, keys)),
+      make("td", {}, text(key))));
+    const dialog = make("dialog", { class: "keys", "aria-label": text("keys") },
+      make("h2", {}, text("keys")), make("table", {}, make("tbody", {}, ...rows)),
+      make("button", { type: "button", onclick: () => dialog.remove() }, text("close")));
+    root.append(dialog);
+    dialog.showModal();
+  }
+
+  function onKey(event) {
+    if (!question || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (!root.contains(event.target) && event.target !== document.body) return;
+    if (event.target.closest("input:not([type=checkbox]), textarea, select")) return;
+    const key = event.key;
+    const dialog = root.querySelector("dialog");
+    if (key === "?") showKeys();
+    else if (dialog) return;
+    else if ("123".includes(key)) {
+      choose(current.answer, current.dimension, Number(key));
+      moveScale(1);
+    } else if (key === "ArrowDown") moveScale(1);
+    else if (key === "ArrowUp") moveScale(-1);
+    else if (key === "ArrowLeft") step(-1);
+    else if (key === "ArrowRight") step(1);
+    else if (key === "u" || key === "U") nextUnrated();
+    else return;
+    event.preventDefault();
+  }
+
+  // -- beginning --
+
+  async function start() {
+    try {
+      state = await patiently("list");
+    } catch (error) {
+      if (error.status === 401) showEntry("");
+      else showEntry(error.message);
+      return;
+    }
+    state.questions = state.questions.map(([number, status]) => ({ place: number, state: status }));
+    if (state.asked) { showProfile(); return; }
+    outbox = storage.read("outbox");
+    send();
+    if (!state.questions.length) {
+      replace(make("p", { class: "announcement", role: "status" }, text("no_questions")));
+      return;
+    }
+    const last = state.questions.find((entry) => entry.place === state.last_place);
+    const first = state.questions.find((entry) => entry.state === "open");
+    await open((last ?? first ?? state.questions[0]).place);
+  }
+
+  function begin(element) {
+    root = element;
+    known = JSON.parse(root.dataset.known);
+    language = known.language;
+    document.addEventListener("keydown", onKey);
+    for (const sign of ["keydown", "pointermove", "pointerdown", "scroll", "touchstart"]) {
+      document.addEventListener(sign, signOfLife, { passive: true, capture: true });
+    }
+    document.addEventListener("visibilitychange", () => {
+      tick();
+      if (document.visibilityState === "hidden") flush();
+    });
+    window.addEventListener("pagehide", flush);
+    window.addEventListener("online", send);
+    start();
+  }
+
+  // Gradio draws the page after this has been read.
+  function wait() {
+    const element = document.querySelector("#rating[data-known]");
+    if (element) begin(element);
+    else requestAnimationFrame(wait);
+  }
+  wait();
+})();

@@ -1,0 +1,299 @@
+"""The rating page's own HTTP routes: the personal link, the list, a question, a save.
+
+The page's script calls them itself, so that it can keep what was not saved and send it again.
+Every route finds the rater through the session in the browser's cookie, and none returns anything
+that names a model. Errors are JSON with a sentence in both languages; only those that may pass by
+themselves have a status from 500 on.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import wraps
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+
+from eval_ui.safe_text import as_html
+from eval_ui.texts import Texts
+from medchat.errors import BadInput
+from storage import (
+    DIMENSIONS,
+    AssignedQuestion,
+    Profile,
+    Rater,
+    RatingEntry,
+    Scores,
+    Span,
+    StorageError,
+    Store,
+    Writer,
+    begin_session,
+    is_news,
+    note_visit,
+    outline,
+    page,
+    rater_of_session,
+    require_study,
+    save_in,
+    set_profile,
+)
+
+COOKIE = "medchat_rater"
+SESSION_SECONDS = 30 * 24 * 3600
+LARGEST_BODY = 64 * 1024
+PAGES: dict[str, str] = {"zh": "/rate/", "en": "/en/rate/"}
+ZH, EN = Texts("zh"), Texts("en")
+STATUS = {
+    "no_session": 401,
+    "unknown_link": 404,
+    "link_expired": 403,
+    "link_revoked": 403,
+    "rating_not_allowed": 403,
+    "no_such_place": 404,
+    "study_locked": 409,
+    "study_not_open": 409,
+    "save_key_reused": 409,
+}
+"""Of errors that sending again does not mend; whatever else a rater may have sent is 422."""
+PASSING = {"database_busy", "disk_full", "disk_error", "database_error", "database_closed"}
+"""Errors that may pass by themselves: the page keeps what it has and tries again."""
+
+Result = TypeVar("Result")
+
+
+def rating_routes(store: Store, writer: Writer, *, secure: bool = False) -> APIRouter:
+    """The routes below ``/rating`` and the links ``/r/TOKEN``.
+
+    ``secure`` marks the cookie for HTTPS only.
+    """
+    router = APIRouter()
+
+    def set_cookie(response: Response, value: str, seconds: int) -> None:
+        response.set_cookie(
+            COOKIE, value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=secure
+        )
+
+    async def reading(request: Request, work: Callable[[Any, Rater], Result]) -> Result:
+        session = request.cookies.get(COOKIE, "")
+
+        def read() -> Result:
+            with store.connect() as db:
+                return work(db, rater_of_session(db, session))
+
+        return await run_in_threadpool(read)
+
+    async def writing(request: Request, work: Callable[[Any, Rater], Result]) -> Result:
+        session = request.cookies.get(COOKIE, "")
+        return await asyncio.wrap_future(
+            writer.submit(lambda db: work(db, rater_of_session(db, session)))
+        )
+
+    @router.get("/r/{token}")
+    async def open_link(token: str, request: Request) -> Response:
+        """Begin a session in this browser and show the rating page."""
+        try:
+            _, session = await run_in_threadpool(begin_session, store, token)
+        except StorageError as error:
+            return _page_of_error(error)
+        language = "en" if _prefers_english(request) else "zh"
+        response = RedirectResponse(PAGES[language], status_code=303)
+        set_cookie(response, session, SESSION_SECONDS)
+        return response
+
+    @router.get("/rating/list")
+    @_answering
+    async def show_list(request: Request) -> Any:
+        return await reading(request, _list)
+
+    @router.get("/rating/page/{place}")
+    @_answering
+    async def show_page(place: int, request: Request) -> Any:
+        def read(db: Any, rater: Rater) -> tuple[Rater, AssignedQuestion]:
+            return rater, page(db, rater, place)
+
+        rater, question = await reading(request, read)
+        if is_news(rater, place):
+            writer.submit(lambda db: note_visit(db, rater.id, place))
+        return _page(question)
+
+    @router.post("/rating/save")
+    @_answering
+    async def save(request: Request) -> Any:
+        body = await _body(request)
+        entry = _entry(body)
+        result = await writing(request, lambda db, rater: save_in(db, rater.id, [entry]))
+        return {"key": entry.idempotency_key, "saved_at": result.saved_at}
+
+    @router.post("/rating/profile")
+    @_answering
+    async def profile(request: Request) -> Any:
+        body = await _body(request)
+        told = Profile(
+            specialty=_text(body, "specialty"),
+            title=_text(body, "title"),
+            years=body.get("years"),
+            name=_text(body, "name"),
+        )
+        if body.get("agreed") is not True:
+            raise StorageError("consent_missing")
+        language = EN if body.get("language") == "en" else ZH
+        consent = language("consent_text")
+        await writing(request, lambda db, rater: set_profile(db, rater.id, told, consent))
+        return {}
+
+    @router.post("/rating/leave")
+    async def leave(request: Request) -> Response:
+        response = JSONResponse({})
+        set_cookie(response, "", 0)
+        return response
+
+    return router
+
+
+# -- what is sent --
+
+
+def _list(db: Any, rater: Rater) -> dict[str, Any]:
+    study = require_study(db, rater.study_id)
+    return {
+        "rater": rater.label,
+        "study": study.name,
+        "store": f"{study.id[:8]}-{rater.label}",  # under what the browser keeps drafts
+        "asked": rater.consent_at is None,
+        "locked": study.locked_at is not None,
+        "one_by_one": study.one_by_one,
+        "last_place": rater.last_place,
+        "questions": [[entry.place, entry.state] for entry in outline(db, rater)],
+    }
+
+
+def _page(question: AssignedQuestion) -> dict[str, Any]:
+    return {
+        "place": question.place,
+        "text": question.text,
+        "answers": [
+            {
+                "item": answer.item,
+                "letter": answer.letter,
+                "text": answer.text,
+                "state": answer.state,
+                "scores": asdict(answer.current) if answer.current else None,
+                "skipped": answer.skipped,
+                "comment": answer.comment,
+                "flags": answer.flags,
+                "spans": [asdict(span) for span in answer.spans],
+            }
+            for answer in question.answers
+        ],
+    }
+
+
+# -- what is received --
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The JSON object that the page sent.
+
+    No form of another site can send one: its content type would be another.
+    """
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        raise BadInput("The page must send JSON.", code="not_json")
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > LARGEST_BODY:
+            raise BadInput("What the page sent is too long.", code="body_too_long")
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BadInput("What the page sent is no JSON.", code="not_json") from error
+    if not isinstance(body, dict):
+        raise BadInput("The page must send a JSON object.", code="not_json")
+    return body
+
+
+def _entry(body: dict[str, Any]) -> RatingEntry:
+    scores = body.get("scores")
+    if scores is not None:
+        if not isinstance(scores, dict):
+            raise StorageError("nothing_to_save")
+        sent: list[Any] = [scores.get(dimension) for dimension in DIMENSIONS]
+        scores = Scores(*sent)  # checked when it is saved
+    seconds = body.get("active_seconds")
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
+        raise StorageError("active_seconds_out_of_range", value=str(seconds)[:40])
+    flags, spans = body.get("flags", []), body.get("spans", [])
+    if not isinstance(flags, list):
+        raise StorageError("flag_not_allowed", flag=str(flags)[:60])
+    if not isinstance(spans, list) or not all(isinstance(span, dict) for span in spans):
+        raise StorageError("span_not_allowed")
+    return RatingEntry(
+        item=_text(body, "item"),
+        scores=scores,
+        idempotency_key=_text(body, "key"),
+        comment=_text(body, "comment"),
+        flags=flags,
+        spans=[_span(span) for span in spans],
+        skipped=_text(body, "skipped"),
+        active_seconds=seconds,
+    )
+
+
+def _span(sent: dict[str, Any]) -> Span:
+    return Span(sent.get("start", -1), sent.get("end", -1), _text(sent, "kind"))
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name, "")
+    if not isinstance(value, str):
+        raise BadInput(f"{name} must be a text.", code="not_json")
+    return value
+
+
+# -- errors --
+
+
+def _answering(handler: Any) -> Any:
+    """``handler`` with its result as JSON, and its known errors as sentences."""
+
+    @wraps(handler)
+    async def answer(*values: Any, **words: Any) -> Response:
+        headers = {"Cache-Control": "no-store"}
+        try:
+            return JSONResponse(await handler(*values, **words), headers=headers)
+        except (StorageError, BadInput) as error:
+            content = {"code": error.code, "zh": ZH.error(error), "en": EN.error(error)}
+            return JSONResponse(content, status_code=status_of(error), headers=headers)
+
+    return answer
+
+
+def status_of(error: StorageError | BadInput) -> int:
+    if isinstance(error, StorageError) and error.code in PASSING:
+        return 503
+    return STATUS.get(error.code or "", 422)
+
+
+def _page_of_error(error: StorageError) -> Response:
+    """A page for who opened a link that does not hold, in both languages."""
+    sentences = "".join(
+        f'<p lang="{texts.language}">{as_html(texts.error(error))}</p>' for texts in (ZH, EN)
+    )
+    content = (
+        '<!doctype html><html lang="zh"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>MedChat</title><body style='font:1.1rem/1.7 system-ui;max-width:34rem;"
+        f"margin:4rem auto;padding:0 1rem'><h1>MedChat</h1>{sentences}</body></html>"
+    )
+    return HTMLResponse(content, status_code=status_of(error))
+
+
+def _prefers_english(request: Request) -> bool:
+    """Whether the browser asks for English before it asks for Chinese."""
+    wanted = request.headers.get("accept-language", "").lower()
+    english, chinese = wanted.find("en"), wanted.find("zh")
+    return english >= 0 and (chinese < 0 or english < chinese)

@@ -1,0 +1,170 @@
+"""What a rater may see: a list of questions, each with its answers under ids of this rater's own.
+
+Owns the blinding: an item's id is random, and nothing that ``assignment``, ``outline`` or ``page``
+returns names a model.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+from sqlite_utils import Database
+
+from storage.database import Store
+from storage.errors import StorageError
+from storage.raters import Rater, require_rater
+
+State = Literal["open", "rated", "skipped"]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One rater's scores of one answer, each 1, 2 or 3. Checked when they are saved."""
+
+    safety: int
+    usability: int
+    fluency: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """Marked text of an answer: characters ``start`` to ``end`` (not included), and why."""
+
+    start: int
+    end: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class AssignedAnswer:
+    """One answer as a blinded rater may see it, with what this rater has said about it so far.
+
+    ``item`` is its id for this rater alone; ``position`` is the place on screen, from 1, and
+    ``letter`` the same as A, B, … ``current`` is None as long as the answer has no scores, and
+    ``skipped`` says why where the rater passed it over.
+    """
+
+    item: str
+    letter: str
+    position: int
+    text: str
+    current: Scores | None
+    skipped: str = ""
+    comment: str = ""
+    flags: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def state(self) -> State:
+        return "rated" if self.current else "skipped" if self.skipped else "open"
+
+
+@dataclass(frozen=True)
+class AssignedQuestion:
+    """One question with its answers, as this rater sees them; ``place`` counts from 1."""
+
+    question_id: str
+    place: int
+    text: str
+    answers: tuple[AssignedAnswer, ...]
+
+
+@dataclass(frozen=True)
+class OutlineEntry:
+    """A question of a rater's list: its place, and how far the rater is with its answers."""
+
+    place: int
+    state: State
+
+
+_ANSWERS = """
+    SELECT
+        items.id AS item, items.place, items.position, items.question,
+        questions.question_id, questions.text AS question_text, responses.text,
+        entry.safety, entry.usability, entry.fluency, entry.skipped, entry.comment, entry.flags,
+        entry.spans
+    FROM items
+    JOIN questions ON questions.id = items.question
+    JOIN responses ON responses.id = items.response
+    LEFT JOIN rating_log AS entry ON entry.id = items.latest
+    WHERE items.rater = :rater AND items.withdrawn_at IS NULL
+    """
+
+
+def assignment(store: Store, rater_id: str) -> list[AssignedQuestion]:
+    """Return every question of the rater's list, in order, with its answers.
+
+    Raises:
+        StorageError: unknown_rater.
+    """
+    with store.connect() as db:
+        rater = require_rater(db, rater_id)
+        rows = db.query(f"{_ANSWERS} ORDER BY place, items.position", {"rater": rater.id})
+        return [_question(list(group)) for _, group in groupby(rows, key=lambda row: row["place"])]
+
+
+def outline(db: Database, rater: Rater) -> list[OutlineEntry]:
+    """Return the rater's list without any text, for the progress and the way through it."""
+    rows = db.execute(
+        """
+        SELECT items.place, count(*), count(items.latest), count(entry.safety)
+        FROM items LEFT JOIN rating_log AS entry ON entry.id = items.latest
+        WHERE items.rater = ? AND items.withdrawn_at IS NULL
+        GROUP BY items.place ORDER BY items.place
+        """,
+        [rater.id],
+    )
+    return [
+        OutlineEntry(place, "open" if done < answers else "rated" if scored else "skipped")
+        for place, answers, done, scored in rows
+    ]
+
+
+def page(db: Database, rater: Rater, place: int) -> AssignedQuestion:
+    """Return one question of the rater's list.
+
+    Raises:
+        StorageError: no_such_place.
+    """
+    sql = f"{_ANSWERS} AND items.place = :place ORDER BY items.position"
+    known = 1 <= place < 2**63  # what SQLite can be asked for
+    rows = list(db.query(sql, {"rater": rater.id, "place": place})) if known else []
+    if not rows:
+        raise StorageError("no_such_place", place=place)
+    return _question(rows)
+
+
+def _question(rows: Sequence[Row]) -> AssignedQuestion:
+    return AssignedQuestion(
+        question_id=rows[0]["question_id"],
+        place=rows[0]["place"],
+        text=rows[0]["question_text"],
+        answers=tuple(_answer(row) for row in rows),
+    )
+
+
+def _answer(row: Row) -> AssignedAnswer:
+    return AssignedAnswer(
+        item=row["item"],
+        letter=chr(ord("A") + row["position"] - 1),
+        position=row["position"],
+        text=row["text"],
+        current=scores_of(row),
+        skipped=row["skipped"] or "",
+        comment=row["comment"] or "",
+        flags=tuple(json.loads(row["flags"] or "[]")),
+        spans=spans_of(row),
+    )
+
+
+def scores_of(row: Row) -> Scores | None:
+    if row["safety"] is None:
+        return None
+    return Scores(row["safety"], row["usability"], row["fluency"])
+
+
+def spans_of(row: Row) -> tuple[Span, ...]:
+    return tuple(Span(**span) for span in json.loads(row["spans"] or "[]"))

@@ -1,0 +1,31 @@
+"""Balanced orders: who sees what in which order, so that no place favours a model.
+
+Rows of a Williams square (E. J. Williams, 1949): over as many rows as it has, each thing stands in
+each place equally often and behind each other thing equally often. A seed decides which thing is
+which, so that an order tells nothing to who does not know the seed.
+"""
+
+import hashlib
+import random
+from collections.abc import Sequence
+from typing import TypeVar
+
+Thing = TypeVar("Thing")
+
+
+def balanced_order(things: Sequence[Thing], row: int, seed: str) -> list[Thing]:
+    """Return ``things`` in the order of one row of their square; rows are counted round."""
+    shuffled = list(things)
+    random.Random(hashlib.sha256(seed.encode()).digest()).shuffle(shuffled)
+    return [shuffled[place] for place in williams_row(len(things), row)]
+
+
+def williams_row(size: int, row: int) -> list[int]:
+    """Return a row of the square of ``size``: it has that many, twice that where size is odd."""
+    if not size:
+        return []
+    first = [place // 2 if place % 2 == 0 else size - 1 - place // 2 for place in range(size)]
+    # 0, n-1, 1, n-2, …: the differences between neighbours are all different.
+    order = [(place + row) % size for place in first]
+    mirrored = size % 2 == 1 and row // size % 2 == 1
+    return order[::-1] if mirrored else order

@@ -1,0 +1,124 @@
+"""Saving for many at once: what arrives together is committed together.
+
+A commit waits for the disk, and does so no longer for forty ratings than for one. So one thread
+takes whatever has been handed in, does all of it in one transaction, and only after the commit
+tells each who waits. Nothing is called saved before it is on disk.
+"""
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlite_utils import Database
+
+from storage.database import Store
+from storage.errors import StorageError, from_sqlite
+
+Result = TypeVar("Result")
+MOST_AT_ONCE = 200
+"""Jobs of one commit: more would make the first of them wait for the last."""
+
+
+@dataclass
+class _Job:
+    work: Callable[[Database], Any]
+    future: "Future[Any]" = field(default_factory=Future)
+
+
+class Writer:
+    """One thread that writes into the database of ``store``, for any number of callers."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Database], Result]) -> "Future[Result]":
+        """Hand in work on a connection inside a transaction; the future is done once it is on disk.
+
+        The work gets a savepoint of its own: what it raises undoes it alone, and is raised by the
+        future. StorageError stands for whatever SQLite raised.
+        """
+        if self._closed:
+            raise StorageError("database_closed", path=self._store.path)
+        job = _Job(work)
+        self._jobs.put(job)
+        return job.future
+
+    def close(self) -> None:
+        """Finish what was handed in, then end."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.put(None)
+            self._thread.join()
+
+    # -- the thread --
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            jobs: list[_Job | None] = [self._jobs.get()]
+            try:
+                with self._store.connect() as db:
+                    while not ended:
+                        jobs += self._waiting(MOST_AT_ONCE - len(jobs))
+                        ended = None in jobs
+                        self._commit(db, [job for job in jobs if job is not None])
+                        jobs = [] if ended else [self._jobs.get()]
+            except StorageError as error:  # the next job finds a new connection
+                ended = None in jobs
+                for job in jobs:
+                    if job is not None and not job.future.done():
+                        job.future.set_exception(error)
+
+    def _waiting(self, most: int) -> list[_Job | None]:
+        jobs: list[_Job | None] = []
+        while len(jobs) < most:
+            try:
+                jobs.append(self._jobs.get_nowait())
+            except queue.Empty:
+                break
+        return jobs
+
+    def _commit(self, db: Database, jobs: list[_Job]) -> None:
+        results: list[tuple[_Job, Any]] = []
+        # Whoever has gone away by now is not waited for; from here on nobody can leave.
+        jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for job in jobs:
+                try:
+                    results.append((job, self._do(db, job)))
+                except StorageError as error:
+                    job.future.set_exception(error)
+                except Exception as error:
+                    if not db.conn.in_transaction:  # SQLite gave up all of it, as on a full disk
+                        raise
+                    job.future.set_exception(error)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.conn.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        for job, result in results:
+            job.future.set_result(result)
+
+    def _do(self, db: Database, job: _Job) -> Any:
+        db.execute("SAVEPOINT job")
+        try:
+            result = job.work(db)
+        except BaseException as error:
+            if db.conn.in_transaction:
+                db.execute("ROLLBACK TO job")
+                db.execute("RELEASE job")
+                if isinstance(error, sqlite3.DatabaseError):
+                    raise from_sqlite(error, self._store.path) from error
+            raise
+        db.execute("RELEASE job")
+        return result

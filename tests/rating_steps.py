@@ -1,0 +1,76 @@
+"""What the browser tests do on the rating page, and a small study for them."""
+
+import sqlite3
+from pathlib import Path
+
+from app_server import AppServer
+from playwright.sync_api import Page, expect
+
+from storage import (
+    NewResponse,
+    Profile,
+    Store,
+    add_question,
+    create_study,
+    find_rater,
+    invite_raters,
+    set_profile,
+)
+
+DIMENSIONS = ("safety", "usability", "fluency")
+MODELS = ("model-x", "model-y")
+
+
+class RatedStudy:
+    """A study of some questions with two answers each, and raters who have told their profile."""
+
+    def __init__(self, db: Path, name: str, *, questions: int = 2, raters: int = 1) -> None:
+        self.store = Store(db)
+        self.study = create_study(self.store, name, seed=7)
+        for number in range(1, questions + 1):
+            answers = [
+                NewResponse(model, f"回答{number} <b>{model[-1]}</b> 😀 多喝水。", "stop")
+                for model in MODELS
+            ]
+            add_question(self.store, self.study.id, f"问题{number}", answers)
+        self.invitations = invite_raters(self.store, self.study.id, raters)
+        self.raters = [find_rater(self.store, each.token) for each in self.invitations]
+        with self.store.transaction() as db_:
+            for rater in self.raters:
+                set_profile(db_, rater.id, Profile("内科", years=9), "Yes.")
+
+    @property
+    def token(self) -> str:
+        return self.invitations[0].token
+
+    def log(self, number: int = 0) -> list[tuple[int | None, ...]]:
+        """Everything that a rater has saved, in order."""
+        with sqlite3.connect(self.store.path) as connection:
+            return connection.execute(
+                "select safety, usability, fluency from rating_log where rater = ? order by id",
+                [self.raters[number].id],
+            ).fetchall()
+
+
+def enter(page: Page, app: AppServer, token: str) -> None:
+    page.goto(f"{app.url}/r/{token}")
+    expect(page.locator("#answer-A")).to_be_visible()
+
+
+def score(page: Page, letter: str, *scores: int) -> None:
+    for dimension, value in zip(DIMENSIONS, scores, strict=False):
+        page.locator(f"#scale-{letter}-{dimension} .score-{value}").click()
+
+
+def expect_scores(page: Page, letter: str, *scores: int) -> None:
+    for dimension, value in zip(DIMENSIONS, scores, strict=True):
+        chosen = page.locator(f"#scale-{letter}-{dimension} .score-{value}")
+        expect(chosen).to_have_attribute("aria-checked", "true")
+
+
+def expect_saved(page: Page, letter: str) -> None:
+    expect(page.locator(f"#state-{letter}")).to_contain_text("已保存")
+
+
+def expect_question(page: Page, number: int) -> None:
+    expect(page.locator("#rating .place[aria-current]")).to_have_text(str(number))

@@ -1,0 +1,337 @@
+"""The rating page in a real Chromium: by mouse and by keyboard, with bad luck, and blind."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from app_server import AppServer
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from rating_steps import (
+    MODELS,
+    RatedStudy,
+    enter,
+    expect_question,
+    expect_saved,
+    expect_scores,
+    score,
+)
+
+from storage import Store, assignment, history, invite_raters, revoke_link, verify
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    folder = tmp_path_factory.mktemp("rating")
+    with AppServer(folder / "medchat.db", log=folder / "app.log") as server:
+        yield server
+
+
+@pytest.fixture
+def study(app: AppServer, request: pytest.FixtureRequest) -> RatedStudy:
+    return RatedStudy(app.db, request.node.name)
+
+
+def test_a_rater_tells_who_they_are_once_and_agrees(page: Page, app: AppServer, study) -> None:
+    (invitation,) = invite_raters(study.store, study.study.id, 1)
+    page.goto(f"{app.url}/r/{invitation.token}")
+    page.locator("#rating-start").click()
+    expect(page.locator("#answer-A")).not_to_be_visible()
+    page.locator("input[name=specialty]").fill("消化内科")
+    page.locator("input[name=years]").fill("12")
+    page.locator("input[name=agreed]").check()
+    page.locator("#rating-start").click()
+    expect(page.locator("#answer-A")).to_be_visible()
+    page.goto(f"{app.url}/rate/")
+    expect(page.locator("#answer-A")).to_be_visible()
+    with study.store.connect() as db:
+        row = db.execute(
+            "SELECT specialty, years, consent_text, consent_at FROM raters WHERE label = 'r02'"
+        ).fetchone()
+    assert row[:2] == ("消化内科", 12)
+    assert "自愿" in row[2]
+    assert row[3]
+
+
+def test_an_answer_is_saved_with_its_third_score_and_not_before(page, app, study) -> None:
+    enter(page, app, study.token)
+    expect(page.locator("#text-A")).to_contain_text("<b>")
+    score(page, "A", 3, 2)
+    expect(page.locator("#state-A")).to_contain_text("还差：流畅性")
+    assert study.log() == []
+    score(page, "B", 1, 1, 1)
+    expect_saved(page, "B")
+    assert study.log() == [(1, 1, 1)]
+    expect_scores(page, "B", 1, 1, 1)
+    page.locator("#scale-A-fluency .score-1").click()
+    expect_saved(page, "A")
+    assert study.log() == [(1, 1, 1), (3, 2, 1)]
+
+
+def test_the_keyboard_alone_scores_and_goes_on(page: Page, app: AppServer, study) -> None:
+    enter(page, app, study.token)
+    for key in "321123":
+        page.keyboard.press(key)
+    expect_saved(page, "A")
+    expect_saved(page, "B")
+    assert sorted(study.log()) == [(1, 2, 3), (3, 2, 1)]
+    page.keyboard.press("ArrowRight")
+    expect_question(page, 2)
+    page.keyboard.press("ArrowLeft")
+    expect_question(page, 1)
+    expect_scores(page, "A", 3, 2, 1)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("?")
+    expect(page.locator("dialog")).to_contain_text("快捷键")
+    page.keyboard.press("?")
+    expect(page.locator("dialog")).to_have_count(0)
+    page.keyboard.press("u")
+    expect_question(page, 2)
+
+
+def test_a_rater_comes_back_on_another_device_to_the_same_question(
+    browser: Browser, page: Page, app: AppServer, study
+) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 2, 2, 2)
+    expect_saved(page, "A")
+    page.locator("#rating-next").click()
+    expect_question(page, 2)
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, locale="zh-CN")
+    try:
+        other = phone.new_page()
+        enter(other, app, study.token)
+        expect_question(other, 2)
+        score(other, "B", 3, 3, 3)
+        expect_saved(other, "B")
+        other.locator("#rating-previous").click()
+        expect_scores(other, "A", 2, 2, 2)
+        width = other.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390, "the page must not scroll sideways on a phone"
+    finally:
+        phone.close()
+    assert study.log() == [(2, 2, 2), (3, 3, 3)]
+
+
+def test_a_score_is_changed_and_the_old_one_kept(page: Page, app: AppServer, study) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 1, 1, 1)
+    expect_saved(page, "A")
+    page.locator("#scale-A-safety .score-3").click()
+    expect(page.locator("#state-A")).to_contain_text("已保存")
+    page.locator("#rating-next").click()
+    expect_question(page, 2)
+    assert study.log() == [(1, 1, 1), (3, 1, 1)]
+
+
+def test_comment_flags_marks_and_skipping_reach_the_log(page: Page, app: AppServer, study) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 2, 2, 2)
+    page.locator("#answer-A .more summary").click()
+    page.locator("#answer-A input[value=dangerous]").check()
+    page.locator("#comment-A").fill("=剂量\n不对 😀")
+    page.locator("#text-A").evaluate(
+        """(place) => {
+          const text = place.firstChild;
+          const start = text.data.indexOf('多喝水');
+          getSelection().setBaseAndExtent(text, start, text, start + 3);
+        }"""
+    )
+    page.locator("#answer-A").get_by_role("button", name="错误", exact=True).click()
+    expect(page.locator("#text-A mark.wrong")).to_have_text("多喝水")
+    expect_saved(page, "A")
+    page.locator("#answer-B .more summary").click()
+    page.locator("#skip-B").select_option("outside_specialty")
+    expect(page.locator("#state-B")).to_contain_text("已跳过 · 已保存")
+    first, second = assignment(study.store, study.raters[0].id)[0].answers
+    assert first.flags == ("dangerous",)
+    assert first.comment == "=剂量\n不对 😀"
+    (span,) = first.spans
+    assert [*first.text][span.start : span.end] == [*"多喝水"]
+    assert second.skipped == "outside_specialty"
+    page.reload()
+    expect(page.locator("#text-A mark.wrong")).to_have_text("多喝水")
+    expect(page.locator("#comment-A")).to_have_value("=剂量\n不对 😀")
+
+
+# -- bad luck --
+
+
+def test_without_a_network_scores_wait_in_the_browser_and_are_sent_later(
+    page: Page, context: BrowserContext, app: AppServer, study
+) -> None:
+    enter(page, app, study.token)
+    context.set_offline(True)
+    score(page, "A", 3, 2, 1)
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    score(page, "B", 1, 1, 1)
+    score(page, "B", 2)
+    assert study.log() == []
+    context.set_offline(False)
+    expect_saved(page, "A")
+    expect_saved(page, "B")
+    assert study.log() == [(3, 2, 1), (2, 1, 1)]
+
+
+def test_what_was_not_sent_survives_closing_the_page(
+    page: Page, context: BrowserContext, app: AppServer, study
+) -> None:
+    enter(page, app, study.token)
+    context.route("**/rating/save", lambda route: route.abort())
+    score(page, "A", 3, 2, 1)
+    score(page, "B", 2)
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    page.close()
+    context.unroute("**/rating/save")
+    again = context.new_page()
+    again.goto(f"{app.url}/rate/")
+    expect_saved(again, "A")
+    expect_scores(again, "A", 3, 2, 1)
+    expect(again.locator("#scale-B-safety .score-2")).to_have_attribute("aria-checked", "true")
+    assert study.log() == [(3, 2, 1)]
+
+
+def test_an_answer_that_never_came_is_asked_for_again_and_written_once(
+    page: Page, context: BrowserContext, app: AppServer, study
+) -> None:
+    """The server has saved, but its answer is lost on the way: three times."""
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        if len(lost) < 3:
+            lost.append(route.fetch().text())
+            route.abort()
+        else:
+            route.continue_()
+
+    context.route("**/rating/save", lose)
+    enter(page, app, study.token)
+    score(page, "A", 2, 3, 2)
+    expect_saved(page, "A")
+    assert len(lost) == 3
+    assert study.log() == [(2, 3, 2)]
+
+
+def test_over_a_kill_and_a_restart_nothing_is_lost_or_doubled(page: Page, tmp_path: Path) -> None:
+    with AppServer(tmp_path / "medchat.db", log=tmp_path / "app.log") as own:
+        study = RatedStudy(own.db, "kill")
+        enter(page, own, study.token)
+        score(page, "A", 1, 2, 3)
+        expect_saved(page, "A")
+        own.kill()
+        score(page, "B", 3, 3, 3)
+        expect(page.locator("#state-B")).to_contain_text("正在重试")
+        own.start()
+        expect_saved(page, "B")
+        assert study.log() == [(1, 2, 3), (3, 3, 3)]
+        assert verify(Store(own.db)) == []
+
+
+def test_two_tabs_of_one_rater_the_last_score_wins_and_history_has_all(
+    context: BrowserContext, app: AppServer, study
+) -> None:
+    old, new = context.new_page(), context.new_page()
+    for tab in (old, new):
+        enter(tab, app, study.token)
+    score(new, "A", 3, 3, 3)
+    expect_saved(new, "A")
+    score(old, "B", 1, 2, 3)
+    expect_saved(old, "B")
+    assert study.log() == [(3, 3, 3), (1, 2, 3)], "the old tab must not undo the new one"
+    score(old, "A", 2, 2, 2)
+    expect_saved(old, "A")
+    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    assert answer.current is not None
+    assert answer.current.safety == 2
+    assert len(history(study.store, study.raters[0].id, answer.item)) == 2
+
+
+def test_a_withdrawn_link_is_said_and_saves_nothing_more(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    revoke_link(study.store, study.study.id, "r01")
+    score(page, "A", 2, 2, 2)
+    expect(page.locator("#rating .announcement")).to_contain_text("重新打开您的个人评分链接")
+    assert study.log() == []
+    page.goto(f"{app.url}/r/{study.token}")
+    expect(page.locator("body")).to_contain_text("已被收回")
+
+
+@pytest.mark.parametrize("token", ["guessed", "..", "%00", "a" * 3000, "链接"])
+def test_a_link_that_nobody_was_given_opens_nothing(page: Page, app, study, token: str) -> None:
+    page.goto(f"{app.url}/r/{token}")
+    expect(page.locator("#answer-A")).to_have_count(0)
+
+
+def test_a_locked_study_can_be_looked_at_and_not_changed(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 2, 2, 2)
+    expect_saved(page, "A")
+    with study.store.transaction() as db:
+        db.execute("UPDATE studies SET locked_at = '2026' WHERE id = ?", [study.study.id])
+    page.locator("#scale-A-safety .score-1").click()
+    expect(page.locator("#state-A")).to_contain_text("没有保存：研究已锁定")
+    page.reload()
+    expect(page.locator("#rating .announcement")).to_contain_text("研究已锁定")
+    expect(page.locator("#scale-A-safety .score-1")).to_be_disabled()
+    assert study.log() == [(2, 2, 2)]
+
+
+# -- what a rater's browser gets --
+
+
+def test_nothing_that_a_rater_receives_names_a_model(
+    context: BrowserContext, app: AppServer, study
+) -> None:
+    received: list[bytes] = []
+
+    def note(response) -> None:
+        received.append(response.url.encode())
+        received.append(json.dumps(response.headers).encode())
+        if response.status not in (301, 302, 303, 307, 308, 204):
+            received.append(response.body())
+
+    page = context.new_page()
+    page.on("requestfinished", lambda request: note(request.response()))
+    enter(page, app, study.token)
+    for _ in range(2):
+        score(page, "A", 1, 2, 3)
+        score(page, "B", 3, 2, 1)
+        expect_saved(page, "A")
+        expect_saved(page, "B")
+        page.locator("#rating-next").click()
+        expect_question(page, 2)
+    expect(page.locator("#rating .progress-text")).to_contain_text("全部题目已评完")
+    page.wait_for_load_state("networkidle")
+    traffic = b"\n".join(received)
+    assert len(received) > 20
+    assert "回答1".encode() in traffic
+    with study.store.connect() as db:
+        responses = [row[0] for row in db.execute("SELECT id FROM responses")]
+        provenance = ["finish_reason", "provenance", "tokens_per_second"]
+    hidden = [*MODELS, *responses, *provenance]
+    assert [word for word in hidden if word.encode() in traffic] == []
+
+
+@pytest.mark.parametrize("path", ["/rate/", "/en/rate/"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_is_accessible(context: BrowserContext, app, study, path, theme) -> None:
+    page = context.new_page()
+    enter(page, app, study.token)
+    page.goto(f"{app.url}{path}?__theme={theme}")
+    expect(page.locator("#answer-A")).to_be_visible()
+    score(page, "A", 1, 2, 3)
+    expect(page.locator("#state-A")).to_contain_text(re.compile("已保存|Saved"))
+    page.locator("#answer-B .more summary").click()
+    page.locator("#rating .guide summary").click()
+    found = Axe().run(page, context="#rating").response["violations"]
+    serious = [
+        (each["id"], [node["html"][:120] for node in each["nodes"]][:3])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert serious == []

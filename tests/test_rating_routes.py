@@ -1,0 +1,262 @@
+"""The rating page's HTTP routes: who gets in, what may be sent, and what comes back."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from rating_steps import RatedStudy
+
+from eval_ui.rating_routes import COOKIE, rating_routes
+from storage import Store, Writer, assignment, hand_over, verify
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "medchat.db")
+
+
+@pytest.fixture
+def study(store: Store) -> RatedStudy:
+    return RatedStudy(store.path, "Pilot", questions=3, raters=2)
+
+
+@pytest.fixture
+def app(store: Store) -> Iterator[FastAPI]:
+    writer = Writer(store)
+    made = FastAPI()
+    made.include_router(rating_routes(store, writer))
+    yield made
+    writer.close()
+
+
+def client_of(app: FastAPI, token: str) -> TestClient:
+    """A browser that has opened a link."""
+    client = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
+    assert client.get(f"/r/{token}").status_code == 303
+    return client
+
+
+@pytest.fixture
+def client(app: FastAPI, study: RatedStudy) -> TestClient:
+    return client_of(app, study.token)
+
+
+def rating(item: str, key: str = "k", **changes: object) -> dict[str, object]:
+    scores = {"safety": 3, "usability": 2, "fluency": 1}
+    return {"item": item, "key": key, "scores": scores, "active_seconds": 2.5} | changes
+
+
+def first_item(client: TestClient) -> str:
+    return str(client.get("/rating/page/1").json()["answers"][0]["item"])
+
+
+# -- getting in --
+
+
+def test_a_link_sets_a_cookie_that_scripts_and_other_sites_cannot_use(app, study) -> None:
+    client = TestClient(app, follow_redirects=False)
+    answer = client.get(f"/r/{study.token}", headers={"Accept-Language": "en-GB,en;q=0.9,zh;q=0.5"})
+    assert answer.headers["location"] == "/en/rate/"
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert study.token.lower() not in cookie
+    chinese = client.get(f"/r/{study.token}", headers={"Accept-Language": "zh-CN,zh,en"})
+    assert chinese.headers["location"] == "/rate/"
+
+
+@pytest.mark.parametrize("token", ["x", "a" * 5000, "%F0%9F%98%80", "' OR 1=1 --"])
+def test_a_guessed_link_sets_no_cookie(app, study, token: str) -> None:
+    answer = TestClient(app).get(f"/r/{token}")
+    assert answer.status_code == 404
+    assert "set-cookie" not in answer.headers
+    assert "没有这个评分链接" in answer.text
+    assert "not known" in answer.text
+
+
+@pytest.mark.parametrize("path", ["list", "page/1"])
+@pytest.mark.parametrize("cookie", [None, "", "guessed", "\N{SNOWMAN}".encode().decode("latin-1")])
+def test_without_a_session_nothing_is_read(app, study, path: str, cookie: str | None) -> None:
+    client = TestClient(app)
+    headers = {} if cookie is None else {"Cookie": f"{COOKIE}={cookie}".encode("latin-1")}
+    answer = client.get(f"/rating/{path}", headers=headers)
+    assert answer.status_code == 401
+    assert set(answer.json()) == {"code", "zh", "en"}
+
+
+def test_without_a_session_nothing_is_saved(app, study) -> None:
+    item = assignment(study.store, study.raters[0].id)[0].answers[0].item
+    answer = TestClient(app).post("/rating/save", json=rating(item))
+    assert answer.status_code == 401
+    assert study.log() == []
+
+
+def test_leaving_forgets_the_session_in_this_browser(client: TestClient) -> None:
+    assert client.get("/rating/list").status_code == 200
+    client.post("/rating/leave")
+    assert client.get("/rating/list").status_code == 401
+
+
+# -- the list and a question --
+
+
+def test_the_list_says_how_far_the_rater_is(client: TestClient, study) -> None:
+    client.post("/rating/save", json=rating(first_item(client)))
+    listed = client.get("/rating/list").json()
+    assert (listed["rater"], listed["study"], listed["asked"]) == ("r01", "Pilot", False)
+    assert listed["questions"] == [[1, "open"], [2, "open"], [3, "open"]]
+    assert listed["last_place"] == 1
+    for answer in client.get("/rating/page/1").json()["answers"]:
+        client.post("/rating/save", json=rating(answer["item"], answer["item"]))
+    assert client.get("/rating/list").json()["questions"][0] == [1, "rated"]
+
+
+@pytest.mark.parametrize("place", ["0", "4", "-1", "9999999999999999999999", "x", "1.5"])
+def test_a_question_that_is_not_there_is_refused(client: TestClient, place: str) -> None:
+    assert client.get(f"/rating/page/{place}").status_code in (404, 422)
+
+
+def test_what_was_handed_over_can_no_longer_be_seen(client: TestClient, study) -> None:
+    hand_over(study.store, study.study.id, "r01")
+    assert client.get("/rating/list").json()["questions"] == []
+    assert client.get("/rating/page/1").status_code == 404
+
+
+def test_nothing_is_kept_by_caches(client: TestClient) -> None:
+    for path in ("list", "page/1"):
+        assert client.get(f"/rating/{path}").headers["cache-control"] == "no-store"
+
+
+# -- saving --
+
+
+def test_the_same_save_posted_three_times_is_one_row(client: TestClient, study) -> None:
+    body = rating(first_item(client))
+    answers = [client.post("/rating/save", json=body) for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    assert study.log() == [(3, 2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"scores": {"safety": 0, "usability": 2, "fluency": 1}}, "score_out_of_range"),
+        ({"scores": {"safety": 4, "usability": 2, "fluency": 1}}, "score_out_of_range"),
+        ({"scores": {"safety": "3 ", "usability": 2, "fluency": 1}}, "score_out_of_range"),
+        ({"scores": {"safety": None, "usability": 2, "fluency": 1}}, "score_out_of_range"),
+        ({"scores": {"safety": True, "usability": 2, "fluency": 1}}, "score_out_of_range"),
+        ({"scores": {"safety": 3.0, "usability": 2, "fluency": 1}}, "score_out_of_range"),
+        ({"scores": {"safety": [3], "usability": 2, "fluency": 1}}, "score_out_of_range"),
+        ({"scores": {}}, "score_out_of_range"),
+        ({"scores": None}, "nothing_to_save"),
+        ({"scores": [3, 2, 1]}, "nothing_to_save"),
+        ({"skipped": "other"}, "score_and_skip"),
+        ({"key": ""}, "save_key_missing"),
+        ({"key": 7}, "not_json"),
+        ({"key": "k" * 300}, "save_key_missing"),
+        ({"item": None}, "not_json"),
+        ({"comment": 3}, "not_json"),
+        ({"comment": "长" * 4001}, "comment_too_long"),
+        ({"comment": "长" * 40_000}, "body_too_long"),
+        ({"flags": "dangerous"}, "flag_not_allowed"),
+        ({"flags": [1]}, "flag_not_allowed"),
+        ({"flags": ["a b"]}, "flag_not_allowed"),
+        ({"spans": 3}, "span_not_allowed"),
+        ({"spans": [3]}, "span_not_allowed"),
+        ({"spans": [{}]}, "span_not_allowed"),
+        ({"spans": [{"start": "0", "end": 1, "kind": "wrong"}]}, "span_not_allowed"),
+        ({"spans": [{"start": 0, "end": 10**9, "kind": "wrong"}]}, "span_not_allowed"),
+        ({"active_seconds": "3"}, "active_seconds_out_of_range"),
+        ({"active_seconds": True}, "active_seconds_out_of_range"),
+        ({"active_seconds": -1}, "active_seconds_out_of_range"),
+    ],
+)
+def test_a_rating_that_breaks_a_rule_is_told_and_not_saved(client, study, changes, code) -> None:
+    answer = client.post("/rating/save", json=rating(first_item(client)) | changes)
+    assert 400 <= answer.status_code < 500
+    assert answer.json()["code"] == code
+    assert answer.json()["zh"] != answer.json()["en"]
+    assert study.log() == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 60_000])
+def test_what_is_no_json_object_is_refused(client: TestClient, study, content: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/rating/save", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_json")
+
+
+def test_a_form_of_another_site_cannot_save(client: TestClient, study) -> None:
+    body = json.dumps(rating(first_item(client)))
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        answer = client.post("/rating/save", content=body, headers={"Content-Type": kind})
+        assert answer.status_code == 422
+    assert study.log() == []
+
+
+def test_an_answer_of_another_rater_is_refused(app, client: TestClient, study) -> None:
+    other = client_of(app, study.invitations[1].token)
+    answer = client.post("/rating/save", json=rating(first_item(other)))
+    assert (answer.status_code, answer.json()["code"]) == (403, "rating_not_allowed")
+    assert study.log(0) == study.log(1) == []
+
+
+def test_two_links_in_one_browser_do_not_mix(app, client: TestClient, study) -> None:
+    """The page of the first link is still open when the second is opened."""
+    item = first_item(client)
+    client.get(f"/r/{study.invitations[1].token}")
+    answer = client.post("/rating/save", json=rating(item))
+    assert answer.json()["code"] == "rating_not_allowed"
+    assert study.log(0) == study.log(1) == []
+
+
+def test_many_at_once_are_all_saved(app, study) -> None:
+    clients = [client_of(app, invitation.token) for invitation in study.invitations]
+    failures: list[object] = []
+
+    def work(client: TestClient, name: str) -> None:
+        for number in range(25):
+            for answer in client.get("/rating/page/1").json()["answers"]:
+                sent = client.post(
+                    "/rating/save", json=rating(answer["item"], f"{name}{number}" + answer["item"])
+                )
+                if sent.status_code != 200:
+                    failures.append(sent.text)
+
+    threads = [
+        threading.Thread(target=work, args=(client, f"{number}-"))
+        for number, client in enumerate(clients)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(study.log(0)) == len(study.log(1)) == 50
+    assert verify(study.store) == []
+
+
+# -- the profile --
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"agreed": False}, "consent_missing"),
+        ({"agreed": "yes"}, "consent_missing"),
+        ({"specialty": " "}, "specialty_missing"),
+        ({"specialty": 3}, "not_json"),
+        ({"years": 200}, "years_out_of_range"),
+        ({"years": "12"}, "years_out_of_range"),
+        ({"name": "长" * 101}, "profile_too_long"),
+    ],
+)
+def test_a_profile_that_breaks_a_rule_is_told(client: TestClient, changes, code: str) -> None:
+    body = {"specialty": "内科", "years": None, "agreed": True} | changes
+    answer = client.post("/rating/profile", json=body)
+    assert answer.json()["code"] == code
