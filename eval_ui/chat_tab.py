@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval_ui.access import ChatAccess
 from eval_ui.chat_session import (
     PaneSession,
     check_question,
@@ -88,7 +89,7 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
         gr.Markdown(texts("to_study_info"))
         with gr.Row(elem_classes="field-and-button"):
             study = gr.Dropdown(
-                choices=study_names(services.store),
+                choices=[],
                 value=None,
                 allow_custom_value=True,
                 label=texts("study_choice"),
@@ -105,7 +106,12 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
     statuses = [pane.status for pane in panes]
     asked = gr.on(  # a refused question leaves nothing pending, so the listeners do nothing
         [send.click, question.submit],
-        guarded(_ask(services, texts), 1 + 3 * len(panes), texts),
+        guarded(
+            _ask(services, texts),
+            1 + 3 * len(panes),
+            texts,
+            access=ChatAccess(services.store, open_to_all=services.settings.is_local),
+        ),
         [question, *[pane.model for pane in panes], *sessions],
         [question, *sessions, *chats, *statuses],
         **QUEUED,
@@ -136,13 +142,13 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
         **QUEUED,
     )
     study.focus(
-        guarded(lambda: gr.update(choices=study_names(services.store)), 1, texts),
+        guarded(_study_choices(services), 1, texts),
         None,
         study,
         **QUEUED,
     )
     add.click(
-        guarded(_add(services, texts), 1, texts),
+        guarded(_add(services, texts), 1, texts, access=services.access),
         [study, *sessions],
         added,
         **{**QUEUED, "concurrency_limit": 1},  # a double click adds once
@@ -306,6 +312,15 @@ def _clear(services: Services, texts: Texts, *, notice: bool) -> Callable[..., l
         return [*fresh, *_drawn(fresh, services, texts)]
 
     return clear
+
+
+def _study_choices(services: Services) -> Callable[[], Any]:
+    """The names of the studies for a coordinator, and nothing for anybody else."""
+
+    def choices() -> Any:
+        return gr.update(choices=study_names(services.store) if services.access.now() else [])
+
+    return choices
 
 
 def _add(services: Services, texts: Texts) -> Callable[..., str]:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from urllib.parse import quote
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
+from eval_ui.access import Access
 from medchat.evaluation import render, sus
 from storage import StorageError, Store, get_study, score_csv_bytes, score_frame, score_rows
 
@@ -26,19 +27,21 @@ def download_path(study_id: str, kind: str) -> str:
     return f"/export/{quote(study_id)}/{kind}"
 
 
-def export_routes(store: Store) -> APIRouter:
-    """``GET /export/STUDY/KIND`` for every kind of ``FILES``."""
+def export_routes(store: Store, access: Access) -> APIRouter:
+    """``GET /export/STUDY/KIND`` for every kind of ``FILES``, for coordinators."""
     router = APIRouter()
 
     @router.get("/export/{study_id}/{kind}")
-    def export(study_id: str, kind: str) -> Response:
+    def export(study_id: str, kind: str, request: Request) -> Response:
         if kind not in _MAKERS:
             return Response("There is no such file.", status_code=404, media_type="text/plain")
         try:
+            if access.of_request(request) is None:
+                raise StorageError("sign_in_needed")
             study = get_study(store, study_id)
             content, media = _MAKERS[kind](store, study.id)
         except StorageError as error:
-            status = 404 if error.code == "unknown_study" else 503
+            status = {"unknown_study": 404, "sign_in_needed": 401}.get(error.code, 503)
             return Response(str(error), status_code=status, media_type="text/plain")
         name = quote(f"{study.name[:MOST_OF_NAME]}-{kind}", safe="")
         disposition = f"attachment; filename=\"{kind}\"; filename*=UTF-8''{name}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval_ui.access import Access
 from eval_ui.safe_text import as_html
 from eval_ui.texts import Texts
 from medchat.errors import MedchatError
@@ -36,17 +37,23 @@ def warn(sentence: str, texts: Texts, *, duration: float | None = 10) -> None:
 
 
 def guarded(
-    handler: Callable[..., Any], outputs: int, texts: Texts, wrapper: str = ""
+    handler: Callable[..., Any],
+    outputs: int,
+    texts: Texts,
+    wrapper: str = "",
+    access: Access | None = None,
 ) -> Callable[..., Any]:
     """``handler``, but a known error of it is shown as a notice and its ``outputs`` stay.
 
     ``wrapper`` is the key of a text around a database's error, such as "Not saved: …"; such a
-    notice stays until it is closed.
+    notice stays until it is closed. ``access`` lets only coordinators in.
     """
 
     @wraps(handler)
     def run(*values: Any) -> Any:
         try:
+            if access:
+                access.require()
             return handler(*values)
         except MedchatError as error:
             warn(texts.error(error), texts)

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
+from eval_ui.access import RATER_COOKIE as COOKIE
 from eval_ui.safe_text import as_html
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
@@ -42,7 +43,6 @@ from storage import (
     set_profile,
 )
 
-COOKIE = "medchat_rater"
 SESSION_SECONDS = 30 * 24 * 3600
 LARGEST_BODY = 64 * 1024
 PAGES: dict[str, str] = {"zh": "/rate/", "en": "/en/rate/"}

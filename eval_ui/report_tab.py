@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval_ui.access import opening
 from eval_ui.exports import FILES, download_path
 from eval_ui.notices import QUEUED, guarded
 from eval_ui.safe_text import as_html, table
@@ -20,13 +21,13 @@ from storage import StorageError, Study, find_study, score_frame
 
 def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     # -- layout --
-    gr.Markdown(texts("report_unblinded"), elem_classes="notice")
-    with gr.Row(elem_classes="field-and-button"):
-        study = gr.Dropdown(
-            choices=study_names(services.store), label=texts("study_choice"), elem_id="report-study"
-        )
-        refresh = gr.Button(texts("refresh"), elem_id="report-refresh", scale=0, min_width=140)
-    report = gr.HTML(elem_id="report")
+    gate = gr.HTML(elem_id="report-gate")
+    with gr.Column(visible=False) as body:
+        gr.Markdown(texts("report_unblinded"), elem_classes="notice")
+        with gr.Row(elem_classes="field-and-button"):
+            study = gr.Dropdown(choices=[], label=texts("study_choice"), elem_id="report-study")
+            refresh = gr.Button(texts("refresh"), elem_id="report-refresh", scale=0, min_width=140)
+        report = gr.HTML(elem_id="report")
 
     # -- wiring --
 
@@ -38,9 +39,12 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         chosen = name if name in names else names[-1] if names else None
         return [gr.update(choices=names, value=chosen), show(chosen)]
 
-    study.input(show, study, report, **QUEUED)
-    refreshing = guarded(refreshed, 2, texts)
-    gr.on([refresh.click, tab.select], refreshing, study, [study, report], **QUEUED)
+    access = services.access
+    study.input(guarded(show, 1, texts, access=access), study, report, **QUEUED)
+    refreshing = guarded(refreshed, 2, texts, access=access)
+    refresh.click(refreshing, study, [study, report], **QUEUED)
+    open_tab = guarded(opening(access, texts, refreshed, 2), 4, texts)
+    tab.select(open_tab, study, [gate, body, study, report], **QUEUED)
 
 
 def report_html(services: Services, name: str | None, texts: Texts) -> str:

@@ -16,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from eval_ui.access import RatersStay, access_routes
 from eval_ui.exports import export_routes
 from eval_ui.page import PATHS, create_page
 from eval_ui.rating_page import create_rating_page
@@ -24,20 +25,19 @@ from eval_ui.rating_routes import rating_routes
 from eval_ui.services import Services
 from eval_ui.texts import Language
 from medchat import __version__
-from medchat.config import Settings
+from medchat.config import LOOPBACK, Settings
 from medchat.errors import BadInput
 from storage import BackupTimer, StorageError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 RATING_SCRIPT = ASSETS / "rating.js"
 MOST_UPLOAD = "20mb"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SECONDS_TO_SHUT_DOWN = 3
 """Open pages keep a stream open for ever; the end must not wait for them."""
 
 OPEN_TO_OTHERS = (
-    "Other machines can reach this page, and this version has no sign-in: whoever opens it can "
-    "ask, see the reports and download the scores."
+    "Other machines can reach this page. Passwords and scores travel readable over plain HTTP: put "
+    "a proxy with HTTPS in front of it."
 )
 
 # Gradio's own page needs inline scripts and styles; nothing may come from or go to elsewhere.
@@ -57,7 +57,7 @@ SECURITY_HEADERS = {
             "frame-ancestors 'none'",
         )
     ),
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
@@ -95,6 +95,7 @@ def build(services: Services) -> FastAPI:
         title="MedChat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
 
+    app.add_middleware(RatersStay)
     app.add_middleware(SecurityHeaders)
     if services.settings.host in LOOPBACK:
         # A page from elsewhere must not reach this one under a name that it made point here.
@@ -119,7 +120,8 @@ def build(services: Services) -> FastAPI:
 
     script = RATING_SCRIPT.read_bytes()
     version = hashlib.sha256(script).hexdigest()[:16]
-    app.include_router(export_routes(services.store))
+    app.include_router(access_routes(services.store))
+    app.include_router(export_routes(services.store, services.access))
     app.include_router(rating_routes(services.store, services.writer))
     # The longer path first: "/" answers for everything that is left.
     for path, page in sorted(_pages(services).items(), key=lambda item: -len(item[0])):

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from eval_ui.access import Access
 from medchat.config import Settings
 from medchat.engine import LocalEngine
 from medchat.models import ModelSpec, Registry
-from storage import Store, Writer
+from storage import Store, Writer, make_first
 
 PANES = 3
 
@@ -17,6 +18,7 @@ class Services:
     engine: LocalEngine
     store: Store
     writer: Writer
+    access: Access
 
     @classmethod
     def start(cls, settings: Settings) -> "Services":
@@ -26,8 +28,9 @@ class Services:
         """
         registry = Registry.read(settings.models)
         store = Store(settings.db)
+        _announce_first_account(store, settings)
         engine = LocalEngine(registry, device=settings.device, dtype=settings.dtype)
-        services = cls(settings, registry, engine, store, Writer(store))
+        services = cls(settings, registry, engine, store, Writer(store), Access(store))
         engine.preload([spec.name for spec in services.first_models])
         return services
 
@@ -36,3 +39,16 @@ class Services:
         """The models in the panes at first: those that can answer, then those that cannot yet."""
         waiting = [spec for spec in self.registry if not spec.available]
         return [*self.registry.available, *waiting][:PANES]
+
+
+def _announce_first_account(store: Store, settings: Settings) -> None:
+    """Make the first coordinator's account, and print its password the one time it is known."""
+    given = settings.coordinator_password
+    first = make_first(store, given.get_secret_value() if given else None)
+    if first:
+        password = "that of MEDCHAT_COORDINATOR_PASSWORD" if given else first.password
+        print(
+            f"An account for study coordinators was made: name {first.name}, password {password}\n"
+            "It is shown only this once; python -m storage set-password changes it.",
+            flush=True,
+        )

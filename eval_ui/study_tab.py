@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval_ui.access import opening
 from eval_ui.notices import QUEUED, guarded, inform
 from eval_ui.safe_text import as_html, table
 from eval_ui.services import Services
@@ -25,10 +26,16 @@ from storage import (
 
 def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     # -- layout --
+    gate = gr.HTML(elem_id="study-gate")
+    with gr.Column(visible=False) as body:
+        _create_body(services, texts, tab, gate, body)
+
+
+def _create_body(
+    services: Services, texts: Texts, tab: gr.Tab, gate: gr.HTML, body: gr.Column
+) -> None:
     with gr.Row(elem_classes="field-and-button"):
-        study = gr.Dropdown(
-            choices=study_names(services.store), label=texts("study_choice"), elem_id="study"
-        )
+        study = gr.Dropdown(choices=[], label=texts("study_choice"), elem_id="study")
         refresh = gr.Button(texts("refresh"), elem_id="study-refresh", scale=0, min_width=140)
     overview = gr.HTML(elem_id="study-overview")
     with gr.Accordion(texts("study_new"), open=True), gr.Row(elem_classes="field-and-button"):
@@ -55,11 +62,14 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     shown = [overview, rater]
 
     def wire(event: Any, handler: Any, inputs: Any, outputs: list[Any]) -> None:
-        event(guarded(handler, len(outputs), texts), inputs, outputs, **QUEUED)
+        checked = guarded(handler, len(outputs), texts, access=services.access)
+        event(checked, inputs, outputs, **QUEUED)
 
     wire(study.input, handlers.show, study, shown)
-    for event in (refresh.click, tab.select):
-        wire(event, handlers.refresh, study, [study, *shown])
+    wire(refresh.click, handlers.refresh, study, [study, *shown])
+    outputs = [study, *shown]
+    open_tab = opening(services.access, texts, handlers.refresh, len(outputs))
+    tab.select(guarded(open_tab, 2 + len(outputs), texts), study, [gate, body, *outputs], **QUEUED)
     wire(create.click, handlers.create, name, [study, name, *shown])
     wire(invite.click, handlers.invite, [study, count], [links, *shown])
     wire(renew.click, handlers.renew, [study, rater], [links])

@@ -296,6 +296,17 @@ TEXTS: dict[str, tuple[str, str]] = {
         "This browser is no longer signed in. Open your personal link again; everything saved is "
         "still there.",
     ),
+    # -- signing in --
+    "sign_in": ("登录", "Sign in"),
+    "sign_out": ("退出登录", "Sign out"),
+    "sign_in_info": ("研究协调员登录。", "For study coordinators."),
+    "sign_in_needed": (
+        "这一页只供研究协调员使用：里面有模型名称。",
+        "This tab is for study coordinators: it shows the models' names.",
+    ),
+    "signed_in_as": ("已登录：{name}", "Signed in: {name}"),
+    "coordinator_name": ("名称", "Name"),
+    "password": ("密码", "Password"),
     # -- studies --
     "study_new": ("新建研究", "New study"),
     "study_name": ("研究名称", "Name of the study"),
@@ -383,6 +394,14 @@ STORAGE_TEXTS_ZH = {
     "no_responses": "这个问题还没有回答。请先让至少一个模型作答。",
     "too_many_responses": "这个问题有 {count} 个回答，最多只能并排评 {most} 个。",
     "duplicate_model": "模型 {model} 对同一问题答了两次。请只保留一个。",
+    "sign_in_needed": "只有协调员可以这样做。请先登录。",
+    "sign_in_failed": "名称或密码不对。什么也没有改动。",
+    "too_many_attempts": "失败次数太多。请等 {minutes} 分钟再试。",
+    "unknown_coordinator": "没有协调员 {name}。请检查名称。",
+    "coordinator_exists": "已有协调员 {name}。请换一个名称。",
+    "coordinator_name_empty": "协调员需要一个名称。",
+    "password_too_short": "密码太短，至少 {least} 个字符。",
+    "text_too_long": "名称和密码各不超过 {most} 个字符。",
     "database_closed": "程序正在关闭，不再写入 {path}。",
     "unknown_link": "没有这个评分链接。请确认复制完整，或向研究协调员要一个新的。",
     "link_expired": "这个评分链接已过期。请联系研究协调员续期。",

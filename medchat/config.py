@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError, field_validator
+from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from medchat.errors import BadInput
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -31,6 +32,14 @@ class Settings(BaseSettings):
     """Folder for backups of the database; beside it, if none is given."""
     backup_hours: float = 6.0
     """Between two backups while the app runs; 0 for none."""
+
+    coordinator_password: SecretStr | None = None
+    """Of the first coordinator's account, if there is none yet; else a random one is made."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the app."""
+        return self.host in LOOPBACK
 
     @field_validator("backup_hours")
     @classmethod

@@ -15,6 +15,16 @@ from storage.assignments import (
     page,
 )
 from storage.backup import BackupTimer, backup, backups, restore
+from storage.coordinators import (
+    Coordinator,
+    FirstAccount,
+    add_coordinator,
+    coordinator_of_session,
+    make_first,
+    set_password,
+    sign_in,
+    sign_out,
+)
 from storage.database import Store
 from storage.errors import MESSAGES, StorageError
 from storage.export import (
@@ -80,6 +90,8 @@ __all__ = [
     "AssignedQuestion",
     "BackupTimer",
     "ChainEnd",
+    "Coordinator",
+    "FirstAccount",
     "Invitation",
     "NewQuestion",
     "NewResponse",
@@ -98,6 +110,7 @@ __all__ = [
     "Store",
     "Study",
     "Writer",
+    "add_coordinator",
     "add_question",
     "add_questions",
     "assignment",
@@ -105,6 +118,7 @@ __all__ = [
     "backups",
     "begin_session",
     "chain_ends",
+    "coordinator_of_session",
     "create_study",
     "find_rater",
     "find_study",
@@ -116,6 +130,7 @@ __all__ = [
     "list_questions",
     "list_raters",
     "list_studies",
+    "make_first",
     "note_visit",
     "outline",
     "page",
@@ -132,7 +147,10 @@ __all__ = [
     "score_csv_bytes",
     "score_frame",
     "score_rows",
+    "set_password",
     "set_profile",
+    "sign_in",
+    "sign_out",
     "verify",
     "write_score_csv",
 ]

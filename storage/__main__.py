@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from storage.backup import KEPT, backup, restore
+from storage.coordinators import FIRST_NAME, add_coordinator, set_password
 from storage.database import Store
 from storage.errors import StorageError
 from storage.export import score_rows, write_score_csv
@@ -112,6 +113,47 @@ def restore_command(
     typer.echo(f"Restored and verified: {db}")
     if aside:
         typer.echo(f"What was there before: {aside}")
+
+
+Password = Annotated[
+    str,
+    typer.Option(
+        prompt=True,
+        hide_input=True,
+        confirmation_prompt=True,
+        envvar="MEDCHAT_COORDINATOR_PASSWORD",
+        help="Asked for when it is not given.",
+    ),
+]
+
+COORDINATOR_EXAMPLE = """\b
+Example:
+  python -m storage {command} --name anna --db data/medchat.db
+"""
+
+
+@app.command("add-coordinator", epilog=COORDINATOR_EXAMPLE.format(command="add-coordinator"))
+def add_coordinator_command(
+    name: Annotated[str, typer.Option(help="What to sign in with.")],
+    password: Password,
+    db: Database = Path("data/medchat.db"),
+) -> None:
+    """Add an account that may set up studies and see the models' names."""
+    with _sentences():
+        add_coordinator(Store(db, must_exist=True), name, password)
+    typer.echo(f"Added: {name}")
+
+
+@app.command("set-password", epilog=COORDINATOR_EXAMPLE.format(command="set-password"))
+def set_password_command(
+    password: Password,
+    name: Annotated[str, typer.Option(help="Whose password.")] = FIRST_NAME,
+    db: Database = Path("data/medchat.db"),
+) -> None:
+    """Give a coordinator another password, and sign that account out everywhere."""
+    with _sentences():
+        set_password(Store(db, must_exist=True), name, password)
+    typer.echo(f"The password of {name} is changed.")
 
 
 @contextmanager

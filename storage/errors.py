@@ -63,6 +63,15 @@ MESSAGES = {
         "The question has {count} answers. At most {most} can be rated side by side."
     ),
     "duplicate_model": "The model {model} answers the same question twice. Keep one answer.",
+    # -- coordinators --
+    "sign_in_needed": "Only a coordinator may do this. Sign in first.",
+    "sign_in_failed": "Name or password is not right. Nothing was changed.",
+    "too_many_attempts": "Too many attempts have failed. Wait {minutes} minutes, then try again.",
+    "unknown_coordinator": "There is no coordinator {name}. Check the name.",
+    "coordinator_exists": "There is already a coordinator {name}. Choose another name.",
+    "coordinator_name_empty": "A coordinator needs a name.",
+    "password_too_short": "The password is too short. Choose one of at least {least} characters.",
+    "text_too_long": "Name and password may have at most {most} characters each.",
     # -- raters --
     "unknown_link": (
         "This personal link is not known. Check that it was copied whole, or ask the study "

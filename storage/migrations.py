@@ -314,3 +314,32 @@ def m006_study_setup(db: Database) -> None:
         UPDATE studies SET opened_at = created_at;
         """
     )
+
+
+@MIGRATIONS()
+def m007_coordinators(db: Database) -> None:
+    """Who may set studies up and see their models' names, and who tried to."""
+    db.executescript(
+        """
+        CREATE TABLE coordinators (
+            id TEXT PRIMARY KEY NOT NULL,
+            name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+            password_hash TEXT NOT NULL,           -- argon2id with its parameters and salt
+            created_at TEXT NOT NULL
+        );
+        CREATE TABLE coordinator_sessions (
+            token_hash TEXT PRIMARY KEY NOT NULL,  -- SHA-256 of what the browser's cookie holds
+            coordinator TEXT NOT NULL REFERENCES coordinators (id),
+            created_at TEXT NOT NULL,
+            expires_at TEXT NOT NULL
+        );
+        CREATE TABLE sign_in_failures (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL COLLATE NOCASE,
+            address TEXT NOT NULL,                 -- of the machine that tried
+            failed_at TEXT NOT NULL
+        );
+        CREATE INDEX sign_in_failures_by_name ON sign_in_failures (name, failed_at);
+        CREATE INDEX sign_in_failures_by_address ON sign_in_failures (address, failed_at);
+        """
+    )

@@ -21,6 +21,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+PASSWORD = "of the coordinator"
+
+
 class AppServer:
     """``with AppServer(db) as app: app.url``. What it prints goes to ``log``."""
 
@@ -44,6 +47,7 @@ class AppServer:
         if self._models:
             command += ["--models", str(self._models)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MEDCHAT_")}
+        environment["MEDCHAT_COORDINATOR_PASSWORD"] = PASSWORD
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=log, stderr=log
@@ -62,6 +66,12 @@ class AppServer:
         self._process.kill()
         self._process.wait(timeout=30)
         self._process = None
+
+    def sign_in(self, context: Any) -> None:
+        """Sign the coordinator in in a Playwright browser context."""
+        form = {"name": "coordinator", "password": PASSWORD, "to": "/"}
+        answer = context.request.post(f"{self.url}/sign-in", form=form)
+        assert answer.ok, answer.text()
 
     def health(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}/healthz", timeout=10) as answer:

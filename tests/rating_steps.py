@@ -69,7 +69,8 @@ def expect_scores(page: Page, letter: str, *scores: int) -> None:
 
 
 def expect_saved(page: Page, letter: str) -> None:
-    expect(page.locator(f"#state-{letter}")).to_contain_text("已保存")
+    # The page may be waiting for its next try, up to some seconds after the app is back.
+    expect(page.locator(f"#state-{letter}")).to_contain_text("已保存", timeout=30_000)
 
 
 def expect_question(page: Page, number: int) -> None:

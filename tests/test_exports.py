@@ -8,17 +8,20 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from storage_fixtures import answers_shown_to, entry, new_raters, new_study
 
+from eval_ui.access import COOKIE, Access
 from eval_ui.exports import FILES, download_path, export_routes
 from medchat.__main__ import main
 from storage import (
     NewResponse,
     Store,
     Study,
+    add_coordinator,
     add_question,
     create_study,
     save_ratings,
     score_csv_bytes,
     score_rows,
+    sign_in,
 )
 
 OPINIONS = ((3, 2, 1), (1, 1, 2), (2, 3, 3), (3, 3, 3), (2, 2, 1))
@@ -33,8 +36,10 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def client(store: Store) -> TestClient:
     app = FastAPI()
-    app.include_router(export_routes(store))
-    return TestClient(app)
+    app.include_router(export_routes(store, Access(store)))
+    add_coordinator(store, "anna", "a long password")
+    session = sign_in(store, "anna", "a long password", "127.0.0.1")
+    return TestClient(app, cookies={COOKIE: session})
 
 
 def rate_everything(store: Store, study: Study) -> None:

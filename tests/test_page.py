@@ -174,7 +174,8 @@ def test_a_model_changed_in_mid_stream_leaves_no_text_of_the_old_one(chat: Page)
     chat.locator("#stop").click()
 
 
-def test_an_unfinished_answer_cannot_go_into_a_study(chat: Page) -> None:
+def test_an_unfinished_answer_cannot_go_into_a_study(chat: Page, app: AppServer) -> None:
+    app.sign_in(chat.context)
     send(chat, "感冒怎么办")
     expect(chat.locator("#pane-1 .bot").first).to_be_visible()
     chat.locator("#stop").click()

@@ -35,6 +35,7 @@ RELEASED = {
     "m004_items": "255e7ba75a61647a",
     "m005_links": "76ed0b83e87f5569",
     "m006_study_setup": "abe4513585ec4a4b",
+    "m007_coordinators": "4fe455778bbfbb3e",
 }
 
 

@@ -86,6 +86,7 @@ def test_from_question_to_csv_and_over_a_restart(tmp_path: Path, context: Browse
     outside: list[str] = []
     with AppServer(db, log=tmp_path / "app.log") as app:
         context.on("request", lambda request: note_outside(request.url, app.url, outside))
+        app.sign_in(context)
         page = context.new_page()
         answers = ask_and_watch(page, app)
         add_to_study(page, db, answers)

@@ -1,0 +1,224 @@
+"""Who may do what: coordinators sign in; everything that shows or changes a study asks here.
+
+The check is made on the server for every click and every route, whatever the page shows or hides.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import gradio as gr
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse
+from gradio.context import LocalContext
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from eval_ui.safe_text import as_html
+from eval_ui.texts import Texts
+from storage import (
+    Coordinator,
+    StorageError,
+    Store,
+    coordinator_of_session,
+    sign_in,
+    sign_out,
+)
+
+COOKIE = "medchat_coordinator"
+RATER_COOKIE = "medchat_rater"
+SIGN_IN = "/sign-in"
+LARGEST_FORM = 4096
+HOMES = {"zh": "/", "en": "/en/"}
+
+
+class Access:
+    """Tells coordinators by the session in their browser's cookie."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def of_request(self, request: Request | gr.Request | None) -> Coordinator | None:
+        """Whoever sent a request, None if it is no coordinator."""
+        token = request.cookies.get(COOKIE, "") if request else ""
+        if not token:
+            return None
+        with self._store.connect() as db:
+            return coordinator_of_session(db, token)
+
+    def now(self) -> Coordinator | None:
+        """Whose click is being worked off by a listener of the page."""
+        return self.of_request(LocalContext.request.get(None))
+
+    def require(self) -> Coordinator | None:
+        """Raises StorageError sign_in_needed where that is no coordinator."""
+        found = self.now()
+        if found is None:
+            raise StorageError("sign_in_needed")
+        return found
+
+
+class ChatAccess(Access):
+    """Who may ask the models: coordinators, and where the app is open to all, whoever is no rater.
+
+    A rater who could ask them would learn whose answers are whose.
+    """
+
+    def __init__(self, store: Store, *, open_to_all: bool) -> None:
+        super().__init__(store)
+        self._open_to_all = open_to_all
+
+    def require(self) -> Coordinator | None:
+        """Raises StorageError sign_in_needed."""
+        request = LocalContext.request.get(None)
+        found = self.of_request(request)
+        is_rater = bool(request and request.cookies.get(RATER_COOKIE))
+        if found is None and (is_rater or not self._open_to_all):
+            raise StorageError("sign_in_needed")
+        return found
+
+
+class RatersStay:
+    """Shows the rating page, and nothing else, to a browser in which a rater's link was opened.
+
+    Plain ASGI, so that streams pass through untouched.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in (*HOMES.values(), "/en"):
+            cookies = Request(scope).cookies
+            if cookies.get(RATER_COOKIE) and not cookies.get(COOKIE):
+                home = "/en/rate/" if scope["path"].startswith("/en") else "/rate/"
+                await RedirectResponse(home, status_code=303)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def gate_html(access: Access, texts: Texts) -> str:
+    """What stands above a tab for coordinators: who is signed in, or where to sign in."""
+    found = access.now()
+    if found is None:
+        return (
+            f'<p class="notice">{texts("sign_in_needed")} '
+            f'<a href="{SIGN_IN}?to={HOMES[texts.language]}">{texts("sign_in")}</a></p>'
+        )
+    return (
+        f'<form class="signed-in" method="post" action="/sign-out">'
+        f"<span>{as_html(texts('signed_in_as', name=found.name))}</span> "
+        f'<button type="submit">{texts("sign_out")}</button></form>'
+    )
+
+
+def opening(
+    access: Access, texts: Texts, refresh: Callable[..., list[Any]], outputs: int
+) -> Callable[..., list[Any]]:
+    """A listener for opening a tab of coordinators; its outputs are the gate, the tab's body and
+    those of ``refresh``, which is asked only where a coordinator is signed in."""
+
+    def run(*values: Any) -> list[Any]:
+        if access.now() is None:
+            closed = [gr.skip() for _ in range(outputs)]
+            return [gate_html(access, texts), gr.update(visible=False), *closed]
+        return [gate_html(access, texts), gr.update(visible=True), *refresh(*values)]
+
+    return run
+
+
+def access_routes(store: Store, *, secure: bool = False) -> APIRouter:
+    """``/sign-in`` and ``/sign-out``. ``secure`` marks the cookie for HTTPS only."""
+    router = APIRouter()
+
+    def with_cookie(response: Response, value: str) -> Response:
+        age = None if value else 0
+        response.set_cookie(
+            COOKIE, value, max_age=age, path="/", httponly=True, samesite="strict", secure=secure
+        )
+        return response
+
+    @router.get(SIGN_IN)
+    def show(to: str = "/") -> Response:
+        return _form(to, None)
+
+    @router.post(SIGN_IN)
+    async def enter(request: Request) -> Response:
+        form = await _read_form(request)
+        to = form.get("to", "/")
+        if not _from_here(request):
+            return _form(to, StorageError("sign_in_failed"))
+        address = request.client.host if request.client else ""
+        name, password = form.get("name", ""), form.get("password", "")
+        try:
+            token = await run_in_threadpool(sign_in, store, name, password, address)
+        except StorageError as error:
+            return _form(to, error)
+        return with_cookie(RedirectResponse(_home(to), status_code=303), token)
+
+    @router.post("/sign-out")
+    async def leave(request: Request) -> Response:
+        if _from_here(request):
+            await run_in_threadpool(sign_out, store, request.cookies.get(COOKIE, ""))
+        return with_cookie(RedirectResponse("/", status_code=303), "")
+
+    return router
+
+
+def _home(wanted: str) -> str:
+    """One of the app's own pages: never where a link from elsewhere says."""
+    return wanted if wanted in HOMES.values() else "/"
+
+
+def _from_here(request: Request) -> bool:
+    """Whether a form was sent by a page of this app; browsers name the page's origin."""
+    origin = request.headers.get("origin")
+    return origin is None or origin.split("://")[-1] == request.headers.get("host")
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > LARGEST_FORM:
+            return {}
+    text = content.decode("utf-8", "replace")
+    return {name: values[0] for name, values in parse_qs(text).items()}
+
+
+def _form(to: str, error: StorageError | None) -> Response:
+    """The sign-in page, in both languages."""
+    both = [Texts("zh"), Texts("en")]
+    label = {
+        key: " · ".join(texts(key) for texts in both)
+        for key in ("sign_in", "coordinator_name", "password", "sign_in_info")
+    }
+    told = ""
+    if error:
+        for texts in both:
+            sentence = as_html(texts.error(error))
+            told += f'<p role="alert" lang="{texts.language}">{sentence}</p>'
+    content = f"""<!doctype html>
+<html lang="zh"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>MedChat · {label["sign_in"]}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 1rem/1.6 system-ui, "PingFang SC", "Microsoft YaHei", sans-serif; margin: 12vh auto;
+  max-width: 24rem; padding: 0 1rem; }}
+label {{ display: grid; gap: .25rem; margin: .8rem 0; }}
+input, button {{ font: inherit; padding: .6rem .8rem; border: 1px solid #94a3b8;
+  border-radius: 8px; }}
+button {{ width: 100%; margin-top: .6rem; background: #0f766e; border-color: #0f766e;
+  color: #fff; }}
+[role=alert] {{ color: #b91c1c; margin: .3rem 0; }}
+@media (prefers-color-scheme: dark) {{ [role=alert] {{ color: #fca5a5; }} }}
+</style>
+<h1>MedChat</h1><p>{label["sign_in_info"]}</p>{told}
+<form method="post" action="{SIGN_IN}">
+<input type="hidden" name="to" value="{_home(to)}">
+<label>{label["coordinator_name"]}<input name="name" required maxlength="200"
+  autocomplete="username" value="coordinator"></label>
+<label>{label["password"]}<input name="password" type="password" required maxlength="200"
+  autocomplete="current-password" autofocus></label>
+<button type="submit">{label["sign_in"]}</button></form></html>"""
+    return HTMLResponse(content, status_code=401 if error else 200)

@@ -1,0 +1,194 @@
+"""Coordinators: their accounts, their sessions in a browser, and the limit on guessing.
+
+Passwords are kept as argon2id hashes, session tokens as SHA-256. Knows nothing about studies.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from sqlite_utils import Database
+
+from storage.database import Store
+from storage.errors import StorageError
+from storage.ids import new_id, storable, utc_now
+
+FIRST_NAME = "coordinator"
+SESSION_HOURS = 12
+SHORTEST_PASSWORD = 10
+LONGEST = 200
+MOST_FAILURES = 5
+FAILURE_MINUTES = 15
+"""So many failures of one name or one address within so many minutes close the door."""
+
+_hasher = PasswordHasher()
+_NOBODYS_HASH = _hasher.hash(secrets.token_urlsafe())
+"""Checked where there is no such account, so that the answer takes as long."""
+
+
+@dataclass(frozen=True)
+class Coordinator:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class FirstAccount:
+    """The account made at the first start; its password cannot be read again later."""
+
+    name: str
+    password: str = field(repr=False)
+
+
+def make_first(store: Store, password: str | None = None) -> FirstAccount | None:
+    """Make the first account if there is none, with ``password`` or a random one.
+
+    Raises:
+        StorageError: as ``add_coordinator``.
+    """
+    chosen = password or secrets.token_urlsafe(12)
+    _check(FIRST_NAME, chosen)
+    with store.connect() as db:
+        if db.table("coordinators").count:
+            return None
+    hashed = _hasher.hash(chosen)
+    with store.transaction() as db:
+        if db.table("coordinators").count:  # another program was quicker
+            return None
+        _insert(db, FIRST_NAME, hashed)
+    return FirstAccount(FIRST_NAME, chosen)
+
+
+def add_coordinator(store: Store, name: str, password: str) -> Coordinator:
+    """Add an account.
+
+    Raises:
+        StorageError: coordinator_name_empty, coordinator_exists, password_too_short, text_too_long.
+    """
+    name = storable(name).strip()
+    _check(name, password)
+    hashed = _hasher.hash(storable(password))
+    with store.transaction() as db:
+        if db.table("coordinators").count_where("name = ?", [name]):
+            raise StorageError("coordinator_exists", name=name)
+        return _insert(db, name, hashed)
+
+
+def set_password(store: Store, name: str, password: str) -> None:
+    """Give an account another password and end its sessions.
+
+    Raises:
+        StorageError: unknown_coordinator, password_too_short, text_too_long.
+    """
+    _check(name, password)
+    hashed = _hasher.hash(storable(password))
+    with store.transaction() as db:
+        row = db.execute("SELECT id FROM coordinators WHERE name = ?", [name]).fetchone()
+        if row is None:
+            raise StorageError("unknown_coordinator", name=name)
+        db.execute("UPDATE coordinators SET password_hash = ? WHERE id = ?", [hashed, row[0]])
+        db.execute("DELETE FROM coordinator_sessions WHERE coordinator = ?", [row[0]])
+
+
+# -- sessions --
+
+
+def sign_in(store: Store, name: str, password: str, address: str) -> str:
+    """Return a new session's token for the browser of who knows the password.
+
+    Raises:
+        StorageError: too_many_attempts, sign_in_failed.
+    """
+    name, password = storable(name).strip()[:LONGEST], storable(password)[:LONGEST]
+    with store.connect() as db:
+        _refuse_guessing(db, name, address)
+        row = db.execute(
+            "SELECT id, password_hash FROM coordinators WHERE name = ?", [name]
+        ).fetchone()
+    known = _matches(row[1] if row else _NOBODYS_HASH, password) and row is not None
+    token = secrets.token_urlsafe(32)
+    with store.transaction() as db:
+        if known:
+            _begin(db, row[0], token)
+            db.execute("DELETE FROM sign_in_failures WHERE name = ?", [name])
+        else:
+            db.execute(
+                "INSERT INTO sign_in_failures (name, address, failed_at) VALUES (?, ?, ?)",
+                [name, address, utc_now()],
+            )
+    if not known:
+        raise StorageError("sign_in_failed")
+    return token
+
+
+def coordinator_of_session(db: Database, token: str) -> Coordinator | None:
+    """Return who signed in with this session, None when it is over or never was."""
+    row = db.execute(
+        """
+        SELECT coordinators.id, coordinators.name
+        FROM coordinator_sessions JOIN coordinators
+            ON coordinators.id = coordinator_sessions.coordinator
+        WHERE coordinator_sessions.token_hash = ? AND coordinator_sessions.expires_at > ?
+        """,
+        [_hash_of(token), utc_now()],
+    ).fetchone()
+    return Coordinator(*row) if row else None
+
+
+def sign_out(store: Store, token: str) -> None:
+    with store.transaction() as db:
+        db.execute("DELETE FROM coordinator_sessions WHERE token_hash = ?", [_hash_of(token)])
+
+
+def _begin(db: Database, coordinator: str, token: str) -> None:
+    now = datetime.now(UTC)
+    db.execute("DELETE FROM coordinator_sessions WHERE expires_at < ?", [utc_now()])
+    db.table("coordinator_sessions").insert(
+        {
+            "token_hash": _hash_of(token),
+            "coordinator": coordinator,
+            "created_at": utc_now(),
+            "expires_at": (now + timedelta(hours=SESSION_HOURS)).isoformat(timespec="milliseconds"),
+        }
+    )
+
+
+def _refuse_guessing(db: Database, name: str, address: str) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=FAILURE_MINUTES)
+    for column, value in (("name", name), ("address", address)):
+        failures = db.table("sign_in_failures").count_where(
+            f"{column} = ? AND failed_at > ?", [value, since.isoformat(timespec="milliseconds")]
+        )
+        if failures >= MOST_FAILURES:
+            raise StorageError("too_many_attempts", minutes=FAILURE_MINUTES)
+
+
+def _matches(hashed: str, password: str) -> bool:
+    try:
+        return _hasher.verify(hashed, password)
+    except (VerifyMismatchError, VerificationError, InvalidHashError):
+        return False
+
+
+def _check(name: str, password: str) -> None:
+    if not name:
+        raise StorageError("coordinator_name_empty")
+    if len(password) < SHORTEST_PASSWORD:
+        raise StorageError("password_too_short", least=SHORTEST_PASSWORD)
+    if max(len(name), len(password)) > LONGEST:
+        raise StorageError("text_too_long", most=LONGEST)
+
+
+def _insert(db: Database, name: str, hashed: str) -> Coordinator:
+    made = Coordinator(new_id(), name)
+    db.table("coordinators").insert(
+        {"id": made.id, "name": name, "password_hash": hashed, "created_at": utc_now()}
+    )
+    return made
+
+
+def _hash_of(token: str) -> str:
+    return hashlib.sha256(storable(token).encode()).hexdigest()

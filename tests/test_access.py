@@ -1,0 +1,189 @@
+"""Roles, checked on the server: what is a coordinator's, a rater's, and anyone's."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from app_server import PASSWORD, AppServer
+from playwright.sync_api import BrowserContext, Page, expect
+from rating_steps import RatedStudy, enter, score
+
+from storage import list_raters
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    folder = tmp_path_factory.mktemp("access")
+    models = Path(__file__).parent / "benchmarks" / "no_models.toml"
+    with AppServer(folder / "medchat.db", log=folder / "app.log", models=models) as server:
+        yield server
+
+
+@pytest.fixture
+def study(app: AppServer, request: pytest.FixtureRequest) -> RatedStudy:
+    return RatedStudy(app.db, request.node.name)
+
+
+@pytest.fixture
+def client(app: AppServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=app.url) as made:
+        yield made
+
+
+def sign_in(client: httpx.Client, password: str = PASSWORD, **more: str) -> httpx.Response:
+    form = {"name": "coordinator", "password": password, "to": "/"} | more
+    return client.post("/sign-in", data=form)
+
+
+# -- signing in --
+
+
+def test_the_cookie_is_for_this_site_and_not_for_scripts(client: httpx.Client) -> None:
+    answer = sign_in(client)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/"
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "max-age" not in cookie, "it ends with the browser"
+
+
+@pytest.mark.parametrize("to", ["https://example.org/", "//example.org", "/export/x", ""])
+def test_signing_in_leads_nowhere_else(client: httpx.Client, to: str) -> None:
+    assert sign_in(client, to=to).headers["location"] == "/"
+    assert to == "" or to not in client.get("/sign-in", params={"to": to}).text
+
+
+def test_a_form_of_another_site_signs_nobody_in(client: httpx.Client) -> None:
+    form = {"name": "coordinator", "password": PASSWORD}
+    answer = client.post("/sign-in", data=form, headers={"Origin": "https://example.org"})
+    assert answer.status_code == 401
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_wrong_password_is_told_in_both_languages(client: httpx.Client) -> None:
+    answer = sign_in(client, "wrong password")
+    assert answer.status_code == 401
+    assert "名称或密码不对" in answer.text
+    assert "not right" in answer.text
+    assert sign_in(client).status_code == 303
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"name=" + b"x" * 5000, b"%%%"])
+def test_a_broken_form_is_a_failed_attempt(tmp_path: Path, content: bytes) -> None:
+    models = Path(__file__).parent / "benchmarks" / "no_models.toml"
+    with AppServer(tmp_path / "m.db", log=tmp_path / "app.log", models=models) as own:
+        answer = httpx.post(f"{own.url}/sign-in", content=content)
+        assert answer.status_code == 401
+        assert "traceback" not in answer.text.lower()
+
+
+# -- what needs signing in --
+
+
+def test_downloads_are_for_coordinators(client: httpx.Client, study: RatedStudy) -> None:
+    path = f"/export/{study.study.id}/scores.csv"
+    assert client.get(path).status_code == 401
+    client.cookies.set("medchat_coordinator", "guessed")
+    assert client.get(path).status_code == 401
+    sign_in(client)
+    assert client.get(path).status_code == 200
+    client.post("/sign-out")
+    assert client.get(path).status_code == 401
+
+
+def test_a_rater_is_no_coordinator(client: httpx.Client, study: RatedStudy) -> None:
+    client.get(f"/r/{study.token}")
+    assert client.get("/rating/list").status_code == 200
+    assert client.get(f"/export/{study.study.id}/scores.csv").status_code == 401
+    for path, home in (("/", "/rate/"), ("/en/", "/en/rate/")):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (303, home)
+    sign_in(client)
+    assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/config", "/en/config", "/rate/config", "/", "/rate/"])
+def test_the_page_itself_names_no_study(client: httpx.Client, study, path: str) -> None:
+    assert study.study.name not in client.get(path).text
+
+
+def test_every_listener_of_the_coordinators_tabs_refuses_others(client, study) -> None:
+    """Called directly, as anybody could who knows the address."""
+    config = client.get("/config").json()
+    named = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
+    mine = {
+        "study",
+        "report-study",
+        "create-study",
+        "invite",
+        "renew",
+        "revoke",
+        "import",
+        "study-refresh",
+        "report-refresh",
+        "add-to-study",
+    }
+    tried = 0
+    for dependency in config["dependencies"]:
+        targets = {named.get(target[0]) for target in dependency["targets"]}
+        if not targets & mine:
+            continue
+        tried += 1
+        body = {
+            "data": [None] * len(dependency["inputs"]),
+            "fn_index": dependency["id"],
+            "session_hash": f"s{tried}",
+        }
+        joined = client.post("/gradio_api/queue/join", json=body)
+        assert joined.status_code == 200
+        told = []
+        with client.stream("GET", f"/gradio_api/queue/data?session_hash=s{tried}") as stream:
+            for line in stream.iter_lines():
+                message = json.loads(line.removeprefix("data: ") or "{}")
+                told.append(str(message))
+                if message.get("msg") == "process_completed":
+                    break
+        assert "请先登录" in "".join(told), targets
+        assert study.study.name not in "".join(told)
+    assert tried >= 9
+    assert len(list_raters(study.store, study.study.id)) == 1
+
+
+def test_the_tabs_open_after_signing_in_and_close_after_signing_out(
+    page: Page, app: AppServer, study: RatedStudy
+) -> None:
+    page.goto(app.url)
+    page.get_by_role("tab", name="研究管理").click()
+    expect(page.locator("#study-gate")).to_contain_text("只供研究协调员")
+    expect(page.locator("#study")).not_to_be_visible()
+    page.locator("#study-gate a").click()
+    page.locator("input[name=password]").fill("wrong password")
+    page.get_by_role("button").click()
+    expect(page.locator("[role=alert]").first).to_contain_text("不对")
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.get_by_role("button").click()
+    page.get_by_role("tab", name="研究管理").click()
+    expect(page.locator("#study-overview")).to_contain_text(study.study.name)
+    page.get_by_role("tab", name="报告与导出").click()
+    expect(page.locator("#report-gate")).to_contain_text("已登录：coordinator")
+    page.locator("#report-gate button").click()
+    page.get_by_role("tab", name="报告与导出").click()
+    expect(page.locator("#report-gate")).to_contain_text("只供研究协调员")
+
+
+def test_a_rater_can_ask_no_model(context: BrowserContext, app: AppServer, study) -> None:
+    """In a tab that was open before the link was."""
+    chat = context.new_page()
+    chat.goto(app.url)
+    expect(chat.locator("#question textarea")).to_be_visible()
+    rating = context.new_page()
+    enter(rating, app, study.token)
+    score(rating, "A", 1, 1, 1)
+    chat.locator("#question textarea").fill("我感冒了")
+    chat.locator("#send").click()
+    expect(chat.locator(".toast-body")).to_contain_text("请先登录")

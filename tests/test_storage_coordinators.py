@@ -1,0 +1,138 @@
+"""Coordinators' accounts and sessions, and what is done against guessing."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from storage import (
+    Coordinator,
+    StorageError,
+    Store,
+    add_coordinator,
+    coordinator_of_session,
+    make_first,
+    set_password,
+    sign_in,
+    sign_out,
+)
+from storage.__main__ import app
+
+GOOD = "a long password"
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "medchat.db")
+    add_coordinator(store, "anna", GOOD)
+    return store
+
+
+def code_of(work) -> str:
+    with pytest.raises(StorageError) as refused:
+        work()
+    return refused.value.code
+
+
+def who(store: Store, token: str) -> Coordinator | None:
+    with store.connect() as db:
+        return coordinator_of_session(db, token)
+
+
+def test_the_first_account_is_made_once_with_a_password_of_its_own(tmp_path: Path) -> None:
+    store = Store(tmp_path / "new.db")
+    first = make_first(store)
+    assert first is not None
+    assert len(first.password) >= 16
+    assert first.password not in repr(first)
+    assert make_first(store) is None
+    assert sign_in(store, first.name, first.password, HERE)
+
+
+def test_a_password_and_a_session_are_stored_as_hashes_only(store: Store) -> None:
+    token = sign_in(store, "anna", GOOD, HERE)
+    with closing(sqlite3.connect(store.path)) as connection:
+        dump = "\n".join(connection.iterdump())
+    assert "$argon2id$" in dump
+    assert GOOD not in dump
+    assert token not in dump
+
+
+def test_a_session_is_its_coordinators_until_it_is_ended(store: Store) -> None:
+    add_coordinator(store, "bo", GOOD)
+    anna, bo = (sign_in(store, name, GOOD, HERE) for name in ("Anna ", "bo"))
+    assert [found.name for found in (who(store, anna), who(store, bo)) if found] == ["anna", "bo"]
+    sign_out(store, anna)
+    assert who(store, anna) is None
+    assert who(store, bo)
+    with store.transaction() as db:
+        db.execute("UPDATE coordinator_sessions SET expires_at = '2026-01-01'")
+    assert who(store, bo) is None
+    assert who(store, "") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [("anna", "a wrong password"), ("nobody", GOOD), ("", ""), ("anna", ""), ("\ud800", "\ud800")],
+)
+def test_name_and_password_must_be_right(store: Store, name: str, password: str) -> None:
+    assert code_of(lambda: sign_in(store, name, password, HERE)) == "sign_in_failed"
+
+
+def test_five_failures_close_the_door_for_a_name_from_everywhere(store: Store) -> None:
+    for number in range(5):
+        address = f"192.0.2.{number}"
+        assert code_of(lambda a=address: sign_in(store, "anna", "wrong", a)) == "sign_in_failed"
+    assert code_of(lambda: sign_in(store, "anna", GOOD, "192.0.2.99")) == "too_many_attempts"
+    add_coordinator(store, "bo", GOOD)
+    assert sign_in(store, "bo", GOOD, "192.0.2.99")
+    with store.transaction() as db:
+        db.execute("UPDATE sign_in_failures SET failed_at = '2026-01-01'")
+    assert sign_in(store, "anna", GOOD, HERE)
+
+
+def test_five_failures_close_the_door_for_an_address_whatever_the_name(store: Store) -> None:
+    for number in range(5):
+        name = f"name{number}"
+        assert code_of(lambda n=name: sign_in(store, n, "wrong", HERE)) == "sign_in_failed"
+    assert code_of(lambda: sign_in(store, "anna", GOOD, HERE)) == "too_many_attempts"
+    assert sign_in(store, "anna", GOOD, THERE)
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "code"),
+    [
+        ("anna", GOOD, "coordinator_exists"),
+        (" ANNA ", GOOD, "coordinator_exists"),
+        (" ", GOOD, "coordinator_name_empty"),
+        ("bo", "short", "password_too_short"),
+        ("bo", "x" * 201, "text_too_long"),
+        ("b" * 201, GOOD, "text_too_long"),
+    ],
+)
+def test_an_account_that_cannot_be_is_refused(store: Store, name, password, code: str) -> None:
+    assert code_of(lambda: add_coordinator(store, name, password)) == code
+
+
+def test_a_new_password_ends_every_session(store: Store) -> None:
+    token = sign_in(store, "anna", GOOD, HERE)
+    set_password(store, "anna", "another password")
+    assert who(store, token) is None
+    assert code_of(lambda: sign_in(store, "anna", GOOD, HERE)) == "sign_in_failed"
+    assert sign_in(store, "anna", "another password", HERE)
+    assert code_of(lambda: set_password(store, "bo", GOOD)) == "unknown_coordinator"
+
+
+def test_accounts_can_be_kept_by_command(store: Store) -> None:
+    run = CliRunner().invoke
+    options = ["--db", str(store.path), "--password", GOOD]
+    assert run(app, ["add-coordinator", "--name", "bo", *options]).exit_code == 0
+    assert sign_in(store, "bo", GOOD, HERE)
+    again = run(app, ["add-coordinator", "--name", "bo", *options])
+    assert (again.exit_code, "already" in again.output) == (1, True)
+    options[-1] = "quite another one"
+    assert run(app, ["set-password", "--name", "bo", *options]).exit_code == 0
+    assert sign_in(store, "bo", "quite another one", HERE)
