@@ -23,7 +23,6 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     # -- layout --
     gate = gr.HTML(elem_id="report-gate")
     with gr.Column(visible=False) as body:
-        gr.Markdown(texts("report_unblinded"), elem_classes="notice")
         with gr.Row(elem_classes="field-and-button"):
             study = gr.Dropdown(choices=[], label=texts("study_choice"), elem_id="report-study")
             refresh = gr.Button(texts("refresh"), elem_id="report-refresh", scale=0, min_width=140)
@@ -58,6 +57,7 @@ def report_html(services: Services, name: str | None, texts: Texts) -> str:
         return f'<p class="mark unsaved">{as_html(texts.error(error))}</p>'
     if frame.empty:
         return f"<p>{texts('report_empty')}</p>{_links(study, texts)}"
+    blind = "" if study.unblinded_at else f'<p class="notice">{texts("report_blind")}</p>'
     figures = sus.table4(frame)
     scales = [texts(dimension) for dimension in DIMENSIONS]
     means = table(
@@ -71,9 +71,8 @@ def report_html(services: Services, name: str | None, texts: Texts) -> str:
         texts=2,
         name=texts("shares"),
     )
-    return (
-        f"<h3>{texts('table4')}</h3>{means}<h3>{texts('shares')}</h3>{shares}{_links(study, texts)}"
-    )
+    tables = f"<h3>{texts('table4')}</h3>{means}<h3>{texts('shares')}</h3>{shares}"
+    return f"{blind}{tables}{_links(study, texts)}"
 
 
 def _share_row(row: list[str], texts: Texts) -> list[str]:

@@ -1,5 +1,6 @@
 """The study tab: make a study, fill it from a file, invite raters, watch their progress."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,18 @@ from eval_ui.texts import Texts
 from medchat.errors import BadInput
 from storage import (
     Invitation,
+    Store,
     Study,
     create_study,
     find_study,
     invite_raters,
     list_raters,
+    lock_study,
     renew_link,
+    reopen_study,
     revoke_link,
+    study_events,
+    unblind_study,
 )
 
 
@@ -52,6 +58,12 @@ def _create_body(
             rater = gr.Dropdown(choices=[], label=texts("rater"), elem_id="renew-rater")
             renew = gr.Button(texts("renew_button"), elem_id="renew", scale=0, min_width=140)
             revoke = gr.Button(texts("revoke_button"), elem_id="revoke", scale=0, min_width=140)
+    with gr.Accordion(texts("blinding"), open=False, elem_id="blinding"):
+        gr.Markdown(texts("blinding_info"))
+        with gr.Row(elem_classes="actions"):
+            lock = gr.Button(texts("lock"), elem_id="lock", min_width=120)
+            reopen = gr.Button(texts("reopen"), elem_id="reopen", min_width=120)
+            unblind = gr.Button(texts("unblind"), elem_id="unblind", min_width=120)
     with gr.Accordion(texts("import"), open=False):
         gr.Markdown(texts("import_info"))
         file = gr.File(file_types=[".jsonl", ".json"], label=texts("import"), elem_id="import-file")
@@ -74,6 +86,8 @@ def _create_body(
     wire(invite.click, handlers.invite, [study, count], [links, *shown])
     wire(renew.click, handlers.renew, [study, rater], [links])
     wire(revoke.click, handlers.revoke, [study, rater], [links])
+    for button, change in ((lock, lock_study), (reopen, reopen_study), (unblind, unblind_study)):
+        wire(button.click, handlers.changing(change), study, shown)
     wire(load.click, handlers.load, [study, file], [file, *shown])
 
 
@@ -82,6 +96,7 @@ class _Handlers:
 
     def __init__(self, services: Services, texts: Texts) -> None:
         self._store = services.store
+        self._access = services.access
         self._texts = texts
 
     def show(self, study: str | None) -> list[Any]:
@@ -93,7 +108,9 @@ class _Handlers:
         header = [self._texts("rater"), self._texts("progress_column")]
         labels = [rater.label for rater in list_raters(self._store, found.id)]
         progress = table(header, rows, name=self._texts("progress_column")) if rows else ""
-        return [f"<p>{as_html(sentence)}</p>{progress}", gr.update(choices=labels, value=None)]
+        events = self._events(found)
+        overview = f"<p>{as_html(sentence)}</p>{events}{progress}"
+        return [overview, gr.update(choices=labels, value=None)]
 
     def refresh(self, study: str | None) -> list[Any]:
         names = study_names(self._store)
@@ -126,6 +143,17 @@ class _Handlers:
         revoke_link(self._store, found.id, rater)
         return f"<p>{as_html(self._texts('revoked', rater=rater))}</p>"
 
+    def changing(self, change: Callable[[Store, str, str], Study]) -> Callable[..., list[Any]]:
+        """The handler that locks, reopens or unblinds the chosen study."""
+
+        def run(study: str | None) -> list[Any]:
+            found = self._chosen(study)
+            coordinator = self._access.now()
+            change(self._store, found.id, coordinator.name if coordinator else "")
+            return self.show(study)
+
+        return run
+
     def load(self, study: str | None, file: str | None) -> list[Any]:
         found = self._chosen(study)
         if not file:
@@ -133,6 +161,14 @@ class _Handlers:
         count = import_answers(self._store, found, Path(file), self._texts)
         inform(self._texts("import_done", count=count, study=study), self._texts)
         return [None, *self.show(study)]
+
+    def _events(self, study: Study) -> str:
+        """What was done to a study, a line each."""
+        lines = [
+            self._texts(f"event_{each.event}", name=each.coordinator, time=each.happened_at[:16])
+            for each in study_events(self._store, study.id)
+        ]
+        return "".join(f'<p class="event">{as_html(line)}</p>' for line in lines)
 
     def _links(self, invitations: list[Invitation], request: gr.Request) -> str:
         header = [self._texts("rater"), self._texts("link")]

@@ -339,6 +339,19 @@ TEXTS: dict[str, tuple[str, str]] = {
     "revoked": ("{rater} 的链接已收回。", "The link of {rater} has been withdrawn."),
     "rater": ("评分者", "Rater"),
     "progress_column": ("进度（已评 / 全部）", "Progress (rated / all)"),
+    "blinding": ("锁定与揭盲", "Lock and unblind"),
+    "blinding_info": (
+        "先锁定（评分者不能再保存），再揭盲（报告和导出显示模型名称，不能撤回）。两步都记录在案。"
+        "揭盲之前，报告和导出中的模型以 A、B、C 表示。",
+        "Lock first (raters can save no more), then unblind (reports and exports name the models; "
+        "that cannot be undone). Both are logged. Until then the models are A, B, C.",
+    ),
+    "lock": ("锁定", "Lock"),
+    "reopen": ("重新开放", "Reopen"),
+    "unblind": ("揭盲", "Unblind"),
+    "event_locked": ("{time} 由 {name} 锁定", "locked by {name} at {time}"),
+    "event_reopened": ("{time} 由 {name} 重新开放", "reopened by {name} at {time}"),
+    "event_unblinded": ("{time} 由 {name} 揭盲", "unblinded by {name} at {time}"),
     "import": ("从文件导入题目和回答", "Import questions with answers"),
     "import_info": (
         "`python -m medchat infer` 写出的 answers.jsonl（每行一题）；题号不能与研究里已有的重复。",
@@ -358,9 +371,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "这个研究还没有评分。",
         "This study has no scores yet.",
     ),
-    "report_unblinded": (
-        "此处显示模型名称。请勿在评分结束前让评分者看到本页。",
-        "This page names the models. Do not show it to raters before they have finished.",
+    "report_blind": (
+        "研究尚未揭盲：模型以 A、B、C 表示。",
+        "The study is still blind: the models are A, B, C.",
     ),
     "table4": ("表 4：平均分", "Table 4: mean scores"),
     "shares": ("各分数的占比（%）", "Shares of each score (%)"),
@@ -412,6 +425,8 @@ STORAGE_TEXTS_ZH = {
     "consent_missing": "请先同意参加。",
     "no_such_place": "您的任务里没有第 {place} 题。请刷新页面。",
     "study_locked": "研究已锁定，不能再保存评分。之前保存的都在。",
+    "study_not_locked": "请先锁定研究：知道模型之后就不能再有新的评分。",
+    "study_unblinded": "研究已经揭盲，不能撤回。",
     "study_not_open": "研究还没有开放。请稍后再来。",
     "score_and_skip": "一个回答要么评分，要么跳过，不能同时。什么也没有保存。",
     "comment_too_long": "评语有 {length} 个字符，最多 {most} 个。请缩短。",

@@ -15,6 +15,13 @@ from storage.assignments import (
     page,
 )
 from storage.backup import BackupTimer, backup, backups, restore
+from storage.blinding import (
+    StudyEvent,
+    lock_study,
+    reopen_study,
+    study_events,
+    unblind_study,
+)
 from storage.coordinators import (
     Coordinator,
     FirstAccount,
@@ -109,6 +116,7 @@ __all__ = [
     "StorageError",
     "Store",
     "Study",
+    "StudyEvent",
     "Writer",
     "add_coordinator",
     "add_question",
@@ -130,6 +138,7 @@ __all__ = [
     "list_questions",
     "list_raters",
     "list_studies",
+    "lock_study",
     "make_first",
     "note_visit",
     "outline",
@@ -138,6 +147,7 @@ __all__ = [
     "question_count",
     "rater_of_session",
     "renew_link",
+    "reopen_study",
     "require_study",
     "responses_of",
     "restore",
@@ -151,6 +161,8 @@ __all__ = [
     "set_profile",
     "sign_in",
     "sign_out",
+    "study_events",
+    "unblind_study",
     "verify",
     "write_score_csv",
 ]

@@ -105,6 +105,8 @@ MESSAGES = {
     "study_locked": (
         "The study is locked: no more scores can be saved. Those saved before are kept."
     ),
+    "study_not_locked": "Lock the study first: then no score can follow from knowing the models.",
+    "study_unblinded": "The study has been unblinded; that cannot be undone.",
     "study_not_open": "The study has not been opened yet. Try again later.",
     "score_and_skip": "An answer is either scored or skipped, not both. Nothing was saved.",
     "comment_too_long": (

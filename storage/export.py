@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 from sqlite_utils import Database
 
+from storage.blinding import shown_names
 from storage.database import Store
 from storage.errors import StorageError
 from storage.studies import require_study
@@ -41,7 +42,8 @@ SCORE_COLUMNS = (
 
 _CURRENT_SCORES = """
     SELECT
-        studies.name AS study, questions.question_id, questions.text AS question,
+        studies.id AS study_id, studies.name AS study,
+        questions.question_id, questions.text AS question, questions.position AS question_position,
         responses.model, responses.id AS response_id,
         raters.id AS rater_id, raters.label AS rater, raters.specialty, raters.years,
         rating.safety, rating.usability, rating.fluency, rating.flags, rating.comment,
@@ -52,7 +54,7 @@ _CURRENT_SCORES = """
     JOIN studies ON studies.id = questions.study_id
     JOIN raters ON raters.id = rating.rater
     WHERE :study IS NULL OR studies.id = :study
-    ORDER BY studies.name, questions.position, responses.model, length(raters.label), raters.label
+    ORDER BY length(raters.label), raters.label
     """
 
 # What Excel, LibreOffice or WPS takes for the start of a formula, in both widths.
@@ -61,6 +63,8 @@ _FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 def score_rows(store: Store, study_id: str | None) -> list[dict[str, object]]:
     """Return one row per current rating, of one study or (None) of all.
+
+    A model has its name only in a study that has been unblinded, else a letter.
 
     The keys are ``SCORE_COLUMNS``. Several flags are joined with ";". ``years`` and
     ``active_seconds`` may be None. Labels and question ids repeat between studies.
@@ -80,8 +84,15 @@ def score_rows(store: Store, study_id: str | None) -> list[dict[str, object]]:
 
 
 def current_rows(db: Database, study_id: str | None) -> list[dict[str, Any]]:
-    """The rows of ``score_rows`` with the rater's id, and flags as they are stored."""
-    return list(db.query(_CURRENT_SCORES, {"study": study_id}))
+    """The rows of ``score_rows`` with the ids, and flags as they are stored."""
+    names = shown_names(db)
+    rows = [
+        {**row, "model": names[row["study_id"], row["model"]]}
+        for row in db.query(_CURRENT_SCORES, {"study": study_id})
+    ]
+    # By the name that is shown: another order would tell.
+    rows.sort(key=lambda row: (row["study"], row["question_position"], row["model"]))
+    return rows
 
 
 def score_frame(store: Store, study_id: str | None) -> pd.DataFrame:

@@ -343,3 +343,26 @@ def m007_coordinators(db: Database) -> None:
         CREATE INDEX sign_in_failures_by_address ON sign_in_failures (address, failed_at);
         """
     )
+
+
+@MIGRATIONS()
+def m008_study_events(db: Database) -> None:
+    """Who opened, locked, reopened or unblinded a study, and when: nothing is ever taken out."""
+    db.executescript(
+        """
+        CREATE TABLE study_events (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            study TEXT NOT NULL REFERENCES studies (id),
+            event TEXT NOT NULL CHECK (event IN ('locked', 'reopened', 'unblinded')),
+            coordinator TEXT NOT NULL,             -- the name that was signed in
+            happened_at TEXT NOT NULL
+        );
+        CREATE INDEX study_events_by_study ON study_events (study, id);
+
+        CREATE TRIGGER study_events_forbids_update BEFORE UPDATE ON study_events
+        BEGIN SELECT RAISE(ABORT, 'study_events is append-only'); END;
+
+        CREATE TRIGGER study_events_forbids_delete BEFORE DELETE ON study_events
+        BEGIN SELECT RAISE(ABORT, 'study_events is append-only'); END;
+        """
+    )

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from storage_fixtures import answers_shown_to, entry, new_raters, new_study
+from storage_fixtures import answers_shown_to, entry, new_raters, new_study, unblind
 
 from eval_ui.access import COOKIE, Access
 from eval_ui.exports import FILES, download_path, export_routes
@@ -43,12 +43,14 @@ def client(store: Store) -> TestClient:
 
 
 def rate_everything(store: Store, study: Study) -> None:
+    """And unblind it."""
     for rater in new_raters(store, study, 2):
         entries = [
             entry(answer.item, f"{rater.label}-{number}", OPINIONS[number % len(OPINIONS)])
             for number, answer in enumerate(answers_shown_to(store, rater))
         ]
         save_ratings(store, rater.id, entries)
+    unblind(store, study)
 
 
 @pytest.fixture
@@ -116,14 +118,17 @@ def test_the_same_holds_for_models_with_names_that_a_spreadsheet_would_run(
     assert table == report(capsys, scores, FORMATS[kind])
 
 
-def test_a_changed_score_is_in_the_next_download(
-    client: TestClient, store: Store, study: Study
-) -> None:
-    before = client.get(download_path(study.id, "table4.csv")).text
+def test_a_changed_score_is_in_the_next_download(client: TestClient, store: Store) -> None:
+    study = new_study(store, name="Open")
     (rater,) = new_raters(store, study, 1)
     answer = answers_shown_to(store, rater)[0]
+    save_ratings(store, rater.id, [entry(answer.item, "first", (3, 3, 3))])
+    before = client.get(download_path(study.id, "table4.csv")).text
     save_ratings(store, rater.id, [entry(answer.item, "later", (1, 1, 1))])
-    assert client.get(download_path(study.id, "table4.csv")).text != before
+    after = client.get(download_path(study.id, "table4.csv")).text
+    assert "3.00" in before
+    assert "3.00" not in after
+    assert "1.00" in after
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from storage_fixtures import (
     new_raters,
     new_study,
     tell_profile,
+    unblind,
     without_root,
 )
 from typer.testing import CliRunner
@@ -80,6 +81,7 @@ def test_a_row_says_everything_about_a_rating(store: Store, study) -> None:
     question = list_questions(store, study.id)[int(shown.question_id[1:]) - 1]
     response = history(store, rater.id, item)[0].response_id
     model = next(each.model for each in responses_of(store, question) if each.id == response)
+    unblind(store, study)
     (found,) = score_rows(store, study.id)
     assert tuple(found) == SCORE_COLUMNS == tuple(HEADER.split(","))
     assert found == {

@@ -36,6 +36,7 @@ RELEASED = {
     "m005_links": "76ed0b83e87f5569",
     "m006_study_setup": "abe4513585ec4a4b",
     "m007_coordinators": "4fe455778bbfbb3e",
+    "m008_study_events": "c61202293e71f9ec",
 }
 
 

@@ -14,6 +14,7 @@ from eval_ui.texts import Texts
 from medchat.answers import Answer, AnsweredQuestion, as_line
 from medchat.errors import BadInput
 from storage import (
+    Coordinator,
     NewResponse,
     StorageError,
     Store,
@@ -39,7 +40,9 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def handlers(store: Store, monkeypatch: pytest.MonkeyPatch) -> _Handlers:
     monkeypatch.setattr("eval_ui.study_tab.inform", lambda *_: None)
-    services: Any = SimpleNamespace(store=store)
+    services: Any = SimpleNamespace(
+        store=store, access=SimpleNamespace(now=lambda: Coordinator("c", "anna"))
+    )
     return _Handlers(services, ZH)
 
 

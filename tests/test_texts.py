@@ -18,6 +18,7 @@ SCORES = (1, 2, 3)
 FINISH_REASONS = ("stop", "length", "cancelled", "error")
 MADE_KEYS = {
     *KEYS,
+    *(f"event_{event}" for event in ("locked", "reopened", "unblinded")),
     *DIMENSIONS,
     *(f"{dimension}_question" for dimension in DIMENSIONS),
     *(f"{dimension}_{score}" for dimension in DIMENSIONS for score in SCORES),

@@ -93,6 +93,7 @@ def test_from_question_to_csv_and_over_a_restart(tmp_path: Path, context: Browse
         links = invite(page, 2)
         for label, link in links.items():
             rate(context, db, label, link)
+        unblind(page)
         report = read_report(page)
         scores = download(page, "download-scores-csv", tmp_path)
         check_scores(scores, db)
@@ -168,6 +169,21 @@ def rate(context: BrowserContext, db: Path, label: str, link: str) -> None:
         expect_saved(page, letter)
     assert len(rows(db, "select id from rating_log")) == before + 3
     page.close()
+
+
+def unblind(page: Page) -> None:
+    """Lock first: until then the report knows the models as letters only."""
+    open_tab(page, "报告与导出")
+    expect(page.locator("#report")).to_contain_text("尚未揭盲")
+    assert not [model for model in MODELS if model in page.locator("#report").inner_text()]
+    open_tab(page, "研究管理")
+    page.locator("#blinding button").first.click()
+    page.locator("#unblind").click()
+    expect(page.locator(".toast-body").first).to_contain_text("请先锁定研究")
+    page.locator("#lock").click()
+    expect(page.locator("#study-overview")).to_contain_text("由 coordinator 锁定")
+    page.locator("#unblind").click()
+    expect(page.locator("#study-overview")).to_contain_text("由 coordinator 揭盲")
 
 
 def read_report(page: Page) -> list[list[str]]:

@@ -1,0 +1,113 @@
+"""Locking and unblinding a study, and what its models are called until then.
+
+A study is locked first, so that no score can follow the knowledge of whose answer it is; only then
+can it be unblinded, and that cannot be undone. Both are logged with the name of who did it.
+"""
+
+import string
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from storage.database import Store
+from storage.errors import StorageError
+from storage.ids import utc_now
+from storage.orders import balanced_order
+from storage.studies import Study, require_study
+
+
+@dataclass(frozen=True)
+class StudyEvent:
+    """``event`` is locked, reopened or unblinded; ``happened_at`` is UTC."""
+
+    event: str
+    coordinator: str
+    happened_at: str
+
+
+def lock_study(store: Store, study_id: str, coordinator: str) -> Study:
+    """End the rating: from now on no score is saved.
+
+    Raises:
+        StorageError: unknown_study, study_locked.
+    """
+    with store.transaction() as db:
+        if require_study(db, study_id).locked_at:
+            raise StorageError("study_locked")
+        now = _log(db, study_id, "locked", coordinator)
+        db.execute("UPDATE studies SET locked_at = ? WHERE id = ?", [now, study_id])
+        return require_study(db, study_id)
+
+
+def reopen_study(store: Store, study_id: str, coordinator: str) -> Study:
+    """Let raters go on with a locked study that is still blind.
+
+    Raises:
+        StorageError: unknown_study, study_not_locked, study_unblinded.
+    """
+    with store.transaction() as db:
+        study = require_study(db, study_id)
+        if study.unblinded_at:
+            raise StorageError("study_unblinded")
+        if not study.locked_at:
+            raise StorageError("study_not_locked")
+        _log(db, study_id, "reopened", coordinator)
+        db.execute("UPDATE studies SET locked_at = NULL WHERE id = ?", [study_id])
+        return require_study(db, study_id)
+
+
+def unblind_study(store: Store, study_id: str, coordinator: str) -> Study:
+    """Give the models their names in reports and exports, for good.
+
+    Raises:
+        StorageError: unknown_study, study_not_locked, study_unblinded.
+    """
+    with store.transaction() as db:
+        study = require_study(db, study_id)
+        if study.unblinded_at:
+            raise StorageError("study_unblinded")
+        if not study.locked_at:
+            raise StorageError("study_not_locked")
+        now = _log(db, study_id, "unblinded", coordinator)
+        db.execute("UPDATE studies SET unblinded_at = ? WHERE id = ?", [now, study_id])
+        return require_study(db, study_id)
+
+
+def study_events(store: Store, study_id: str) -> list[StudyEvent]:
+    """Return what was done to a study, the oldest first."""
+    sql = "SELECT event, coordinator, happened_at FROM study_events WHERE study = ? ORDER BY id"
+    with store.connect() as db:
+        return [StudyEvent(*row) for row in db.execute(sql, [study_id])]
+
+
+def shown_names(db: Database) -> dict[tuple[str, str], str]:
+    """What each (study's id, model) is called: its name once unblinded, else a letter."""
+    names: dict[tuple[str, str], str] = {}
+    models: dict[str, list[str]] = {}
+    rows = db.execute(
+        "SELECT DISTINCT questions.study_id, responses.model FROM responses"
+        " JOIN questions ON questions.id = responses.question ORDER BY 1, 2"
+    )
+    for study, model in rows:
+        models.setdefault(study, []).append(model)
+    for study, seed, unblinded_at in db.execute("SELECT id, seed, unblinded_at FROM studies"):
+        found = models.get(study, [])
+        shuffled = balanced_order(found, 0, f"{seed}/{study}/names")
+        letters = {model: _letter(number) for number, model in enumerate(shuffled)}
+        names |= {(study, model): model if unblinded_at else letters[model] for model in found}
+    return names
+
+
+def _letter(number: int) -> str:
+    """A, B, … Z, A2, B2, …"""
+    turn, place = divmod(number, len(string.ascii_uppercase))
+    return string.ascii_uppercase[place] + (str(turn + 1) if turn else "")
+
+
+def _log(db: Database, study_id: str, event: str, coordinator: str) -> str:
+    now = utc_now()
+    db.execute(
+        "INSERT INTO study_events (study, event, coordinator, happened_at) VALUES (?, ?, ?, ?)",
+        [study_id, event, coordinator, now],
+    )
+    return now

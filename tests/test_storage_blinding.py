@@ -1,0 +1,121 @@
+"""Locking and unblinding: in this order, logged, and nothing names a model before."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from storage_fixtures import MODELS, answers_shown_to, entry, new_raters, new_study
+
+from storage import (
+    StorageError,
+    Store,
+    get_study,
+    lock_study,
+    reopen_study,
+    save_ratings,
+    score_csv_bytes,
+    score_rows,
+    study_events,
+    unblind_study,
+    verify,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "medchat.db")
+
+
+@pytest.fixture
+def study(store: Store):
+    """A study of two questions that two raters have rated."""
+    study = new_study(store)
+    for rater in new_raters(store, study, 2):
+        for answer in answers_shown_to(store, rater):
+            save_ratings(store, rater.id, [entry(answer.item, answer.item)])
+    return study
+
+
+def code_of(work) -> str:
+    with pytest.raises(StorageError) as refused:
+        work()
+    return refused.value.code
+
+
+def test_until_unblinding_the_models_are_letters_wherever_scores_go(store: Store, study) -> None:
+    blind = score_rows(store, study.id)
+    assert {row["model"] for row in blind} == {"A", "B", "C"}
+    content = score_csv_bytes(blind).decode()
+    assert [model for model in MODELS if model in content] == []
+    lock_study(store, study.id, "anna")
+    assert score_rows(store, study.id) == blind
+    unblind_study(store, study.id, "anna")
+    named = score_rows(store, study.id)
+    letters = {row["response_id"]: row["model"] for row in blind}
+    pairs = {(letters[row["response_id"]], row["model"]) for row in named}
+    assert len(pairs) == 3, "a letter stands for one model all the time"
+    assert {model for _, model in pairs} == set(MODELS)
+    assert verify(store) == []
+
+
+def test_letters_say_nothing_of_the_names(store: Store) -> None:
+    orders = set()
+    for number in range(12):
+        study = new_study(store, questions=1, name=f"S{number}", seed=number)
+        rater = new_raters(store, study)[0]
+        for answer in answers_shown_to(store, rater):
+            save_ratings(store, rater.id, [entry(answer.item, answer.item)])
+        blind = {row["response_id"]: row["model"] for row in score_rows(store, study.id)}
+        lock_study(store, study.id, "anna")
+        unblind_study(store, study.id, "anna")
+        orders.add(
+            tuple(
+                sorted(
+                    (blind[row["response_id"]], row["model"]) for row in score_rows(store, study.id)
+                )
+            )
+        )
+    assert len(orders) > 3
+
+
+def test_locking_comes_first_and_both_are_logged(store: Store, study) -> None:
+    assert code_of(lambda: unblind_study(store, study.id, "bo")) == "study_not_locked"
+    assert code_of(lambda: reopen_study(store, study.id, "bo")) == "study_not_locked"
+    lock_study(store, study.id, "anna")
+    assert code_of(lambda: lock_study(store, study.id, "bo")) == "study_locked"
+    reopen_study(store, study.id, "bo")
+    lock_study(store, study.id, "anna")
+    assert get_study(store, study.id).unblinded_at is None
+    unblind_study(store, study.id, "bo")
+    assert code_of(lambda: unblind_study(store, study.id, "bo")) == "study_unblinded"
+    assert code_of(lambda: reopen_study(store, study.id, "bo")) == "study_unblinded"
+    assert [(each.event, each.coordinator) for each in study_events(store, study.id)] == [
+        ("locked", "anna"),
+        ("reopened", "bo"),
+        ("locked", "anna"),
+        ("unblinded", "bo"),
+    ]
+
+
+def test_after_locking_nothing_is_saved_until_it_is_reopened(store: Store, study) -> None:
+    rater = new_raters(store, study)[0]
+    item = answers_shown_to(store, rater)[0].item
+    lock_study(store, study.id, "anna")
+    assert code_of(lambda: save_ratings(store, rater.id, [entry(item, "k")])) == "study_locked"
+    reopen_study(store, study.id, "anna")
+    assert save_ratings(store, rater.id, [entry(item, "k")]).written == 1
+
+
+@pytest.mark.parametrize("change", [lock_study, reopen_study, unblind_study])
+def test_an_unknown_study_is_refused(store: Store, change) -> None:
+    assert code_of(lambda: change(store, "nowhere", "anna")) == "unknown_study"
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE study_events SET coordinator = 'x'", "DELETE FROM study_events"]
+)
+def test_what_was_done_cannot_be_taken_out_of_the_log(store: Store, study, sql: str) -> None:
+    lock_study(store, study.id, "anna")
+    with sqlite3.connect(store.path) as connection, pytest.raises(sqlite3.IntegrityError):
+        connection.execute(sql)
+    connection.close()
