@@ -93,8 +93,13 @@
 
   function pause(milliseconds) {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      window.addEventListener("online", () => { clearTimeout(timer); resolve(); }, { once: true });
+      const done = () => {
+        clearTimeout(timer);
+        window.removeEventListener("online", done);
+        resolve();
+      };
+      const timer = setTimeout(done, milliseconds);
+      window.addEventListener("online", done);
     });
   }
 
@@ -132,6 +137,20 @@
     const drafts = storage.read("drafts");
     delete drafts[item];
     storage.write("drafts", drafts);
+  }
+
+  // Other tabs keep theirs in the same place: only this item is touched.
+  function keepWaiting(item, entry) {
+    const waiting = storage.read("outbox");
+    waiting[item] = entry;
+    storage.write("outbox", waiting);
+  }
+
+  function dropWaiting(item, entry) {
+    const waiting = storage.read("outbox");
+    if (waiting[item]?.body.key !== entry.body.key) return;
+    delete waiting[item];
+    storage.write("outbox", waiting);
   }
 
   // -- time: only while the page is looked at and somebody is there --
@@ -173,6 +192,7 @@
     if (kept) Object.assign(answer, kept);
     answer.kept = Boolean(kept);
     answer.saved = answer.state !== "open" && !kept;
+    answer.savedAt = answer.saved_at;
     return answer;
   }
 
@@ -224,7 +244,7 @@
       active_seconds: Math.round(answer.seconds * 10) / 10,
     };
     outbox[answer.item] = { body, opinion };
-    storage.write("outbox", outbox);
+    keepWaiting(answer.item, outbox[answer.item]);
     send();
   }
 
@@ -239,7 +259,7 @@
         // Meanwhile the rater may have changed the same answer: that one is still to be sent.
         if (outbox[item] === entry) {
           delete outbox[item];
-          storage.write("outbox", outbox);
+          dropWaiting(item, entry);
           if (done.saved_at) dropDraft(item);
           settle(item, done);
         }
@@ -726,6 +746,7 @@
     document.addEventListener("visibilitychange", () => {
       tick();
       if (document.visibilityState === "hidden") flush();
+      else if (state && question) send(); // signed in again in another tab, perhaps
     });
     window.addEventListener("pagehide", flush);
     window.addEventListener("online", send);

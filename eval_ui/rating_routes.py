@@ -181,6 +181,7 @@ def _page(question: AssignedQuestion) -> dict[str, Any]:
                 "letter": answer.letter,
                 "text": answer.text,
                 "state": answer.state,
+                "saved_at": answer.saved_at,
                 "scores": asdict(answer.current) if answer.current else None,
                 "skipped": answer.skipped,
                 "comment": answer.comment,

@@ -1,5 +1,7 @@
 """What the study and chat tabs do with studies, without Gradio: small steps over ``storage``."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from eval_ui.texts import Texts
@@ -8,21 +10,22 @@ from medchat.errors import BadInput
 from storage import (
     NewQuestion,
     NewResponse,
+    RaterLine,
     StorageError,
     Store,
     Study,
     add_question,
     add_questions,
+    board,
     create_study,
     find_study,
-    list_raters,
     list_studies,
-    progress,
-    question_count,
 )
 
 MOST_ANSWERS = 8
 """To a question: a rater has to keep them all in view."""
+MOST_NAMED = 8
+"""Questions that a sentence lists."""
 MOST_NAME = 100
 """Characters in the name of a new study: it must fit into a line, and into the name of a file."""
 
@@ -97,13 +100,56 @@ def import_answers(store: Store, study: Study, file: Path, texts: Texts) -> int:
     return len(add_questions(store, study.id, questions))
 
 
-def summary(store: Store, study: Study, texts: Texts) -> tuple[str, list[list[str]]]:
-    """A study in one sentence, and each rater's progress as table rows."""
-    rows = [[item.label, f"{item.rated} / {item.total}"] for item in progress(store, study.id)]
-    sentence = texts(
-        "study_summary",
-        study=study.name,
-        questions=question_count(store, study.id),
-        raters=len(list_raters(store, study.id)),
+@dataclass(frozen=True)
+class Overview:
+    """What the study tab shows of a study: sentences, a table of the raters, and reminders."""
+
+    sentences: list[str]
+    header: list[str]
+    rows: list[list[str]]
+    reminders: str
+
+
+def overview(store: Store, study: Study, texts: Texts) -> Overview:
+    found = board(store, study.id)
+    sentences = [
+        texts(
+            "study_summary",
+            study=study.name,
+            questions=len(found.questions),
+            raters=len(found.raters),
+        )
+    ]
+    if found.questions and found.raters:
+        missing = ", ".join(each.question_id for each in found.gaps[:MOST_NAMED])
+        more = " …" if len(found.gaps) > MOST_NAMED else ""
+        sentences.append(
+            texts("coverage_gaps", count=len(found.gaps), questions=missing + more)
+            if found.gaps
+            else texts("coverage_full")
+        )
+    header = ["rater", "specialty_column", "state", "last_seen", "progress_column"]
+    waiting = [each for each in found.raters if each.state in ("invited", "started", "stalled")]
+    return Overview(
+        sentences,
+        [texts(key) for key in header],
+        [_rater_row(each, texts) for each in found.raters],
+        "\n".join(
+            texts(
+                "reminder", rater=each.label, study=study.name, rated=each.rated, total=each.total
+            )
+            for each in waiting
+            if each.total
+        ),
     )
-    return sentence, rows
+
+
+def _rater_row(rater: RaterLine, texts: Texts) -> list[str]:
+    seen = clock(rater.last_seen_at) if rater.last_seen_at else "—"
+    state = texts(f"rater_{rater.state}")
+    return [rater.label, rater.specialty or "—", state, seen, f"{rater.rated} / {rater.total}"]
+
+
+def clock(moment: str) -> str:
+    """A stored UTC time as the server's local date and time, such as 2026-01-31 14:03."""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -10,7 +10,7 @@ from eval_ui.access import opening
 from eval_ui.notices import QUEUED, guarded, inform
 from eval_ui.safe_text import as_html, table
 from eval_ui.services import Services
-from eval_ui.studies import MOST_NAME, clean_name, import_answers, study_names, summary
+from eval_ui.studies import MOST_NAME, clean_name, clock, import_answers, overview, study_names
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
 from storage import (
@@ -43,7 +43,7 @@ def _create_body(
     with gr.Row(elem_classes="field-and-button"):
         study = gr.Dropdown(choices=[], label=texts("study_choice"), elem_id="study")
         refresh = gr.Button(texts("refresh"), elem_id="study-refresh", scale=0, min_width=140)
-    overview = gr.HTML(elem_id="study-overview")
+    page = gr.HTML(elem_id="study-overview")
     with gr.Accordion(texts("study_new"), open=True), gr.Row(elem_classes="field-and-button"):
         name = gr.Textbox(label=texts("study_name"), max_length=MOST_NAME, elem_id="new-study-name")
         create = gr.Button(texts("study_create"), elem_id="create-study", scale=0, min_width=140)
@@ -58,6 +58,10 @@ def _create_body(
             rater = gr.Dropdown(choices=[], label=texts("rater"), elem_id="renew-rater")
             renew = gr.Button(texts("renew_button"), elem_id="renew", scale=0, min_width=140)
             revoke = gr.Button(texts("revoke_button"), elem_id="revoke", scale=0, min_width=140)
+    with gr.Accordion(texts("reminders"), open=False, elem_id="reminding"):
+        reminders = gr.Textbox(
+            label=texts("reminders"), lines=3, buttons=["copy"], elem_id="reminders"
+        )
     with gr.Accordion(texts("blinding"), open=False, elem_id="blinding"):
         gr.Markdown(texts("blinding_info"))
         with gr.Row(elem_classes="actions"):
@@ -71,7 +75,7 @@ def _create_body(
 
     # -- wiring --
     handlers = _Handlers(services, texts)
-    shown = [overview, rater]
+    shown = [page, rater, reminders]
 
     def wire(event: Any, handler: Any, inputs: Any, outputs: list[Any]) -> None:
         checked = guarded(handler, len(outputs), texts, access=services.access)
@@ -101,16 +105,18 @@ class _Handlers:
 
     def show(self, study: str | None) -> list[Any]:
         if not study:
-            return [self._texts("study_none") if not study_names(self._store) else "", gr.update()]
-
+            none = self._texts("study_none") if not study_names(self._store) else ""
+            return [none, gr.update(), ""]
         found = find_study(self._store, study)
-        sentence, rows = summary(self._store, found, self._texts)
-        header = [self._texts("rater"), self._texts("progress_column")]
+        shown = overview(self._store, found, self._texts)
         labels = [rater.label for rater in list_raters(self._store, found.id)]
-        progress = table(header, rows, name=self._texts("progress_column")) if rows else ""
+        progress = ""
+        if shown.rows:
+            progress = table(shown.header, shown.rows, texts=4, name=self._texts("progress_column"))
+        sentences = "".join(f"<p>{as_html(sentence)}</p>" for sentence in shown.sentences)
         events = self._events(found)
-        overview = f"<p>{as_html(sentence)}</p>{events}{progress}"
-        return [overview, gr.update(choices=labels, value=None)]
+        page = f"{sentences}{events}{progress}"
+        return [page, gr.update(choices=labels, value=None), shown.reminders]
 
     def refresh(self, study: str | None) -> list[Any]:
         names = study_names(self._store)
@@ -165,7 +171,7 @@ class _Handlers:
     def _events(self, study: Study) -> str:
         """What was done to a study, a line each."""
         lines = [
-            self._texts(f"event_{each.event}", name=each.coordinator, time=each.happened_at[:16])
+            self._texts(f"event_{each.event}", name=each.coordinator, time=clock(each.happened_at))
             for each in study_events(self._store, study.id)
         ]
         return "".join(f'<p class="event">{as_html(line)}</p>' for line in lines)

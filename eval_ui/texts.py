@@ -339,6 +339,29 @@ TEXTS: dict[str, tuple[str, str]] = {
     "revoked": ("{rater} 的链接已收回。", "The link of {rater} has been withdrawn."),
     "rater": ("评分者", "Rater"),
     "progress_column": ("进度（已评 / 全部）", "Progress (rated / all)"),
+    "coverage_gaps": (
+        "还有 {count} 题没有评完：{questions}",
+        "{count} questions are not finished yet: {questions}",
+    ),
+    "coverage_full": (
+        "每道题都已由分到的评分者评完。",
+        "Every question has all its raters' scores.",
+    ),
+    "specialty_column": ("专业", "Specialty"),
+    "last_seen": ("最近访问", "Last seen"),
+    "rater_invited": ("已邀请，未打开", "invited"),
+    "rater_started": ("进行中", "started"),
+    "rater_stalled": ("停滞（三天未访问）", "stalled (three days)"),
+    "rater_done": ("已完成", "done"),
+    "rater_revoked": ("链接已收回", "link withdrawn"),
+    "rater_expired": ("链接已过期", "link expired"),
+    "reminders": ("提醒文字（复制后发给本人）", "Reminders (copy and send)"),
+    "reminder": (
+        "{rater}：您在“{study}”中已评 {rated} / {total} 题。"
+        "打开您的个人链接即可从上次的地方继续，谢谢！",
+        "{rater}: you have rated {rated} of {total} questions of “{study}”. Your personal link "
+        "goes on where you stopped. Thank you!",
+    ),
     "blinding": ("锁定与揭盲", "Lock and unblind"),
     "blinding_info": (
         "先锁定（评分者不能再保存），再揭盲（报告和导出显示模型名称，不能撤回）。两步都记录在案。"

@@ -22,6 +22,7 @@ from storage.blinding import (
     study_events,
     unblind_study,
 )
+from storage.board import Board, Coverage, RaterLine, board
 from storage.coordinators import (
     Coordinator,
     FirstAccount,
@@ -96,8 +97,10 @@ __all__ = [
     "AssignedAnswer",
     "AssignedQuestion",
     "BackupTimer",
+    "Board",
     "ChainEnd",
     "Coordinator",
+    "Coverage",
     "FirstAccount",
     "Invitation",
     "NewQuestion",
@@ -106,6 +109,7 @@ __all__ = [
     "Profile",
     "Question",
     "Rater",
+    "RaterLine",
     "RaterProgress",
     "Rating",
     "RatingEntry",
@@ -125,6 +129,7 @@ __all__ = [
     "backup",
     "backups",
     "begin_session",
+    "board",
     "chain_ends",
     "coordinator_of_session",
     "create_study",

@@ -44,7 +44,7 @@ class AssignedAnswer:
 
     ``item`` is its id for this rater alone; ``position`` is the place on screen, from 1, and
     ``letter`` the same as A, B, … ``current`` is None as long as the answer has no scores, and
-    ``skipped`` says why where the rater passed it over.
+    ``skipped`` says why where the rater passed it over; ``saved_at`` is when that was saved (UTC).
     """
 
     item: str
@@ -56,6 +56,7 @@ class AssignedAnswer:
     comment: str = ""
     flags: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
+    saved_at: str | None = None
 
     @property
     def state(self) -> State:
@@ -85,7 +86,7 @@ _ANSWERS = """
         items.id AS item, items.place, items.position, items.question,
         questions.question_id, questions.text AS question_text, responses.text,
         entry.safety, entry.usability, entry.fluency, entry.skipped, entry.comment, entry.flags,
-        entry.spans
+        entry.spans, entry.rated_at
     FROM items
     JOIN questions ON questions.id = items.question
     JOIN responses ON responses.id = items.response
@@ -157,6 +158,7 @@ def _answer(row: Row) -> AssignedAnswer:
         comment=row["comment"] or "",
         flags=tuple(json.loads(row["flags"] or "[]")),
         spans=spans_of(row),
+        saved_at=row["rated_at"],
     )
 
 

@@ -71,7 +71,7 @@ class Writer:
                         ended = None in jobs
                         self._commit(db, [job for job in jobs if job is not None])
                         jobs = [] if ended else [self._jobs.get()]
-            except StorageError as error:  # the next job finds a new connection
+            except Exception as error:  # told to who waits; the next job finds a new connection
                 ended = None in jobs
                 for job in jobs:
                     if job is not None and not job.future.done():

@@ -110,6 +110,7 @@ def test_a_rater_comes_back_on_another_device_to_the_same_question(
         score(other, "B", 3, 3, 3)
         expect_saved(other, "B")
         other.locator("#rating-previous").click()
+        expect(other.locator("#state-A")).to_have_text(re.compile(r"^已保存 \d\d:\d\d:\d\d$"))
         expect_scores(other, "A", 2, 2, 2)
         width = other.evaluate("document.documentElement.scrollWidth")
         assert width <= 390, "the page must not scroll sideways on a phone"

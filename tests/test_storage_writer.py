@@ -188,3 +188,21 @@ def test_what_was_acknowledged_survives_a_killed_process(store: Store) -> None:
     assert set(acknowledged) <= set(keys)
     assert len(keys) == len(set(keys))
     assert verify(store) == []
+
+
+def test_an_error_that_nobody_expected_is_told_and_does_not_end_the_writer(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, broken = Store.connect, iter([True])
+
+    def connect_or_break(self: Store):
+        if next(broken, False):
+            raise MemoryError("once")
+        return connect(self)
+
+    monkeypatch.setattr(Store, "connect", connect_or_break)
+    writer = Writer(store)
+    with pytest.raises(MemoryError):
+        writer.submit(lambda db: 1).result(10)
+    assert writer.submit(lambda db: 2).result(10) == 2
+    writer.close()

@@ -125,7 +125,7 @@ def tokens_in(table: str) -> list[str]:
 
 def test_each_invited_rater_gets_a_link_and_a_row(handlers: _Handlers, store: Store) -> None:
     study = new_study(store)
-    links, overview, _ = handlers.invite(study.name, 3.0, REQUEST)
+    links, overview, *_ = handlers.invite(study.name, 3.0, REQUEST)
     assert [find_rater(store, token).label for token in tokens_in(links)] == ["r01", "r02", "r03"]
     assert "<td>r03</td>" in overview
 

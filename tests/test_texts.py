@@ -4,6 +4,7 @@ import ast
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -12,12 +13,15 @@ from eval_ui.rating_page import KEYS
 from eval_ui.texts import MEDCHAT_TEXTS_ZH, STORAGE_TEXTS_ZH, TEXTS, Texts, unknown_storage_codes
 from medchat.errors import BadInput, ModelUnavailable
 from storage import DIMENSIONS, MESSAGES, StorageError
+from storage.board import RaterState
 
 ROOT = Path(__file__).resolve().parent.parent
 SCORES = (1, 2, 3)
 FINISH_REASONS = ("stop", "length", "cancelled", "error")
 MADE_KEYS = {
     *KEYS,
+    *(f"rater_{state}" for state in get_args(RaterState)),
+    *("specialty_column", "last_seen", "progress_column"),
     *(f"event_{event}" for event in ("locked", "reopened", "unblinded")),
     *DIMENSIONS,
     *(f"{dimension}_question" for dimension in DIMENSIONS),

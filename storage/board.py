@@ -1,0 +1,126 @@
+"""What a coordinator watches while a study runs: who is how far, and what still lacks raters.
+
+Knows nothing of scores: until a study is unblinded, no figure of a model may be looked at.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from sqlite_utils import Database
+
+from storage.database import Store
+from storage.ids import utc_now
+from storage.studies import require_study
+
+RaterState = Literal["invited", "started", "stalled", "done", "revoked", "expired"]
+STALLED_DAYS = 3
+"""Without a visit for so long, a rater who has not finished counts as stalled."""
+
+
+@dataclass(frozen=True)
+class RaterLine:
+    """One rater: ``rated`` of ``total`` questions are done; ``last_seen_at`` is None before the
+    first visit."""
+
+    label: str
+    specialty: str
+    state: RaterState
+    rated: int
+    total: int
+    last_seen_at: str | None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """One question: how many raters have finished it, of how many who are to."""
+
+    question_id: str
+    finished: int
+    wanted: int
+
+
+@dataclass(frozen=True)
+class Board:
+    raters: tuple[RaterLine, ...]
+    questions: tuple[Coverage, ...]
+
+    @property
+    def gaps(self) -> list[Coverage]:
+        """The questions that still lack a rater's scores."""
+        return [each for each in self.questions if each.finished < each.wanted]
+
+
+def board(store: Store, study_id: str) -> Board:
+    """Return the state of a study.
+
+    Raises:
+        StorageError: unknown_study.
+    """
+    with store.connect() as db:
+        require_study(db, study_id)
+        db.execute("BEGIN")  # both tables of one moment
+        _collect(db, study_id)
+        return Board(_raters(db, study_id), _questions(db, study_id))
+
+
+def _collect(db: Database, study_id: str) -> None:
+    """Per rater and question, whether every answer has been rated or skipped."""
+    db.execute("DROP TABLE IF EXISTS temp.pairs")
+    db.execute(
+        """
+        CREATE TEMP TABLE pairs AS
+        SELECT items.rater, items.question, count(*) = count(items.latest) AS finished
+        FROM items JOIN raters ON raters.id = items.rater
+        WHERE raters.study_id = ? AND items.kind = 'real' AND items.withdrawn_at IS NULL
+        GROUP BY items.rater, items.question
+        """,
+        [study_id],
+    )
+
+
+def _raters(db: Database, study_id: str) -> tuple[RaterLine, ...]:
+    rows = db.execute(
+        """
+        SELECT label, specialty, revoked_at, expires_at, last_seen_at,
+            coalesce(sum(pairs.finished), 0), count(pairs.question)
+        FROM raters LEFT JOIN pairs ON pairs.rater = raters.id
+        WHERE raters.study_id = ?
+        GROUP BY raters.id ORDER BY length(label), label
+        """,
+        [study_id],
+    )
+    return tuple(
+        RaterLine(
+            label, specialty, _state(revoked, expires, seen, rated, total), rated, total, seen
+        )
+        for label, specialty, revoked, expires, seen, rated, total in rows
+    )
+
+
+def _state(
+    revoked_at: str | None, expires_at: str | None, seen_at: str | None, rated: int, total: int
+) -> RaterState:
+    if total and rated == total:
+        return "done"
+    if revoked_at:
+        return "revoked"
+    if expires_at and expires_at < utc_now():
+        return "expired"
+    if seen_at is None:
+        return "invited"
+    limit = (datetime.now(UTC) - timedelta(days=STALLED_DAYS)).isoformat()
+    return "stalled" if seen_at < limit else "started"
+
+
+def _questions(db: Database, study_id: str) -> tuple[Coverage, ...]:
+    rows = db.execute(
+        """
+        SELECT questions.question_id, coalesce(sum(pairs.finished), 0), count(pairs.rater)
+        FROM questions LEFT JOIN pairs ON pairs.question = questions.id
+        WHERE questions.study_id = ?
+        GROUP BY questions.id ORDER BY questions.position
+        """,
+        [study_id],
+    )
+    return tuple(Coverage(*row) for row in rows)

@@ -1,0 +1,103 @@
+"""The coordinator's board: who is how far, and what still lacks raters."""
+
+from pathlib import Path
+
+import pytest
+from storage_fixtures import answers_shown_to, entry, new_raters, new_study
+
+from storage import (
+    Coverage,
+    RatingEntry,
+    StorageError,
+    Store,
+    assignment,
+    board,
+    hand_over,
+    note_visit,
+    revoke_link,
+    save_ratings,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "medchat.db")
+
+
+def rate_question(store: Store, rater, number: int) -> str:
+    question = assignment(store, rater.id)[number]
+    for answer in question.answers:
+        save_ratings(store, rater.id, [entry(answer.item, answer.item)])
+    return question.question_id
+
+
+def visit(store: Store, rater, when: str | None = None) -> None:
+    with store.transaction() as db:
+        note_visit(db, rater.id, 1)
+        if when:
+            db.execute("UPDATE raters SET last_seen_at = ? WHERE id = ?", [when, rater.id])
+
+
+def states(store: Store, study) -> dict[str, str]:
+    return {each.label: each.state for each in board(store, study.id).raters}
+
+
+def test_every_rater_has_a_state(store: Store) -> None:
+    study = new_study(store)
+    started, stalled, done, revoked, expired, _ = new_raters(store, study, 6)
+    for rater in (started, done, revoked, expired):
+        visit(store, rater)
+    visit(store, stalled, "2026-01-01T00:00:00.000+00:00")
+    for number in (0, 1):
+        rate_question(store, done, number)
+    revoke_link(store, study.id, revoked.label)
+    with store.transaction() as db:
+        db.execute("UPDATE raters SET expires_at = '2026-01-01' WHERE id = ?", [expired.id])
+    assert list(states(store, study).values()) == [
+        "started",
+        "stalled",
+        "done",
+        "revoked",
+        "expired",
+        "invited",
+    ]
+
+
+def test_a_question_counts_once_for_each_rater_who_has_finished_it(store: Store) -> None:
+    study = new_study(store, questions=3)
+    first, second = new_raters(store, study, 2)
+    both = rate_question(store, first, 0)
+    place = [each.question_id for each in assignment(store, second.id)].index(both)
+    rate_question(store, second, place)
+    half = answers_shown_to(store, first)[3]
+    save_ratings(store, first.id, [entry(half.item, "half")])
+    found = board(store, study.id)
+    assert [(each.label, each.rated, each.total) for each in found.raters] == [
+        ("r01", 1, 3),
+        ("r02", 1, 3),
+    ]
+    assert {each.question_id: (each.finished, each.wanted) for each in found.questions} == {
+        "q001": (0, 2),
+        "q002": (0, 2),
+        "q003": (0, 2),
+    } | {both: (2, 2)}
+    assert both not in [each.question_id for each in found.gaps]
+    assert len(found.gaps) == 2
+
+
+def test_a_skipped_answer_is_done_and_what_was_handed_over_is_not_counted(store: Store) -> None:
+    study = new_study(store, questions=1)
+    rater, other = new_raters(store, study, 2)
+    for answer in answers_shown_to(store, rater):
+        skip = RatingEntry(answer.item, None, answer.item, skipped="other")
+        save_ratings(store, rater.id, [skip])
+    hand_over(store, study.id, other.label)
+    assert board(store, study.id).questions == (Coverage("q001", 1, 1),)
+    assert board(store, study.id).raters[1].total == 0
+
+
+def test_an_empty_study_has_an_empty_board(store: Store) -> None:
+    study = new_study(store, questions=0)
+    assert board(store, study.id).raters == board(store, study.id).questions == ()
+    with pytest.raises(StorageError, match="no study"):
+        board(store, "nowhere")
