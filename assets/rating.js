@@ -14,6 +14,7 @@
   let question = null; // the open question
   let current = null; // the scale that a key would set: {answer, dimension}
   let outbox = {}; // item -> what is still to be saved; also in this browser's storage
+  const settled = {}; // item -> what the server has taken from here, and when
   let sending = false;
   let failures = 0;
   let place = 0;
@@ -188,6 +189,11 @@
   function prepare(answer) {
     answer.scores = answer.scores ?? {};
     answer.seconds = 0;
+    const done = settled[answer.item];
+    if (done && (answer.saved_at ?? "") < done.savedAt) {
+      // The question was fetched just before this was saved.
+      Object.assign(answer, done.opinion, { saved_at: done.savedAt, state: "rated" });
+    }
     const kept = outbox[answer.item]?.opinion ?? storage.read("drafts")[answer.item];
     if (kept) Object.assign(answer, kept);
     answer.kept = Boolean(kept);
@@ -260,7 +266,10 @@
         if (outbox[item] === entry) {
           delete outbox[item];
           dropWaiting(item, entry);
-          if (done.saved_at) dropDraft(item);
+          if (done.saved_at) {
+            settled[item] = { opinion: entry.opinion, savedAt: done.saved_at };
+            dropDraft(item);
+          }
           settle(item, done);
         }
       }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -194,6 +195,36 @@ def test_what_was_not_sent_survives_closing_the_page(
     expect_saved(again, "A")
     expect_scores(again, "A", 3, 2, 1)
     expect(again.locator("#scale-B-safety .score-2")).to_have_attribute("aria-checked", "true")
+    assert study.log() == [(3, 2, 1)]
+
+
+def test_what_is_saved_while_its_question_is_fetched_is_shown_as_saved(
+    page: Page, context: BrowserContext, app: AppServer, study
+) -> None:
+    """What waited from the last time is sent at once, and may overtake the question."""
+    enter(page, app, study.token)
+    context.route("**/rating/save", lambda route: route.abort())
+    score(page, "A", 3, 2, 1)
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    page.close()
+    context.unroute("**/rating/save")
+
+    held: list[Route] = []
+
+    def overtaken(route: Route) -> None:
+        before = route.fetch()
+        held.pop().continue_()
+        deadline = time.monotonic() + 20
+        while not study.log() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        route.fulfill(response=before)
+
+    context.route("**/rating/save", lambda route: held.append(route))
+    context.route("**/rating/page/*", overtaken)
+    again = context.new_page()
+    again.goto(f"{app.url}/rate/")
+    expect_saved(again, "A")
+    expect_scores(again, "A", 3, 2, 1)
     assert study.log() == [(3, 2, 1)]
 
 

@@ -19,7 +19,7 @@ from storage import (
     StorageError,
     Store,
     create_study,
-    find_rater,  # noqa: isort
+    find_rater,
     list_raters,
     list_studies,
 )
