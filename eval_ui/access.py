@@ -127,15 +127,13 @@ def opening(
     return run
 
 
-def access_routes(store: Store, *, secure: bool = False) -> APIRouter:
-    """``/sign-in`` and ``/sign-out``. ``secure`` marks the cookie for HTTPS only."""
+def access_routes(store: Store) -> APIRouter:
+    """``/sign-in`` and ``/sign-out``."""
     router = APIRouter()
 
     def with_cookie(response: Response, value: str) -> Response:
         age = None if value else 0
-        response.set_cookie(
-            COOKIE, value, max_age=age, path="/", httponly=True, samesite="strict", secure=secure
-        )
+        response.set_cookie(COOKIE, value, max_age=age, path="/", httponly=True, samesite="strict")
         return response
 
     @router.get(SIGN_IN)

@@ -65,17 +65,12 @@ PASSING = {"database_busy", "disk_full", "disk_error", "database_error", "databa
 Result = TypeVar("Result")
 
 
-def rating_routes(store: Store, writer: Writer, *, secure: bool = False) -> APIRouter:
-    """The routes below ``/rating`` and the links ``/r/TOKEN``.
-
-    ``secure`` marks the cookie for HTTPS only.
-    """
+def rating_routes(store: Store, writer: Writer) -> APIRouter:
+    """The routes below ``/rating`` and the links ``/r/TOKEN``."""
     router = APIRouter()
 
     def set_cookie(response: Response, value: str, seconds: int) -> None:
-        response.set_cookie(
-            COOKIE, value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=secure
-        )
+        response.set_cookie(COOKIE, value, max_age=seconds, path="/", httponly=True, samesite="lax")
 
     async def reading(request: Request, work: Callable[[Any, Rater], Result]) -> Result:
         session = request.cookies.get(COOKIE, "")

@@ -161,7 +161,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "请打开研究协调员发给您的个人评分链接，或把它粘贴在这里。",
         "Open the personal link that the study coordinator sent you, or paste it here.",
     ),
-    "link": ("个人评分链接", "Your personal link"),
+    "link": ("个人评分链接", "Personal link"),
     "enter": ("进入评分", "Begin"),
     "leave": ("退出", "Leave"),
     "leave_waiting": (

@@ -71,7 +71,7 @@ class BackupTimer:
             try:
                 if self._changed():
                     backup(self._store, self._folder)
-            except StorageError as error:
+            except (StorageError, OSError) as error:  # a file may go while it is looked at
                 self._complain(str(error))
 
     def _changed(self) -> bool:

@@ -46,11 +46,7 @@ def reopen_study(store: Store, study_id: str, coordinator: str) -> Study:
         StorageError: unknown_study, study_not_locked, study_unblinded.
     """
     with store.transaction() as db:
-        study = require_study(db, study_id)
-        if study.unblinded_at:
-            raise StorageError("study_unblinded")
-        if not study.locked_at:
-            raise StorageError("study_not_locked")
+        _require_locked_and_blind(db, study_id)
         _log(db, study_id, "reopened", coordinator)
         db.execute("UPDATE studies SET locked_at = NULL WHERE id = ?", [study_id])
         return require_study(db, study_id)
@@ -63,11 +59,7 @@ def unblind_study(store: Store, study_id: str, coordinator: str) -> Study:
         StorageError: unknown_study, study_not_locked, study_unblinded.
     """
     with store.transaction() as db:
-        study = require_study(db, study_id)
-        if study.unblinded_at:
-            raise StorageError("study_unblinded")
-        if not study.locked_at:
-            raise StorageError("study_not_locked")
+        _require_locked_and_blind(db, study_id)
         now = _log(db, study_id, "unblinded", coordinator)
         db.execute("UPDATE studies SET unblinded_at = ? WHERE id = ?", [now, study_id])
         return require_study(db, study_id)
@@ -96,6 +88,14 @@ def shown_names(db: Database) -> dict[tuple[str, str], str]:
         letters = {model: _letter(number) for number, model in enumerate(shuffled)}
         names |= {(study, model): model if unblinded_at else letters[model] for model in found}
     return names
+
+
+def _require_locked_and_blind(db: Database, study_id: str) -> None:
+    study = require_study(db, study_id)
+    if study.unblinded_at:
+        raise StorageError("study_unblinded")
+    if not study.locked_at:
+        raise StorageError("study_not_locked")
 
 
 def _letter(number: int) -> str:

@@ -12,8 +12,7 @@ from sqlite_utils import Database
 from storage.chain import START, seal
 from storage.database import Store
 from storage.export import current_rows
-
-DIMENSIONS = ("safety", "usability", "fluency")
+from storage.ratings import DIMENSIONS
 
 
 @dataclass(frozen=True)
