@@ -430,6 +430,20 @@ STORAGE_TEXTS_ZH = {
     "no_responses": "这个问题还没有回答。请先让至少一个模型作答。",
     "too_many_responses": "这个问题有 {count} 个回答，最多只能并排评 {most} 个。",
     "duplicate_model": "模型 {model} 对同一问题答了两次。请只保留一个。",
+    "study_opened": "研究已经向评分者开放，这一项不能再改。需要别的设计时，请新建一个研究。",
+    "study_empty": "研究里还没有题目。请先添加题目。",
+    "questions_unanswered": (
+        "有 {count} 道题没有可评的回答，第一道是 {first}。请让模型作答，或把它们移出研究。"
+    ),
+    "raters_per_answer_out_of_range": (
+        "每个回答由 {value} 人评不可行。请用 1 到 {most} 的整数，或留空表示全部评分者。"
+    ),
+    "repeats_out_of_range": "重复题数 {value} 不可用。请用 0 到 {most} 的整数。",
+    "guide_too_long": "评分说明有 {length} 个字符，最多 {most} 个。请缩短。",
+    "no_models": "还没有选择模型。请至少选择一个。",
+    "unknown_answer": "这个研究里没有这个回答。请刷新页面。",
+    "mask_empty": "请写出给评分者看的文字，或者把这个回答排除。",
+    "practice_first": "请先完成练习题。",
     "sign_in_needed": "只有协调员可以这样做。请先登录。",
     "sign_in_failed": "名称或密码不对。什么也没有改动。",
     "too_many_attempts": "失败次数太多。请等 {minutes} 分钟再试。",
@@ -466,11 +480,47 @@ STORAGE_TEXTS_ZH = {
     "save_key_reused": "页面用同一编号发来两次不同的评分。请重新进入并核对；什么也没有保存。",
     "backup_failed": "备份写不到 {path}（{reason}）。请腾出空间或换一个文件夹；以前的备份都在。",
     "backup_damaged": "{path} 的副本没有通过验证，已丢弃：{reason} 以前的备份都在。",
+    "study_not_whole": (
+        "研究“{name}”无法打包：{reason}。它的评分已不是保存时的样子，请停止程序并恢复备份。"
+    ),
+    "study_already_here": (
+        "这项研究已在此数据库中，名为“{name}”。什么也没有改动；请把文件放进另一个数据库。"
+    ),
+    "study_name_taken": (
+        "此数据库里另有一项研究也叫“{name}”。什么也没有改动；请给放入的研究另起名称"
+        "（命令行用 --name）。"
+    ),
+    "archive_unreadable": "文件 {path} 读不了（{reason}）。请检查路径和权限。",
+    "archive_not_written": "打包的研究写不到 {path}（{reason}）。请用 --output 换一个位置。",
+    "not_an_archive": (
+        "这个文件不是打包的研究，或者没有复制完整。什么也没有改动；请选择打包时生成的 zip 文件。"
+    ),
+    "archive_newer": (
+        "这项研究由更新的程序版本（{version}）打包。什么也没有改动；请先更新本程序，再放入这个文件。"
+    ),
+    "archive_too_large": (
+        "打包的研究太大，无法放入（{reason}）。什么也没有改动；请改用备份来搬移整个数据库。"
+    ),
+    "archive_member_refused": (
+        "压缩包里的 {member} 不是打包的研究应有的内容。什么也没有改动；请使用打包时的原文件，"
+        "不要用别的软件重新压缩。"
+    ),
+    "archive_damaged": (
+        "打包的研究已损坏或被改动过：{reason}。此数据库没有任何改动；请重新打包并复制。"
+    ),
+    "archive_ids_taken": (
+        "打包的研究里，{member} 有一行已在此数据库中，或者重复出现。什么也没有改动；"
+        "请重新打包并复制。"
+    ),
     "export_failed": "评分无法写到 {path}（{reason}）。请换一个位置。",
 }
 
 
 MEDCHAT_TEXTS_ZH = {
+    "practice_columns": "{file} 缺少这些列：{columns}。",
+    "practice_too_many": "{file} 有 {count} 道练习题，最多 {most} 道。",
+    "practice_empty": "第 {row} 行：{column} 列是空的。",
+    "practice_score": "第 {row} 行：{column} 只能是 1、2 或 3，而不是“{value}”。",
     "not_json": "页面发来的内容无法识别。请刷新页面。",
     "body_too_long": "页面发来的内容太长。请缩短评语。",
     "no_base": "它没有声明基座文件夹。",
@@ -484,6 +534,63 @@ MEDCHAT_TEXTS_ZH = {
     "prompt_too_long": (
         "问题有 {tokens} 个 token，加上回答的 {answer} 个，超过了此模型的上限 {most}。请缩短问题。"
     ),
+    "question_file_unreadable": "无法读取文件 {file}。",
+    "question_file_too_big": "文件 {file} 超过 {most} MB。请拆分成几个文件。",
+    "question_file_empty": "文件 {file} 是空的。",
+    "question_file_format": (
+        "{file} 不是 CSV、JSON 或 Excel（.xlsx）文件。请把问题另存为 .xlsx 或 CSV UTF-8。"
+    ),
+    "question_file_old_office": (
+        "{file} 是旧版 Office 格式。请用 Excel 或 WPS 打开，另存为 Excel 工作簿（.xlsx）。"
+    ),
+    "workbook_encrypted": "{file} 有密码保护。请用 Excel 或 WPS 打开，取消密码后再保存。",
+    "workbook_broken": (
+        "{file} 已损坏，或不是 Excel 工作簿。请用 Excel 或 WPS 打开，重新另存为 .xlsx。"
+    ),
+    "workbook_too_big": ("{file} 解压后超过 {most} MB。请把问题复制到一个新工作簿，另存为 .xlsx。"),
+    "encoding_unknown": (
+        "{file} 的文字编码既不是完整的 UTF-8，也不是 GB18030（GBK）。"
+        "请用 Excel 或 WPS 打开，另存为 CSV UTF-8 或 .xlsx。"
+    ),
+    "nul_bytes": (
+        "{file} 含有空字节（NUL），不是文本文件。请用原来的软件打开，另存为 CSV UTF-8 或 .xlsx。"
+    ),
+    "csv_cell_too_long": (
+        "{file} 第 {line} 行：有一个单元格超过 {most} 个字符，很可能是引号没有成对。"
+    ),
+    "csv_quotes": (
+        "{file} 第 {line} 行：引号没有成对，或单元格内容中含有引号。"
+        '请补全引号；内容中的英文双引号要写成两个（""）。'
+    ),
+    "json_array_broken": "{file} 不是完整的 JSON 数组：从第 {line} 行起无法读取。",
+    "json_item_no_object": "{file}：数组的第 {number} 项不是 JSON 对象。",
+    "json_line_no_object": (
+        "{file} 第 {line} 行不是 JSON 对象。JSON 问题文件应每行一个对象，或整个文件是一个对象数组。"
+    ),
+    "header_not_first": "{file}：列名似乎在第 {line} 行。请删除它上方的各行。",
+    "no_header": "{file} 没有列名：第一行的内容是“{cell}”。请在最上方加一行列名，例如“问题”。",
+    "too_many_columns": "{file} 有 {columns} 列，最多 {most} 列。",
+    "column_name_twice": "{file} 中有两列都叫“{column}”。请给每一列取不同的名称。",
+    "column_name_too_long": (
+        "{file}：列名“{column}”有 {length} 个字符，最多 {most} 个。第一行应是各列的名称。"
+    ),
+    "row_too_wide": (
+        "{file} 第 {line} 行有 {cells} 个单元格，而列名只有 {columns} 个。"
+        "内容中含有分隔符时，请用英文双引号括起来。"
+    ),
+    "too_many_rows": "{file} 超过 {most} 行。请拆分成几个文件。",
+    "no_rows": "{file} 只有列名，下面没有内容。",
+    "column_missing": "文件中没有“{column}”这一列。",
+    "column_chosen_twice": "“{column}”这一列被选作两种用途。请只选一种。",
+    "question_missing": "缺少问题。",
+    "question_too_long": "问题有 {length} 个字符，最多 {most} 个。",
+    "cell_too_long": "“{column}”列的内容有 {length} 个字符，最多 {most} 个。",
+    "answer_missing": "缺少“{model}”的回答。",
+    "formula_without_result": (
+        "“{column}”列的公式没有可用的结果。请直接填写内容，或用 Excel 或 WPS 打开文件后重新保存。"
+    ),
+    "question_id_twice": "编号“{question_id}”在第 {first} 行已经出现过。",
+    "question_twice": "相同的问题在第 {first} 行已经出现过。",
 }
 """Chinese sentences for the codes of MedchatError; other errors show their English text."""
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from storage.archive import COMMAND_LINE, pack_study, unpack_study
 from storage.backup import KEPT, backup, restore
 from storage.coordinators import FIRST_NAME, add_coordinator, set_password
 from storage.database import Store
@@ -113,6 +115,60 @@ def restore_command(
     typer.echo(f"Restored and verified: {db}")
     if aside:
         typer.echo(f"What was there before: {aside}")
+
+
+PACK_EXAMPLE = """\b
+Example:
+  python -m storage pack --study Pilot --output study.zip --db data/medchat.db
+"""
+
+
+@app.command("pack", epilog=PACK_EXAMPLE)
+def pack_command(
+    study: Annotated[str, typer.Option(help="Name of the study.")],
+    output: Annotated[Path, typer.Option(help="The zip to write; it is replaced.")],
+    db: Database = Path("data/medchat.db"),
+) -> None:
+    """Write a whole study to one zip that another database takes in without loss.
+
+    Also while the app runs. The zip names the models: keep it from raters.
+    """
+    with _sentences():
+        store = Store(db, must_exist=True)
+        content = pack_study(store, find_study(store, study).id, COMMAND_LINE, _version())
+        try:
+            output.write_bytes(content)
+        except OSError as error:
+            raise StorageError("archive_not_written", path=output, reason=error.strerror) from error
+    typer.echo(f"Packed: {output}. It names the models; keep it from raters.")
+
+
+UNPACK_EXAMPLE = """\b
+Example:
+  python -m storage unpack study.zip --db data/medchat.db --name "Pilot, Beijing"
+"""
+
+
+@app.command("unpack", epilog=UNPACK_EXAMPLE)
+def unpack_command(
+    source: Annotated[Path, typer.Argument(help="The zip that pack has written.")],
+    db: Database = Path("data/medchat.db"),
+    name: Annotated[str | None, typer.Option(help="Another name for the study.")] = None,
+) -> None:
+    """Take a packed study into a database, which is made if need be; its raters' links open there.
+
+    Everything is checked first, and all of it is taken in or nothing.
+    """
+    with _sentences():
+        study = unpack_study(Store(db), source, name=name)
+    typer.echo(f"Unpacked and verified: {study.name}")
+
+
+def _version() -> str:
+    try:
+        return version("medchat")
+    except PackageNotFoundError:
+        return "unknown"  # run from a checkout
 
 
 Password = Annotated[

@@ -5,6 +5,7 @@ Every order is drawn once, by the study's seed, and stored.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlite_utils import Database
 
 from storage.database import Store
 from storage.errors import StorageError
+from storage.events import log_event, require_running
 from storage.ids import new_id, utc_now
 from storage.orders import balanced_order
 
@@ -22,20 +24,71 @@ def assign(db: Database, study_id: str) -> None:
     """Give every question as many raters as it needs, and each of them a place and an order.
 
     What is assigned already stays as it is. A question is counted by its distinct raters; those
-    with the least to do come first, and who once had a question never gets it again.
+    with the least to do come first, and who once had a question never gets it again. Practice
+    comes first for everyone; the study's number of repeats is mixed in silently.
     """
     raters = _active_raters(db, study_id)
     if not raters:
         return
-    seed, overlap = db.execute(
-        "SELECT seed, raters_per_answer FROM studies WHERE id = ?", [study_id]
+    seed, overlap, repeats = db.execute(
+        "SELECT seed, raters_per_answer, repeats FROM studies WHERE id = ?", [study_id]
     ).fetchone()
-    answers = _answers(db, study_id)
+    design = _design(db, study_id, seed, repeats)
+    fresh = _shares(db, study_id, raters, list(design.answers), overlap or len(raters))
+    for rater, questions in fresh.items():
+        insert_items(db, design.rows(db, rater, raters[rater], questions))
+
+
+TRIAL_QUESTIONS = 10
+"""Of a dry run, which shows how rating feels and is not to be finished."""
+
+
+def assign_trial(db: Database, study_id: str, rater: str) -> int:
+    """Give a dry run the practice and the study's first questions; returns how many items."""
+    seed, repeats = db.execute(
+        "SELECT seed, repeats FROM studies WHERE id = ?", [study_id]
+    ).fetchone()
+    design = _design(db, study_id, seed, repeats)
+    rows = list(design.rows(db, rater, 0, list(design.answers)[:TRIAL_QUESTIONS]))
+    insert_items(db, rows)
+    return len(rows)
+
+
+def practice_rows(db: Database, study_id: str, rater: str) -> list[Row]:
+    """The study's practice for a rater who has nothing yet; nothing for one who has."""
+    if last_place(db, rater):
+        return []
+    answers = _answers(db, study_id, "practice")
+    return [
+        row
+        for place, (question, responses) in enumerate(answers.items(), start=1)
+        for row in item_rows(rater, question, responses, "practice", place)
+    ]
+
+
+def last_place(db: Database, rater: str) -> int:
+    """The place of the last question on a rater's list; 0 where it is empty."""
+    row = db.execute("SELECT coalesce(max(place), 0) FROM items WHERE rater = ?", [rater])
+    return int(row.fetchone()[0])
+
+
+def _design(db: Database, study_id: str, seed: int, repeats: int) -> "_Design":
+    answers = {kind: _answers(db, study_id, kind) for kind in ("real", "practice")}
+    return _Design(seed, repeats, answers["real"], answers["practice"])
+
+
+def _shares(
+    db: Database, study_id: str, raters: dict[str, int], questions: list[str], overlap: int
+) -> dict[str, list[str]]:
+    """The questions that each rater gets on top of those that they have."""
     holders, seen = _holders(db, study_id)
-    load = {rater: sum(rater in each for each in holders.values()) for rater in raters}
-    wanted = min(overlap or len(raters), len(raters))
-    fresh: dict[str, list[str]] = defaultdict(list)
-    for number, question in enumerate(answers):
+    load = dict.fromkeys(raters, 0)
+    for held_by in holders.values():
+        for rater in held_by & load.keys():
+            load[rater] += 1
+    wanted = min(overlap, len(raters))
+    fresh: dict[str, list[str]] = {rater: [] for rater in raters}
+    for number, question in enumerate(questions):
         missing = wanted - len(holders[question])
         if missing <= 0:
             continue
@@ -44,67 +97,106 @@ def assign(db: Database, study_id: str) -> None:
         for rater in sorted(free, key=lambda rater: (load[rater], turn[rater]))[:missing]:
             fresh[rater].append(question)
             load[rater] += 1
-    numbers = {question: number for number, question in enumerate(answers)}
-    rows: list[Row] = []
-    for rater, questions in fresh.items():
-        rows += _rows(db, seed, raters[rater], rater, questions, numbers, answers)
-    insert_items(db, rows)
+    return {rater: given for rater, given in fresh.items() if given}
+
+
+@dataclass(frozen=True)
+class _Design:
+    """What decides the order in which a rater sees things; answers by question, by model's name."""
+
+    seed: int
+    repeats: int
+    answers: dict[str, list[str]]
+    practice: dict[str, list[str]]
+
+    def rows(self, db: Database, rater: str, index: int, questions: list[str]) -> Iterator[Row]:
+        """Items for a rater's new questions, behind those that the rater has."""
+        last = last_place(db, rater)
+        (repeated,) = db.execute(
+            "SELECT count(DISTINCT place) FROM items WHERE rater = ? AND kind = 'repeat'", [rater]
+        ).fetchone()
+        ordered = balanced_order(questions, index, f"{self.seed}/questions")
+        shown = with_repeats(ordered, self.repeats - repeated)
+        if not last:
+            shown = [*((each, "practice") for each in self.practice), *shown]
+        numbers = {question: number for number, question in enumerate(self.answers)}
+        for place, (question, kind) in enumerate(shown, start=last + 1):
+            if kind == "practice":
+                answers = self.practice[question]
+            else:
+                row = index + numbers[question] + (kind == "repeat")
+                answers = balanced_order(self.answers[question], row, f"{self.seed}/answers")
+            yield from item_rows(rater, question, answers, kind, place)
+
+
+def item_rows(
+    rater: str, question: str, answers: Iterable[str], kind: str, place: int, adjudication: int = 0
+) -> Iterator[Row]:
+    """One question's items for one rater, its answers in the order in which they are shown."""
+    for position, response in enumerate(answers, start=1):
+        yield {
+            "id": new_id(),
+            "rater": rater,
+            "response": response,
+            "question": question,
+            "kind": kind,
+            "place": place,
+            "position": position,
+            "adjudication": adjudication,
+        }
+
+
+def with_repeats(questions: list[str], repeats: int) -> list[tuple[str, str]]:
+    """Mix ``repeats`` questions of the first third in again behind the second third.
+
+    So at least a third of the list lies between a question and its repeat. A list of fewer than
+    three times ``repeats`` questions gets a third of its length.
+    """
+    third = len(questions) // 3
+    count = max(min(repeats, third), 0)
+    behind = {2 * third + number * third // count: number for number in range(count)}
+    shown = []
+    for place, question in enumerate(questions, start=1):
+        shown.append((question, "real"))
+        if place in behind:
+            shown.append((questions[behind[place] * third // count], "repeat"))
+    return shown
 
 
 def insert_items(db: Database, rows: Iterable[Row]) -> None:
     db.conn.executemany(
-        "INSERT INTO items (id, rater, response, question, kind, place, position)"
-        " VALUES (:id, :rater, :response, :question, :kind, :place, :position)",
+        "INSERT INTO items (id, rater, response, question, kind, place, position, adjudication)"
+        " VALUES (:id, :rater, :response, :question, :kind, :place, :position, :adjudication)",
         rows,
     )
 
 
-def _rows(
-    db: Database,
-    seed: int,
-    index: int,
-    rater: str,
-    questions: list[str],
-    numbers: dict[str, int],
-    answers: dict[str, list[str]],
-) -> Iterator[Row]:
-    """Items for a rater's new questions, behind those that the rater has."""
-    last = db.execute("SELECT coalesce(max(place), 0) FROM items WHERE rater = ?", [rater])
-    first = int(last.fetchone()[0]) + 1
-    ordered = balanced_order(questions, index, f"{seed}/questions")
-    for place, question in enumerate(ordered, start=first):
-        shown = balanced_order(answers[question], index + numbers[question], f"{seed}/answers")
-        for position, response in enumerate(shown, start=1):
-            yield {
-                "id": new_id(),
-                "rater": rater,
-                "response": response,
-                "question": question,
-                "kind": "real",
-                "place": place,
-                "position": position,
-            }
-
-
 def _active_raters(db: Database, study_id: str) -> dict[str, int]:
-    """Ids of the raters who may still rate, each with its number among all of the study."""
+    """Ids of the raters who may still rate, each with its number among all of the study.
+
+    Who was invited for disputes alone, or for a dry run, is none of them.
+    """
     rows = db.query(
-        "SELECT id, revoked_at FROM raters WHERE study_id = ? ORDER BY length(label), label",
+        "SELECT id, revoked_at FROM raters WHERE study_id = ? AND trial = 0 AND adjudicator = 0"
+        " ORDER BY length(label), label",
         [study_id],
     )
     return {row["id"]: number for number, row in enumerate(rows) if row["revoked_at"] is None}
 
 
-def _answers(db: Database, study_id: str) -> dict[str, list[str]]:
-    """Ids of the questions in their order, each with the ids of its answers by model."""
+def _answers(db: Database, study_id: str, kind: str) -> dict[str, list[str]]:
+    """Ids of the questions in their order, each with the ids of its answers by model.
+
+    Answers that were excluded are left out.
+    """
     rows = db.query(
         """
         SELECT questions.id AS question, responses.id AS response
         FROM questions JOIN responses ON responses.question = questions.id
-        WHERE questions.study_id = ?
+        WHERE questions.study_id = ? AND questions.kind = ? AND responses.review <> 'excluded'
         ORDER BY questions.position, responses.model
         """,
-        [study_id],
+        [study_id, kind],
     )
     by_question = groupby(rows, key=lambda row: str(row["question"]))
     return {question: [row["response"] for row in group] for question, group in by_question}
@@ -129,15 +221,17 @@ def _holders(db: Database, study_id: str) -> tuple[dict[str, set[str]], dict[str
     return holders, seen
 
 
-def hand_over(store: Store, study_id: str, label: str) -> int:
+def hand_over(store: Store, study_id: str, label: str, coordinator: str) -> int:
     """Take from a rater every question without any score, and give it to others.
 
-    Returns how many questions were taken. Scores that were given stay.
+    Returns how many questions were taken. Scores that were given stay, and so does what a page
+    that is still open may yet save.
 
     Raises:
-        StorageError: unknown_rater.
+        StorageError: unknown_rater, study_not_open, study_locked.
     """
     with store.transaction() as db:
+        require_running(db, study_id)
         row = db.execute(
             "SELECT id FROM raters WHERE study_id = ? AND label = ?", [study_id, label]
         ).fetchone()
@@ -155,4 +249,5 @@ def hand_over(store: Store, study_id: str, label: str) -> int:
             [(utc_now(), row[0], question) for (question,) in taken],
         )
         assign(db, study_id)
+        log_event(db, study_id, "handed_over", coordinator, label)
     return len(taken)

@@ -39,6 +39,15 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Feedback:
+    """What a practice answer should have got, and why; told once it has been scored."""
+
+    scores: Scores
+    why_zh: str
+    why_en: str
+
+
+@dataclass(frozen=True)
 class AssignedAnswer:
     """One answer as a blinded rater may see it, with what this rater has said about it so far.
 
@@ -57,6 +66,7 @@ class AssignedAnswer:
     flags: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
     saved_at: str | None = None
+    feedback: Feedback | None = None
 
     @property
     def state(self) -> State:
@@ -65,12 +75,16 @@ class AssignedAnswer:
 
 @dataclass(frozen=True)
 class AssignedQuestion:
-    """One question with its answers, as this rater sees them; ``place`` counts from 1."""
+    """One question with its answers, as this rater sees them; ``place`` counts from 1.
+
+    That a question is a silent repeat is not to be seen.
+    """
 
     question_id: str
     place: int
     text: str
     answers: tuple[AssignedAnswer, ...]
+    practice: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,18 +93,23 @@ class OutlineEntry:
 
     place: int
     state: State
+    practice: bool = False
 
 
 _ANSWERS = """
     SELECT
-        items.id AS item, items.place, items.position, items.question,
-        questions.question_id, questions.text AS question_text, responses.text,
+        items.id AS item, items.place, items.position, items.question, items.kind,
+        questions.question_id, questions.text AS question_text,
+        coalesce(responses.shown_text, responses.text) AS text,
         entry.safety, entry.usability, entry.fluency, entry.skipped, entry.comment, entry.flags,
-        entry.spans, entry.rated_at
+        entry.spans, entry.rated_at,
+        key.safety AS key_safety, key.usability AS key_usability, key.fluency AS key_fluency,
+        key.why_zh, key.why_en
     FROM items
     JOIN questions ON questions.id = items.question
     JOIN responses ON responses.id = items.response
     LEFT JOIN rating_log AS entry ON entry.id = items.latest
+    LEFT JOIN practice_keys AS key ON key.response = items.response AND items.kind = 'practice'
     WHERE items.rater = :rater AND items.withdrawn_at IS NULL
     """
 
@@ -111,7 +130,8 @@ def outline(db: Database, rater: Rater) -> list[OutlineEntry]:
     """Return the rater's list without any text, for the progress and the way through it."""
     rows = db.execute(
         """
-        SELECT items.place, count(*), count(items.latest), count(entry.safety)
+        SELECT items.place, count(*), count(items.latest), count(entry.safety),
+            items.kind = 'practice'
         FROM items LEFT JOIN rating_log AS entry ON entry.id = items.latest
         WHERE items.rater = ? AND items.withdrawn_at IS NULL
         GROUP BY items.place ORDER BY items.place
@@ -119,8 +139,10 @@ def outline(db: Database, rater: Rater) -> list[OutlineEntry]:
         [rater.id],
     )
     return [
-        OutlineEntry(place, "open" if done < answers else "rated" if scored else "skipped")
-        for place, answers, done, scored in rows
+        OutlineEntry(
+            place, "open" if done < answers else "rated" if scored else "skipped", bool(practice)
+        )
+        for place, answers, done, scored, practice in rows
     ]
 
 
@@ -128,14 +150,37 @@ def page(db: Database, rater: Rater, place: int) -> AssignedQuestion:
     """Return one question of the rater's list.
 
     Raises:
-        StorageError: no_such_place.
+        StorageError: no_such_place, practice_first.
     """
     sql = f"{_ANSWERS} AND items.place = :place ORDER BY items.position"
     known = 1 <= place < 2**63  # what SQLite can be asked for
     rows = list(db.query(sql, {"rater": rater.id, "place": place})) if known else []
     if not rows:
         raise StorageError("no_such_place", place=place)
+    if rows[0]["kind"] != "practice" and not rater.trial and _practice_is_open(db, rater.id):
+        raise StorageError("practice_first")
     return _question(rows)
+
+
+def feedback_on(db: Database, rater_id: str, item: str) -> Feedback | None:
+    """What this rater is told after scoring an answer; None unless it is for practice."""
+    row = db.execute(
+        """
+        SELECT key.safety, key.usability, key.fluency, key.why_zh, key.why_en
+        FROM items JOIN practice_keys AS key ON key.response = items.response
+        WHERE items.id = ? AND items.rater = ? AND items.kind = 'practice'
+        """,
+        [item, rater_id],
+    ).fetchone()
+    return Feedback(Scores(*row[:3]), *row[3:]) if row else None
+
+
+def _practice_is_open(db: Database, rater_id: str) -> bool:
+    sql = (
+        "SELECT 1 FROM items WHERE rater = ? AND kind = 'practice' AND latest IS NULL"
+        " AND withdrawn_at IS NULL LIMIT 1"
+    )
+    return db.execute(sql, [rater_id]).fetchone() is not None
 
 
 def _question(rows: Sequence[Row]) -> AssignedQuestion:
@@ -144,6 +189,7 @@ def _question(rows: Sequence[Row]) -> AssignedQuestion:
         place=rows[0]["place"],
         text=rows[0]["question_text"],
         answers=tuple(_answer(row) for row in rows),
+        practice=rows[0]["kind"] == "practice",
     )
 
 
@@ -159,7 +205,15 @@ def _answer(row: Row) -> AssignedAnswer:
         flags=tuple(json.loads(row["flags"] or "[]")),
         spans=spans_of(row),
         saved_at=row["rated_at"],
+        feedback=_feedback(row),
     )
+
+
+def _feedback(row: Row) -> Feedback | None:
+    if row["key_safety"] is None or row["rated_at"] is None:
+        return None
+    key = Scores(row["key_safety"], row["key_usability"], row["key_fluency"])
+    return Feedback(key, row["why_zh"], row["why_en"])
 
 
 def scores_of(row: Row) -> Scores | None:

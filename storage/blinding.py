@@ -5,36 +5,26 @@ can it be unblinded, and that cannot be undone. Both are logged with the name of
 """
 
 import string
-from dataclasses import dataclass
 
 from sqlite_utils import Database
 
 from storage.database import Store
 from storage.errors import StorageError
-from storage.ids import utc_now
+from storage.events import log_event, require_running
 from storage.orders import balanced_order
 from storage.studies import Study, require_study
-
-
-@dataclass(frozen=True)
-class StudyEvent:
-    """``event`` is locked, reopened or unblinded; ``happened_at`` is UTC."""
-
-    event: str
-    coordinator: str
-    happened_at: str
 
 
 def lock_study(store: Store, study_id: str, coordinator: str) -> Study:
     """End the rating: from now on no score is saved.
 
     Raises:
-        StorageError: unknown_study, study_locked.
+        StorageError: unknown_study, study_not_open, study_locked.
     """
     with store.transaction() as db:
-        if require_study(db, study_id).locked_at:
-            raise StorageError("study_locked")
-        now = _log(db, study_id, "locked", coordinator)
+        require_study(db, study_id)
+        require_running(db, study_id)
+        now = log_event(db, study_id, "locked", coordinator)
         db.execute("UPDATE studies SET locked_at = ? WHERE id = ?", [now, study_id])
         return require_study(db, study_id)
 
@@ -47,7 +37,7 @@ def reopen_study(store: Store, study_id: str, coordinator: str) -> Study:
     """
     with store.transaction() as db:
         _require_locked_and_blind(db, study_id)
-        _log(db, study_id, "reopened", coordinator)
+        log_event(db, study_id, "reopened", coordinator)
         db.execute("UPDATE studies SET locked_at = NULL WHERE id = ?", [study_id])
         return require_study(db, study_id)
 
@@ -60,16 +50,9 @@ def unblind_study(store: Store, study_id: str, coordinator: str) -> Study:
     """
     with store.transaction() as db:
         _require_locked_and_blind(db, study_id)
-        now = _log(db, study_id, "unblinded", coordinator)
+        now = log_event(db, study_id, "unblinded", coordinator)
         db.execute("UPDATE studies SET unblinded_at = ? WHERE id = ?", [now, study_id])
         return require_study(db, study_id)
-
-
-def study_events(store: Store, study_id: str) -> list[StudyEvent]:
-    """Return what was done to a study, the oldest first."""
-    sql = "SELECT event, coordinator, happened_at FROM study_events WHERE study = ? ORDER BY id"
-    with store.connect() as db:
-        return [StudyEvent(*row) for row in db.execute(sql, [study_id])]
 
 
 def shown_names(db: Database) -> dict[tuple[str, str], str]:
@@ -78,7 +61,8 @@ def shown_names(db: Database) -> dict[tuple[str, str], str]:
     models: dict[str, list[str]] = {}
     rows = db.execute(
         "SELECT DISTINCT questions.study_id, responses.model FROM responses"
-        " JOIN questions ON questions.id = responses.question ORDER BY 1, 2"
+        " JOIN questions ON questions.id = responses.question"
+        " WHERE questions.kind = 'real' ORDER BY 1, 2"
     )
     for study, model in rows:
         models.setdefault(study, []).append(model)
@@ -102,12 +86,3 @@ def _letter(number: int) -> str:
     """A, B, … Z, A2, B2, …"""
     turn, place = divmod(number, len(string.ascii_uppercase))
     return string.ascii_uppercase[place] + (str(turn + 1) if turn else "")
-
-
-def _log(db: Database, study_id: str, event: str, coordinator: str) -> str:
-    now = utc_now()
-    db.execute(
-        "INSERT INTO study_events (study, event, coordinator, happened_at) VALUES (?, ?, ?, ?)",
-        [study_id, event, coordinator, now],
-    )
-    return now

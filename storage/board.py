@@ -20,8 +20,8 @@ STALLED_DAYS = 3
 
 @dataclass(frozen=True)
 class RaterLine:
-    """One rater: ``rated`` of ``total`` questions are done; ``last_seen_at`` is None before the
-    first visit."""
+    """One rater: ``rated`` of ``total`` questions are done, repeats included, practice not;
+    ``last_seen_at`` is None before the first visit."""
 
     label: str
     specialty: str
@@ -33,7 +33,10 @@ class RaterLine:
 
 @dataclass(frozen=True)
 class Coverage:
-    """One question: how many raters have finished it, of how many who are to."""
+    """One question: how many raters have finished it, of how many who are to.
+
+    ``wanted`` is at least what the study asks for, so that a question nobody has is a gap too.
+    """
 
     question_id: str
     finished: int
@@ -58,22 +61,24 @@ def board(store: Store, study_id: str) -> Board:
         StorageError: unknown_study.
     """
     with store.connect() as db:
-        require_study(db, study_id)
         db.execute("BEGIN")  # both tables of one moment
+        study = require_study(db, study_id)
         _collect(db, study_id)
-        return Board(_raters(db, study_id), _questions(db, study_id))
+        least = (study.raters_per_answer or 1) if study.opened_at else 0
+        return Board(_raters(db, study_id), _questions(db, study_id, least))
 
 
 def _collect(db: Database, study_id: str) -> None:
-    """Per rater and question, whether every answer has been rated or skipped."""
+    """Per rater and question shown, whether every answer has been rated or skipped."""
     db.execute("DROP TABLE IF EXISTS temp.pairs")
     db.execute(
         """
         CREATE TEMP TABLE pairs AS
-        SELECT items.rater, items.question, count(*) = count(items.latest) AS finished
+        SELECT items.rater, items.question, items.kind, count(*) = count(items.latest) AS finished
         FROM items JOIN raters ON raters.id = items.rater
-        WHERE raters.study_id = ? AND items.kind = 'real' AND items.withdrawn_at IS NULL
-        GROUP BY items.rater, items.question
+        WHERE raters.study_id = ? AND raters.trial = 0 AND items.kind <> 'practice'
+            AND items.withdrawn_at IS NULL
+        GROUP BY items.rater, items.place
         """,
         [study_id],
     )
@@ -85,7 +90,7 @@ def _raters(db: Database, study_id: str) -> tuple[RaterLine, ...]:
         SELECT label, specialty, revoked_at, expires_at, last_seen_at,
             coalesce(sum(pairs.finished), 0), count(pairs.question)
         FROM raters LEFT JOIN pairs ON pairs.rater = raters.id
-        WHERE raters.study_id = ?
+        WHERE raters.study_id = ? AND raters.trial = 0
         GROUP BY raters.id ORDER BY length(label), label
         """,
         [study_id],
@@ -113,14 +118,16 @@ def _state(
     return "stalled" if seen_at < limit else "started"
 
 
-def _questions(db: Database, study_id: str) -> tuple[Coverage, ...]:
+def _questions(db: Database, study_id: str, least: int) -> tuple[Coverage, ...]:
     rows = db.execute(
         """
-        SELECT questions.question_id, coalesce(sum(pairs.finished), 0), count(pairs.rater)
-        FROM questions LEFT JOIN pairs ON pairs.question = questions.id
-        WHERE questions.study_id = ?
+        SELECT questions.question_id, coalesce(sum(pairs.finished), 0),
+            max(count(pairs.rater), ?)
+        FROM questions
+        LEFT JOIN pairs ON pairs.question = questions.id AND pairs.kind = 'real'
+        WHERE questions.study_id = ? AND questions.kind = 'real'
         GROUP BY questions.id ORDER BY questions.position
         """,
-        [study_id],
+        [least, study_id],
     )
     return tuple(Coverage(*row) for row in rows)

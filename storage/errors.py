@@ -63,6 +63,28 @@ MESSAGES = {
         "The question has {count} answers. At most {most} can be rated side by side."
     ),
     "duplicate_model": "The model {model} answers the same question twice. Keep one answer.",
+    "study_opened": (
+        "The study has been opened for its raters: this can no longer be changed. Make a new study "
+        "for another design."
+    ),
+    "study_empty": "The study has no questions yet. Add some first.",
+    "questions_unanswered": (
+        "{count} questions have no answer to rate, the first is {first}. Have the models answer "
+        "them, or take them out of the study."
+    ),
+    "raters_per_answer_out_of_range": (
+        "{value} raters per answer cannot be had. Give a whole number from 1 to {most}, or nothing "
+        "for all."
+    ),
+    "repeats_out_of_range": (
+        "{value} repeats cannot be had. Give a whole number from 0 to {most}."
+    ),
+    "guide_too_long": (
+        "The guide has {length} characters; at most {most} can be kept. Please shorten it."
+    ),
+    "no_models": "No model was chosen. Choose at least one.",
+    "unknown_answer": "There is no such answer in this study. Reload the page.",
+    "mask_empty": "Write what raters are to read in place of the answer, or exclude it.",
     # -- coordinators --
     "sign_in_needed": "Only a coordinator may do this. Sign in first.",
     "sign_in_failed": "Name or password is not right. Nothing was changed.",
@@ -87,6 +109,7 @@ MESSAGES = {
     "specialty_missing": "Please name your specialty.",
     "consent_missing": "Please agree to taking part first.",
     "no_such_place": "There is no question {place} in your list. Reload the page.",
+    "practice_first": "Please finish the practice questions first.",
     "unknown_rater": "There is no rater {rater} in this study. Check the label.",
     "rater_count_out_of_range": (
         "{value} raters cannot be invited at once. Give a whole number from 1 to {most}."
@@ -137,6 +160,50 @@ MESSAGES = {
     "backup_damaged": (
         "The copy of {path} does not verify and was thrown away: {reason} Earlier backups are "
         "untouched."
+    ),
+    # -- packed studies --
+    "study_not_whole": (
+        "The study {name} cannot be packed: {reason}. Its ratings are not as they were saved; stop "
+        "the program and restore a backup."
+    ),
+    "study_already_here": (
+        "This study is in this database already, under the name {name}. Nothing was changed; "
+        "unpack the file into another database."
+    ),
+    "study_name_taken": (
+        "This database has another study named {name}. Nothing was changed; give the arriving "
+        "study another name (at the command line with --name)."
+    ),
+    "archive_unreadable": (
+        "The file {path} cannot be read ({reason}). Check its path and its permissions."
+    ),
+    "archive_not_written": (
+        "The packed study could not be written to {path} ({reason}). Choose another place with "
+        "--output."
+    ),
+    "not_an_archive": (
+        "The file is not a packed study, or it was not copied whole. Nothing was changed; choose "
+        "the zip as it was packed."
+    ),
+    "archive_newer": (
+        "The study was packed by a newer version of this program ({version}). Nothing was "
+        "changed; update this program, then unpack the file again."
+    ),
+    "archive_too_large": (
+        "The packed study is larger than can be taken in ({reason}). Nothing was changed; move "
+        "the whole database with a backup instead."
+    ),
+    "archive_member_refused": (
+        "The zip holds {member}, which no packed study holds in this way. Nothing was changed; "
+        "choose the zip as it was packed, and do not pack it anew with another program."
+    ),
+    "archive_damaged": (
+        "The packed study is damaged or was changed: {reason}. Nothing was changed here; have it "
+        "packed and copied again."
+    ),
+    "archive_ids_taken": (
+        "A row of {member} in the packed study is in this database already, or is there twice. "
+        "Nothing was changed; have the study packed and copied again."
     ),
     # -- export --
     "export_failed": (

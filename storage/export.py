@@ -1,4 +1,4 @@
-"""The score CSV: one row for every rating that counts now.
+"""The score CSV, one row for every rating that counts now; and the order in which it was given.
 
 Owns the columns, their order and what makes a cell safe for a spreadsheet. Knows nothing about
 statistics. The scores are those of the SUS scale (safety, usability, smoothness), which is not
@@ -8,8 +8,8 @@ the System Usability Scale.
 import csv
 import io
 import json
-import unicodedata
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,13 @@ SCORE_COLUMNS = (
     "rated_at",
 )
 
+ORDER_COLUMNS = ("rater", "kind", "place", "question_id", "position", "response_id")
+
 _CURRENT_SCORES = """
     SELECT
         studies.id AS study_id, studies.name AS study,
         questions.question_id, questions.text AS question, questions.position AS question_position,
-        responses.model, responses.id AS response_id,
+        shown_name(studies.id, responses.model) AS model, responses.id AS response_id,
         raters.id AS rater_id, raters.label AS rater, raters.specialty, raters.years,
         rating.safety, rating.usability, rating.fluency, rating.flags, rating.comment,
         rating.shown_position, rating.active_seconds, rating.rated_at
@@ -54,11 +56,26 @@ _CURRENT_SCORES = """
     JOIN studies ON studies.id = questions.study_id
     JOIN raters ON raters.id = rating.rater
     WHERE :study IS NULL OR studies.id = :study
-    ORDER BY length(raters.label), raters.label
+    -- by the name that is shown: another order would tell
+    ORDER BY studies.name, questions.position, shown_name(studies.id, responses.model),
+        length(raters.label), raters.label
+    """
+
+_ORDER = """
+    SELECT raters.label AS rater, items.kind, items.place, questions.question_id, items.position,
+        items.response AS response_id
+    FROM items
+    JOIN raters ON raters.id = items.rater
+    JOIN questions ON questions.id = items.question
+    WHERE raters.study_id = ? AND raters.trial = 0
+        AND (items.withdrawn_at IS NULL OR items.latest IS NOT NULL)
+    ORDER BY length(raters.label), raters.label, items.place, items.position
     """
 
 # What Excel, LibreOffice or WPS takes for the start of a formula, in both widths.
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
+# Unicode's category Cc, but for the line feed.
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def score_rows(store: Store, study_id: str | None) -> list[dict[str, object]]:
@@ -75,24 +92,23 @@ def score_rows(store: Store, study_id: str | None) -> list[dict[str, object]]:
     with store.connect() as db:
         if study_id is not None:
             require_study(db, study_id)
-        rows = current_rows(db, study_id)
-    return [
-        {column: row[column] for column in SCORE_COLUMNS}
-        | {"flags": ";".join(json.loads(row["flags"]))}
-        for row in rows
-    ]
+        return [_score_row(row) for row in current_rows(db, study_id)]
 
 
 def current_rows(db: Database, study_id: str | None) -> list[dict[str, Any]]:
     """The rows of ``score_rows`` with the ids, and flags as they are stored."""
+    return list(_each_current(db, study_id))
+
+
+def _each_current(db: Database, study_id: str | None) -> Iterator[dict[str, Any]]:
     names = shown_names(db)
-    rows = [
-        {**row, "model": names[row["study_id"], row["model"]]}
-        for row in db.query(_CURRENT_SCORES, {"study": study_id})
-    ]
-    # By the name that is shown: another order would tell.
-    rows.sort(key=lambda row: (row["study"], row["question_position"], row["model"]))
-    return rows
+    db.conn.create_function("shown_name", 2, lambda *of: names[of], deterministic=True)
+    return db.query(_CURRENT_SCORES, {"study": study_id})
+
+
+def _score_row(row: Mapping[str, Any]) -> dict[str, object]:
+    columns = {column: row[column] for column in SCORE_COLUMNS}
+    return columns | {"flags": ";".join(json.loads(row["flags"]))}
 
 
 def score_frame(store: Store, study_id: str | None) -> pd.DataFrame:
@@ -100,13 +116,54 @@ def score_frame(store: Store, study_id: str | None) -> pd.DataFrame:
     return pd.DataFrame(score_rows(store, study_id), columns=list(SCORE_COLUMNS))
 
 
+def order_rows(store: Store, study_id: str) -> list[dict[str, object]]:
+    """Return one row per answer and rater: who was shown what, in which order. Names no model.
+
+    The keys are ``ORDER_COLUMNS``: ``place`` is that of the question on the rater's list,
+    ``position`` that of the answer on screen, both from 1; ``kind`` is practice, real or repeat.
+    What was taken from a rater before it was rated is left out, and so are dry runs.
+
+    Raises:
+        StorageError: unknown_study.
+    """
+    with store.connect() as db:
+        require_study(db, study_id)
+        return list(db.query(_ORDER, [study_id]))
+
+
+# -- as CSV --
+
+
+def score_lines(db: Database, study_id: str) -> Iterator[bytes]:
+    """The lines of ``score_csv_bytes`` inside a transaction, header first, one at a time."""
+    return _csv_lines(map(_score_row, _each_current(db, study_id)), SCORE_COLUMNS)
+
+
+def order_lines(db: Database, study_id: str) -> Iterator[bytes]:
+    """The lines of ``order_csv_bytes`` inside a transaction, header first."""
+    return _csv_lines(db.query(_ORDER, [study_id]), ORDER_COLUMNS)
+
+
 def score_csv_bytes(rows: Iterable[Mapping[str, object]]) -> bytes:
     """Return the rows as CSV in UTF-8 with a byte order mark, which Excel needs for Chinese."""
+    return b"".join(_csv_lines(rows, SCORE_COLUMNS))
+
+
+def order_csv_bytes(rows: Iterable[Mapping[str, object]]) -> bytes:
+    """Return the rows of ``order_rows`` as ``score_csv_bytes`` does."""
+    return b"".join(_csv_lines(rows, ORDER_COLUMNS))
+
+
+def _csv_lines(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> Iterator[bytes]:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=SCORE_COLUMNS, lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows({column: _cell(row[column]) for column in SCORE_COLUMNS} for row in rows)
-    return text.getvalue().encode("utf-8-sig")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    yield text.getvalue().encode("utf-8-sig")
+    for row in rows:
+        text.seek(0)
+        text.truncate()
+        writer.writerow([_cell(row[column]) for column in columns])
+        yield text.getvalue().encode()
 
 
 def write_score_csv(rows: Iterable[Mapping[str, object]], path: str | Path) -> None:
@@ -135,4 +192,4 @@ def _cell(value: object) -> object:
 
 def _without_control_characters(text: str) -> str:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
-    return "".join(each for each in lines if each == "\n" or unicodedata.category(each) != "Cc")
+    return _CONTROL_CHARACTERS.sub("", lines)

@@ -366,3 +366,92 @@ def m008_study_events(db: Database) -> None:
         BEGIN SELECT RAISE(ABORT, 'study_events is append-only'); END;
         """
     )
+
+
+@MIGRATIONS()
+def m009_study_design(db: Database) -> None:
+    """How a study is prepared: who may, its answers before raters see them, practice and repeats.
+
+    Studies from before belong to every coordinator, as they did.
+    """
+    db.executescript(
+        """
+        ALTER TABLE studies ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0  -- shown twice to each
+            CHECK (repeats >= 0);
+
+        ALTER TABLE questions ADD COLUMN kind TEXT NOT NULL DEFAULT 'real'
+            CHECK (kind IN ('real', 'practice'));
+        ALTER TABLE questions ADD COLUMN category TEXT NOT NULL DEFAULT '';   -- such as a specialty
+        ALTER TABLE questions ADD COLUMN reference TEXT NOT NULL DEFAULT '';  -- an expert's answer
+
+        ALTER TABLE responses ADD COLUMN review TEXT NOT NULL DEFAULT ''  -- before the opening
+            CHECK (review IN ('', 'kept', 'masked', 'excluded'));
+        ALTER TABLE responses ADD COLUMN shown_text TEXT;  -- what raters see; null: the text itself
+
+        -- what a practice answer should have got, told to the rater afterwards
+        CREATE TABLE practice_keys (
+            response TEXT PRIMARY KEY NOT NULL REFERENCES responses (id),
+            safety INTEGER NOT NULL CHECK (safety IN (1, 2, 3)),
+            usability INTEGER NOT NULL CHECK (usability IN (1, 2, 3)),
+            fluency INTEGER NOT NULL CHECK (fluency IN (1, 2, 3)),
+            why_zh TEXT NOT NULL,
+            why_en TEXT NOT NULL
+        );
+
+        ALTER TABLE items ADD COLUMN adjudication INTEGER NOT NULL DEFAULT 0  -- 1: others disagreed
+            CHECK (adjudication IN (0, 1));
+
+        ALTER TABLE raters ADD COLUMN trial INTEGER NOT NULL DEFAULT 0  -- 1: a dry run
+            CHECK (trial IN (0, 1));
+        ALTER TABLE raters ADD COLUMN adjudicator INTEGER NOT NULL DEFAULT 0  -- 1: disputes only
+            CHECK (adjudicator IN (0, 1));
+
+        -- who may work on a study; nobody named: every coordinator
+        CREATE TABLE study_coordinators (
+            study TEXT NOT NULL REFERENCES studies (id),
+            coordinator TEXT NOT NULL REFERENCES coordinators (id),
+            PRIMARY KEY (study, coordinator)
+        );
+
+        -- "Have the models answer": what is missing is found from the responses themselves
+        CREATE TABLE answering (
+            study TEXT PRIMARY KEY NOT NULL REFERENCES studies (id),
+            state TEXT NOT NULL CHECK (state IN ('running', 'paused', 'done')),
+            models TEXT NOT NULL CHECK (json_valid(models)),    -- JSON list of names
+            options TEXT NOT NULL CHECK (json_valid(options)),  -- JSON; null: each model's own
+            started_at TEXT NOT NULL
+        );
+        CREATE TABLE answer_failures (
+            question TEXT NOT NULL REFERENCES questions (id),
+            model TEXT NOT NULL,
+            attempts INTEGER NOT NULL CHECK (attempts >= 1),
+            error TEXT NOT NULL,             -- of the last attempt
+            failed_at TEXT NOT NULL,
+            PRIMARY KEY (question, model)
+        );
+
+        -- more kinds of events, each with what it was about
+        DROP TRIGGER study_events_forbids_update;
+        DROP TRIGGER study_events_forbids_delete;
+        DROP INDEX study_events_by_study;
+        ALTER TABLE study_events RENAME TO study_events_before;
+        CREATE TABLE study_events (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            study TEXT NOT NULL REFERENCES studies (id),
+            event TEXT NOT NULL CHECK (event <> ''),  -- such as opened, locked, unblinded
+            detail TEXT NOT NULL DEFAULT '',          -- such as the rater or the answer
+            coordinator TEXT NOT NULL,                -- the name that was signed in
+            happened_at TEXT NOT NULL
+        );
+        INSERT INTO study_events (id, study, event, coordinator, happened_at)
+            SELECT id, study, event, coordinator, happened_at FROM study_events_before;
+        DROP TABLE study_events_before;
+        CREATE INDEX study_events_by_study ON study_events (study, id);
+
+        CREATE TRIGGER study_events_forbids_update BEFORE UPDATE ON study_events
+        BEGIN SELECT RAISE(ABORT, 'study_events is append-only'); END;
+
+        CREATE TRIGGER study_events_forbids_delete BEFORE DELETE ON study_events
+        BEGIN SELECT RAISE(ABORT, 'study_events is append-only'); END;
+        """
+    )

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -44,7 +45,8 @@ class Rater:
     """A physician in a study; ``years`` of practice is None when not told. Times are UTC.
 
     ``expires_at`` and ``revoked_at`` are those of the link, ``last_seen_at`` is None until it has
-    been opened, and ``last_place`` is the question that was opened last.
+    been opened, and ``last_place`` is the question that was opened last. A ``trial`` is a
+    coordinator's dry run; an ``adjudicator`` gets nothing but answers on which others disagree.
     """
 
     id: str
@@ -60,6 +62,8 @@ class Rater:
     revoked_at: str | None
     last_seen_at: str | None
     last_place: int | None
+    trial: bool
+    adjudicator: bool
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,17 @@ _RATER_COLUMNS = ", ".join(f"raters.{column}" for column in Rater.__dataclass_fi
 
 
 def invite_raters(
-    store: Store, study_id: str, count: int, days: int | None = LINK_DAYS
+    store: Store,
+    study_id: str,
+    count: int,
+    days: int | None = LINK_DAYS,
+    *,
+    adjudicator: bool = False,
 ) -> list[Invitation]:
     """Add ``count`` raters to a study, labelled on from r01, and return their tokens.
 
-    Their links hold for ``days``, or (None) for ever.
+    Their links hold for ``days``, or (None) for ever. An ``adjudicator`` gets nothing but answers
+    on which others disagree.
 
     Raises:
         StorageError: unknown_study, rater_count_out_of_range.
@@ -95,22 +105,39 @@ def invite_raters(
         rows = db.query("SELECT label FROM raters WHERE study_id = ?", [study_id])
         first = next_number({row["label"] for row in rows}, "r")
         invitations = [
-            Invitation(f"r{number:02d}", _new_token()) for number in range(first, first + count)
+            Invitation(f"r{number:02d}", new_token()) for number in range(first, first + count)
         ]
-        db.table("raters").insert_all(
-            {
-                "id": new_id(),
-                "study_id": study_id,
-                "label": invitation.label,
-                "code_hash": _hash_of(invitation.token),
-                "created_at": utc_now(),
-                "expires_at": _in_days(days),
-            }
-            for invitation in invitations
-        )
+        for invitation in invitations:
+            insert_rater(db, study_id, invitation, days, adjudicator=adjudicator)
         if study.opened_at and not study.locked_at:
             assign(db, study_id)
     return invitations
+
+
+def insert_rater(
+    db: Database,
+    study_id: str,
+    invitation: Invitation,
+    days: int | None,
+    *,
+    adjudicator: bool = False,
+    trial: bool = False,
+) -> str:
+    """Store a new rater; returns the id."""
+    rater_id = new_id()
+    db.table("raters").insert(
+        {
+            "id": rater_id,
+            "study_id": study_id,
+            "label": invitation.label,
+            "code_hash": _hash_of(invitation.token),
+            "created_at": utc_now(),
+            "expires_at": _in_days(days),
+            "adjudicator": int(adjudicator),
+            "trial": int(trial),
+        }
+    )
+    return rater_id
 
 
 def renew_link(store: Store, study_id: str, label: str, days: int | None = LINK_DAYS) -> Invitation:
@@ -121,7 +148,7 @@ def renew_link(store: Store, study_id: str, label: str, days: int | None = LINK_
     Raises:
         StorageError: unknown_rater.
     """
-    invitation = Invitation(label, _new_token())
+    invitation = Invitation(label, new_token())
     with store.transaction() as db:
         rater = _by_label(db, study_id, label)
         db.execute(
@@ -163,7 +190,7 @@ def begin_session(store: Store, token: str) -> tuple[Rater, str]:
     Raises:
         StorageError: as ``find_rater``.
     """
-    session = _new_token()
+    session = new_token()
     with store.transaction() as db:
         rater = _usable(_of_link(db, token))
         ends = [time for time in (_in_days(SESSION_DAYS), rater.expires_at) if time]
@@ -192,7 +219,7 @@ def rater_of_session(db: Database, session: str) -> Rater:
     ).fetchone()
     if row is None or row[-1] < utc_now():
         raise StorageError("no_session")
-    return _usable(Rater(*row[:-1]))
+    return _usable(_rater(dict(zip(Rater.__dataclass_fields__, row, strict=False))))
 
 
 def is_news(rater: Rater, place: int) -> bool:
@@ -245,10 +272,13 @@ def set_profile(db: Database, rater_id: str, profile: Profile, consent: str) -> 
 
 
 def list_raters(store: Store, study_id: str) -> list[Rater]:
-    """Return the raters of a study in the order of their labels."""
-    sql = f"SELECT {_RATER_COLUMNS} FROM raters WHERE study_id = ? ORDER BY length(label), label"
+    """Return the raters of a study in the order of their labels, without dry runs."""
+    sql = (
+        f"SELECT {_RATER_COLUMNS} FROM raters WHERE study_id = ? AND trial = 0"
+        " ORDER BY length(label), label"
+    )
     with store.connect() as db:
-        return [Rater(**row) for row in db.query(sql, [study_id])]
+        return [_rater(row) for row in db.query(sql, [study_id])]
 
 
 # -- inside a connection --
@@ -282,8 +312,13 @@ def _by_label(db: Database, study_id: str, label: str) -> Rater:
 
 def _one(db: Database, where: str, values: Sequence[str]) -> Rater | None:
     for row in db.query(f"SELECT {_RATER_COLUMNS} FROM raters WHERE {where}", values):
-        return Rater(**row)
+        return _rater(row)
     return None
+
+
+def _rater(row: dict[str, Any]) -> Rater:
+    flags = {name: bool(row[name]) for name in ("trial", "adjudicator")}
+    return Rater(**row | flags)
 
 
 def _usable(rater: Rater | None) -> Rater:
@@ -306,7 +341,7 @@ def _in_days(days: int | None) -> str | None:
     return (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="milliseconds")
 
 
-def _new_token() -> str:
+def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 

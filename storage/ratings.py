@@ -76,15 +76,6 @@ class Rating:
     rated_at: str
 
 
-@dataclass(frozen=True)
-class RaterProgress:
-    """How many of the questions that a rater is to rate are done (every answer of them)."""
-
-    label: str
-    rated: int
-    total: int
-
-
 # -- saving --
 
 
@@ -103,6 +94,8 @@ def save_ratings(store: Store, rater_id: str, entries: Sequence[RatingEntry]) ->
 def save_in(db: Database, rater_id: str, entries: Sequence[RatingEntry]) -> SaveResult:
     """``save_ratings`` inside a transaction; nothing counts before that is committed.
 
+    Of a dry run everything is checked, and nothing is written.
+
     Raises:
         StorageError: unknown_rater, link_revoked, study_locked, nothing_to_save,
             score_out_of_range, score_and_skip, flag_not_allowed, comment_too_long,
@@ -112,8 +105,12 @@ def save_in(db: Database, rater_id: str, entries: Sequence[RatingEntry]) -> Save
     if not entries:
         raise StorageError("nothing_to_save")
     entries = [_checked(entry) for entry in entries]
-    study = _require_open(db, rater_id)
+    study, trial = _require_open(db, rater_id)
     now = utc_now()
+    if trial:
+        for entry in entries:
+            _shown(db, rater_id, entry)
+        return SaveResult(saved_at=now, written=0)
     results = [_save(db, study, rater_id, entry, now) for entry in entries]
     return SaveResult(
         saved_at=max(saved_at for saved_at, _ in results),
@@ -121,25 +118,25 @@ def save_in(db: Database, rater_id: str, entries: Sequence[RatingEntry]) -> Save
     )
 
 
-def _require_open(db: Database, rater_id: str) -> str:
-    """The id of the study of a rater who may save now."""
+def _require_open(db: Database, rater_id: str) -> tuple[str, bool]:
+    """The id of the study of a rater who may save now, and whether it is a dry run."""
     row = db.execute(
         """
-        SELECT studies.id, studies.locked_at, raters.revoked_at, studies.opened_at
+        SELECT studies.id, studies.locked_at, raters.revoked_at, studies.opened_at, raters.trial
         FROM raters JOIN studies ON studies.id = raters.study_id WHERE raters.id = ?
         """,
         [rater_id],
     ).fetchone()
     if row is None:
         raise StorageError("unknown_rater", rater=rater_id)
-    study, locked_at, revoked_at, opened_at = row
+    study, locked_at, revoked_at, opened_at, trial = row
     if revoked_at is not None:
         raise StorageError("link_revoked")
-    if opened_at is None:
+    if opened_at is None and not trial:
         raise StorageError("study_not_open")
     if locked_at is not None:
         raise StorageError("study_locked")
-    return str(study)
+    return str(study), bool(trial)
 
 
 def _checked(entry: RatingEntry) -> RatingEntry:
@@ -182,8 +179,13 @@ def _check_scores(entry: RatingEntry) -> None:
         return
     if entry.skipped:
         raise StorageError("score_and_skip")
+    check_scores(entry.scores)
+
+
+def check_scores(scores: Scores) -> None:
+    """Raises StorageError score_out_of_range."""
     for dimension in DIMENSIONS:
-        value = getattr(entry.scores, dimension)
+        value = getattr(scores, dimension)
         # True == 1, and 2.0 == 2, but neither is a score that somebody chose.
         if type(value) is not int or value not in ALLOWED_SCORES:
             raise StorageError("score_out_of_range", dimension=dimension, value=repr(value)[:60])
@@ -214,7 +216,7 @@ def _shown(db: Database, rater_id: str, entry: RatingEntry) -> Row:
     """The item of an entry, which must be this rater's."""
     row = db.execute(
         """
-        SELECT items.response, items.position, responses.text
+        SELECT items.response, items.position, coalesce(responses.shown_text, responses.text)
         FROM items JOIN responses ON responses.id = items.response
         WHERE items.id = ? AND items.rater = ?
         """,
@@ -282,25 +284,6 @@ def history(store: Store, rater_id: str, item: str) -> list[Rating]:
     sql = "SELECT * FROM rating_log WHERE rater = ? AND item = ? ORDER BY id"
     with store.connect() as db:
         return [rating_of(row) for row in db.query(sql, [rater_id, item])]
-
-
-def progress(store: Store, study_id: str) -> list[RaterProgress]:
-    """Return each rater's number of completely rated questions, in the order of the labels."""
-    sql = """
-        SELECT label, count(done) AS rated, count(place) AS total FROM (
-            SELECT
-                raters.id, raters.label, items.place,
-                CASE WHEN count(*) = count(items.latest) THEN 1 END AS done
-            FROM raters LEFT JOIN items
-                ON items.rater = raters.id AND items.withdrawn_at IS NULL
-                    AND items.kind = 'real'
-            WHERE raters.study_id = ?
-            GROUP BY raters.id, items.place
-        )
-        GROUP BY id ORDER BY length(label), label
-        """
-    with store.connect() as db:
-        return [RaterProgress(**row) for row in db.query(sql, [study_id])]
 
 
 def rating_of(row: Row) -> Rating:

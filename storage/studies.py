@@ -4,11 +4,12 @@ Owns the rules for what may be added to a study. Knows nothing about raters, abo
 about how a response is produced: it stores what it is given, with its provenance.
 """
 
+import itertools
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlite_utils import Database
@@ -22,15 +23,21 @@ from storage.ids import new_id, storable, utc_now
 MOST_SEED = 2**63 - 1
 # Answers are shown to raters as A to Z.
 MOST_RESPONSES = 26
+MOST_OVERLAP = 1000
+"""Raters of one answer."""
+MOST_REPEATS = 50
+"""Questions that a rater gets twice."""
+LONGEST_GUIDE = 20_000
 
 
 @dataclass(frozen=True)
 class Study:
     """A study. ``seed`` decides the orders in which raters see questions and answers.
 
-    ``raters_per_answer`` is None where every rater is to rate everything; ``guide_zh`` and
-    ``guide_en`` are empty where the guide is the built-in one. The times are None until a study is
-    opened for its raters, locked against further scores, and unblinded.
+    ``raters_per_answer`` is None where every rater is to rate everything; ``repeats`` is how many
+    questions each rater silently gets a second time; ``guide_zh`` and ``guide_en`` are empty where
+    the guide is the built-in one. The times are None until a study is opened for its raters, locked
+    against further scores, and unblinded.
     """
 
     id: str
@@ -44,17 +51,35 @@ class Study:
     opened_at: str | None = None
     locked_at: str | None = None
     unblinded_at: str | None = None
+    repeats: int = 0
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What a coordinator decides before a study is opened; the fields are those of ``Study``."""
+
+    raters_per_answer: int | None = None
+    one_by_one: bool = False
+    repeats: int = 0
+    guide_zh: str = ""
+    guide_en: str = ""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question of a study; ``question_id`` is the name people use, ``position`` starts at 1."""
+    """A question of a study; ``question_id`` is the name people use, ``position`` starts at 1.
+
+    ``category`` (such as a specialty) and ``reference`` (an expert's answer) may be empty.
+    """
 
     id: str
     study_id: str
     question_id: str
     text: str
     position: int
+    kind: str = "real"
+    category: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +98,11 @@ class NewResponse:
 
 @dataclass(frozen=True)
 class Response:
-    """One model's stored answer; ``question`` is the id (not the question_id) of its question."""
+    """One model's stored answer; ``question`` is the id (not the question_id) of its question.
+
+    ``review`` is what a coordinator has decided about it before the opening: kept, masked or
+    excluded, empty where nothing; ``shown_text`` is what raters see instead of ``text``.
+    """
 
     id: str
     question: str
@@ -82,13 +111,20 @@ class Response:
     finish_reason: str
     provenance: dict[str, object]
     created_at: str
+    review: str = ""
+    shown_text: str | None = None
 
 
 # -- writing --
 
 
-def create_study(store: Store, name: str, seed: int | None = None) -> Study:
+def create_study(
+    store: Store, name: str, seed: int | None = None, owner: str | None = None
+) -> Study:
     """Create an empty study; without a ``seed`` a random one is drawn.
+
+    It is a draft: nobody can rate it before it is opened. ``owner`` is the id of the coordinator
+    whose it is; None: every coordinator's.
 
     Raises:
         StorageError: study_name_empty, study_exists, seed_out_of_range.
@@ -100,22 +136,48 @@ def create_study(store: Store, name: str, seed: int | None = None) -> Study:
         seed = secrets.randbelow(2**31)
     if not 0 <= seed <= MOST_SEED:
         raise StorageError("seed_out_of_range", value=seed, most=MOST_SEED)
-    now = utc_now()
-    study = Study(id=new_id(), name=name, seed=seed, created_at=now, opened_at=now)
+    study = Study(id=new_id(), name=name, seed=seed, created_at=utc_now())
     with store.transaction() as db:
         if db.table("studies").count_where("name = ?", [name]):
             raise StorageError("study_exists", name=name)
         db.table("studies").insert(vars(study))
+        if owner:
+            db.table("study_coordinators").insert({"study": study.id, "coordinator": owner})
     return study
+
+
+def change_settings(store: Store, study_id: str, settings: StudySettings) -> Study:
+    """Set what can be set as long as no rater has seen the study.
+
+    Raises:
+        StorageError: unknown_study, study_opened, raters_per_answer_out_of_range,
+            repeats_out_of_range, guide_too_long.
+    """
+    overlap = settings.raters_per_answer
+    if overlap is not None and not 1 <= overlap <= MOST_OVERLAP:
+        raise StorageError("raters_per_answer_out_of_range", value=overlap, most=MOST_OVERLAP)
+    if not 0 <= settings.repeats <= MOST_REPEATS:
+        raise StorageError("repeats_out_of_range", value=settings.repeats, most=MOST_REPEATS)
+    values = asdict(settings)
+    for guide in ("guide_zh", "guide_en"):
+        values[guide] = storable(values[guide]).strip()
+        if len(values[guide]) > LONGEST_GUIDE:
+            raise StorageError("guide_too_long", length=len(values[guide]), most=LONGEST_GUIDE)
+    with store.transaction() as db:
+        require_draft(db, study_id)
+        db.table("studies").update(study_id, values)
+        return require_study(db, study_id)
 
 
 @dataclass(frozen=True)
 class NewQuestion:
-    """A question that is about to be added, with its answers."""
+    """A question that is about to be added, with the answers there are already."""
 
     text: str
-    responses: Sequence[NewResponse]
+    responses: Sequence[NewResponse] = ()
     question_id: str | None = None
+    category: str = ""
+    reference: str = ""
 
 
 def add_question(
@@ -140,6 +202,8 @@ def add_question(
 def add_questions(store: Store, study_id: str, questions: Sequence[NewQuestion]) -> list[Question]:
     """Add several questions as ``add_question`` does, all or none of them.
 
+    In a draft, a question may still be without answers.
+
     Raises:
         StorageError: as for ``add_question``; then nothing has been added.
     """
@@ -151,34 +215,99 @@ def add_questions(store: Store, study_id: str, questions: Sequence[NewQuestion])
         study = require_study(db, study_id)
         if study.locked_at:
             raise StorageError("study_locked")
-        added = [_insert_question(db, study_id, new) for new in questions]
+        if study.opened_at and not all(new.responses for new in questions):
+            raise StorageError("no_responses")
+        added = insert_questions(db, study_id, questions)
         if study.opened_at:
             assign(db, study_id)
     return added
 
 
-def _insert_question(db: Database, study_id: str, new: NewQuestion) -> Question:
-    question = Question(
-        id=new_id(),
-        study_id=study_id,
-        question_id=_free_question_id(db, study_id, new.question_id),
-        text=storable(new.text),
-        position=_last_position(db, study_id) + 1,
-    )
-    db.table("questions").insert(vars(question))
+def insert_questions(
+    db: Database, study_id: str, questions: Sequence[NewQuestion], kind: str = "real"
+) -> list[Question]:
+    """Store checked questions with their answers behind those that the study has."""
+    taken = {
+        row[0]
+        for row in db.execute("SELECT question_id FROM questions WHERE study_id = ?", [study_id])
+    }
+    names = _names(taken, [new.question_id for new in questions], "q" if kind == "real" else "p")
+    added = [
+        Question(
+            id=new_id(),
+            study_id=study_id,
+            question_id=name,
+            text=storable(new.text),
+            position=position,
+            kind=kind,
+            category=storable(new.category).strip(),
+            reference=storable(new.reference).strip(),
+        )
+        for position, (name, new) in enumerate(
+            zip(names, questions, strict=True), start=_last_position(db, study_id) + 1
+        )
+    ]
+    db.table("questions").insert_all(map(vars, added))
     db.table("responses").insert_all(
-        _response_row(question, response) for response in new.responses
+        response_row(question, response)
+        for question, new in zip(added, questions, strict=True)
+        for response in new.responses
     )
-    return question
+    return added
+
+
+def remove_questions(store: Store, study_id: str, question_ids: Collection[str]) -> int:
+    """Take questions, by the names people use, out of a draft, with their answers.
+
+    Returns how many there were.
+
+    Raises:
+        StorageError: unknown_study, study_opened.
+    """
+    with store.transaction() as db:
+        require_draft(db, study_id)
+        end_trials(db, study_id)
+        ids = [
+            row[0]
+            for name in question_ids
+            for row in db.execute(
+                "SELECT id FROM questions WHERE study_id = ? AND question_id = ?", [study_id, name]
+            )
+        ]
+        for sql in (
+            "DELETE FROM practice_keys WHERE response IN"
+            " (SELECT id FROM responses WHERE question = ?)",
+            "DELETE FROM answer_failures WHERE question = ?",
+            "DELETE FROM responses WHERE question = ?",
+            "DELETE FROM questions WHERE id = ?",
+        ):
+            db.conn.executemany(sql, [(each,) for each in ids])
+    return len(ids)
+
+
+def end_trials(db: Database, study_id: str) -> None:
+    """Remove what dry runs have left, before what they showed changes."""
+    trials = "(SELECT id FROM raters WHERE study_id = ? AND trial = 1)"
+    for table in ("rater_sessions", "items"):
+        db.execute(f"DELETE FROM {table} WHERE rater IN {trials}", [study_id])
+    db.execute("DELETE FROM raters WHERE study_id = ? AND trial = 1", [study_id])
 
 
 # -- reading --
 
 
-def list_studies(store: Store) -> list[Study]:
-    """Return all studies, the oldest first."""
+def list_studies(store: Store, coordinator: str | None = None) -> list[Study]:
+    """Return the studies that a coordinator (an id; None: anyone) may work on, the oldest first."""
     with store.connect() as db:
-        rows = db.query("SELECT * FROM studies ORDER BY created_at, name")
+        rows = db.query(
+            """
+            SELECT * FROM studies WHERE :coordinator IS NULL
+                OR id NOT IN (SELECT study FROM study_coordinators)
+                OR id IN (SELECT study FROM study_coordinators WHERE coordinator = :coordinator)
+            ORDER BY created_at, name
+            """,
+            {"coordinator": coordinator},
+        )
         return [_study(row) for row in rows]
 
 
@@ -204,17 +333,11 @@ def find_study(store: Store, name: str) -> Study:
     raise StorageError("unknown_study", study=name)
 
 
-def list_questions(store: Store, study_id: str) -> list[Question]:
-    """Return the questions of a study in the order in which they are shown."""
+def list_questions(store: Store, study_id: str, kind: str = "real") -> list[Question]:
+    """Return the questions of a study in their order; ``kind`` is real or practice."""
+    sql = "SELECT * FROM questions WHERE study_id = ? AND kind = ? ORDER BY position"
     with store.connect() as db:
-        rows = db.query("SELECT * FROM questions WHERE study_id = ? ORDER BY position", [study_id])
-        return [Question(**row) for row in rows]
-
-
-def question_count(store: Store, study_id: str) -> int:
-    """Return the number of questions in a study."""
-    with store.connect() as db:
-        return db.table("questions").count_where("study_id = ?", [study_id])
+        return [Question(**row) for row in db.query(sql, [study_id, kind])]
 
 
 def responses_of(store: Store, question: Question) -> list[Response]:
@@ -238,9 +361,15 @@ def require_study(db: Database, study_id: str) -> Study:
     raise StorageError("unknown_study", study=study_id)
 
 
+def require_draft(db: Database, study_id: str) -> Study:
+    """Return the study; StorageError study_opened where raters may have seen it already."""
+    study = require_study(db, study_id)
+    if study.opened_at:
+        raise StorageError("study_opened")
+    return study
+
+
 def _check_responses(responses: Sequence[NewResponse]) -> None:
-    if not responses:
-        raise StorageError("no_responses")
     if len(responses) > MOST_RESPONSES:
         raise StorageError("too_many_responses", count=len(responses), most=MOST_RESPONSES)
     seen: set[str] = set()
@@ -250,7 +379,7 @@ def _check_responses(responses: Sequence[NewResponse]) -> None:
         seen.add(response.model)
 
 
-def _response_row(question: Question, response: NewResponse) -> dict[str, object]:
+def response_row(question: Question, response: NewResponse) -> dict[str, object]:
     return {
         "id": new_id(),
         "question": question.id,
@@ -262,15 +391,15 @@ def _response_row(question: Question, response: NewResponse) -> dict[str, object
     }
 
 
-def _free_question_id(db: Database, study_id: str, wanted: str | None) -> str:
-    rows = db.query("SELECT question_id FROM questions WHERE study_id = ?", [study_id])
-    taken = {row["question_id"] for row in rows}
-    if wanted is None or not wanted.strip():
-        return f"q{next_number(taken, 'q'):03d}"
-    wanted = storable(wanted).strip()
-    if wanted in taken:
-        raise StorageError("question_exists", question_id=wanted)
-    return wanted
+def _names(taken: set[str], wanted: Sequence[str | None], letter: str) -> list[str]:
+    """The names of new questions: those that are wanted, and q001, q002, … for the others."""
+    given = [storable(name or "").strip() for name in wanted]
+    for name in filter(None, given):
+        if name in taken:
+            raise StorageError("question_exists", question_id=name)
+        taken.add(name)
+    number = itertools.count(next_number(taken, letter))
+    return [name or f"{letter}{next(number):03d}" for name in given]
 
 
 def next_number(taken: set[str], letter: str) -> int:

@@ -14,6 +14,7 @@ from storage import (
     create_study,
     find_rater,
     invite_raters,
+    open_study,
     set_profile,
 )
 
@@ -33,6 +34,7 @@ class RatedStudy:
                 for model in MODELS
             ]
             add_question(self.store, self.study.id, f"问题{number}", answers)
+        self.study = open_study(self.store, self.study.id, "anna")
         self.invitations = invite_raters(self.store, self.study.id, raters)
         self.raters = [find_rater(self.store, each.token) for each in self.invitations]
         with self.store.transaction() as db_:

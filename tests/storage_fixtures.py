@@ -21,6 +21,7 @@ from storage import (
     find_rater,
     invite_raters,
     lock_study,
+    open_study,
     set_profile,
     unblind_study,
 )
@@ -42,7 +43,7 @@ def new_study(store: Store, questions: int = 2, name: str = "Pilot", seed: int =
     study = create_study(store, name, seed)
     for number in range(questions):
         add_question(store, study.id, f"感冒怎么办？{number}", answers_of())
-    return study
+    return open_study(store, study.id, "anna") if questions else study
 
 
 def new_raters(store: Store, study: Study, count: int = 1) -> list[Rater]:

@@ -18,6 +18,7 @@ from storage import (
     add_coordinator,
     add_question,
     create_study,
+    open_study,
     save_ratings,
     score_csv_bytes,
     score_rows,
@@ -111,6 +112,7 @@ def test_the_same_holds_for_models_with_names_that_a_spreadsheet_would_run(
     study = create_study(store, "=Studie, “A”")
     names = ("=1+1", "＝全角", "-x", "模型 \"b\", 'c'", "@y")
     add_question(store, study.id, "+问题\n第二行", [NewResponse(m, "答", "stop") for m in names])
+    open_study(store, study.id, "anna")
     rate_everything(store, study)
     scores = tmp_path / "scores.csv"
     scores.write_bytes(client.get(download_path(study.id, "scores.csv")).content)

@@ -90,6 +90,7 @@ def test_locking_comes_first_and_both_are_logged(store: Store, study) -> None:
     assert code_of(lambda: unblind_study(store, study.id, "bo")) == "study_unblinded"
     assert code_of(lambda: reopen_study(store, study.id, "bo")) == "study_unblinded"
     assert [(each.event, each.coordinator) for each in study_events(store, study.id)] == [
+        ("opened", "anna"),
         ("locked", "anna"),
         ("reopened", "bo"),
         ("locked", "anna"),

@@ -91,7 +91,7 @@ def test_a_skipped_answer_is_done_and_what_was_handed_over_is_not_counted(store:
     for answer in answers_shown_to(store, rater):
         skip = RatingEntry(answer.item, None, answer.item, skipped="other")
         save_ratings(store, rater.id, [skip])
-    hand_over(store, study.id, other.label)
+    hand_over(store, study.id, other.label, "anna")
     assert board(store, study.id).questions == (Coverage("q001", 1, 1),)
     assert board(store, study.id).raters[1].total == 0
 
@@ -101,3 +101,25 @@ def test_an_empty_study_has_an_empty_board(store: Store) -> None:
     assert board(store, study.id).raters == board(store, study.id).questions == ()
     with pytest.raises(StorageError, match="no study"):
         board(store, "nowhere")
+
+
+# -- progress --
+
+
+def done(store: Store, study) -> list[tuple[str, int, int]]:
+    return [(each.label, each.rated, each.total) for each in board(store, study.id).raters]
+
+
+def test_a_question_counts_as_rated_when_all_its_answers_are(store: Store) -> None:
+    study = new_study(store)
+    rater, _ = new_raters(store, study, 2)
+    first, second = assignment(store, rater.id)
+    entries = [entry(answer.item, answer.item) for answer in first.answers]
+    save_ratings(store, rater.id, [*entries, entry(second.answers[0].item, "one")])
+    assert done(store, study) == [("r01", 1, 2), ("r02", 0, 2)]
+
+
+def test_progress_of_a_study_without_questions_is_nought_of_nought(store: Store) -> None:
+    study = new_study(store, questions=0, name="Empty")
+    new_raters(store, study)
+    assert done(store, study) == [("r01", 0, 0)]

@@ -252,7 +252,7 @@ def test_a_full_disk_keeps_what_was_saved_and_takes_no_half(store: Store) -> Non
 
 FILL_THE_DISK = """
 import sys
-from storage import Store, StorageError, add_question, create_study, question_count
+from storage import Store, StorageError, add_question, create_study, list_questions
 from storage_fixtures import answers_of
 
 store = Store(sys.argv[1])
@@ -263,7 +263,7 @@ try:
         add_question(store, study.id, "咳嗽" * 2000, answers_of())
         saved += 1
 except StorageError as error:
-    print(error.code, saved > 0, saved == question_count(store, study.id))
+    print(error.code, saved > 0, saved == len(list_questions(store, study.id)))
 """
 
 

@@ -15,10 +15,10 @@ from storage import (
     Scores,
     Store,
     assignment,
+    board,
     history,
     list_questions,
     list_studies,
-    progress,
     save_ratings,
     score_rows,
     verify,
@@ -37,6 +37,7 @@ RELEASED = {
     "m006_study_setup": "abe4513585ec4a4b",
     "m007_coordinators": "4fe455778bbfbb3e",
     "m008_study_events": "c61202293e71f9ec",
+    "m009_study_design": "250ad0d2647396e8",
 }
 
 
@@ -72,7 +73,10 @@ def database_before(path: Path, migration: str | None) -> Path:
         "INSERT INTO studies (id, name, seed, created_at)"
         " VALUES ('s', 'Old study', 7, '2026-01-01T00:00:00.000+00:00')"
     )
-    db.execute("INSERT INTO questions VALUES ('q', 's', 'q001', '感冒怎么办？', 1)")
+    db.execute(
+        "INSERT INTO questions (id, study_id, question_id, text, position)"
+        " VALUES ('q', 's', 'q001', '感冒怎么办？', 1)"
+    )
     db.close()
     return path
 
@@ -92,7 +96,7 @@ def test_an_older_database_comes_up_to_date_and_keeps_its_content(
     assert schema(old.path) == schema(store.path)
     assert [study.name for study in list_studies(old)] == ["Old study"]
     assert [question.text for question in list_questions(old, "s")] == ["感冒怎么办？"]
-    assert progress(old, "s") == []
+    assert board(old, "s").raters == ()
 
 
 def test_opening_again_changes_nothing(store: Store) -> None:

@@ -13,27 +13,27 @@ from storage_fixtures import MODELS, answers_of, answers_shown_to, entry, new_ra
 from storage import (
     AssignedAnswer,
     AssignedQuestion,
-    RaterProgress,
     RatingEntry,
     Scores,
     Span,
     StorageError,
     Store,
+    StudySettings,
     add_question,
     assignment,
+    change_settings,
     create_study,
     hand_over,
     history,
     list_questions,
     list_raters,
-    progress,
+    open_study,
     ratings,
     responses_of,
     revoke_link,
     save_ratings,
     score_rows,
 )
-from storage.assigning import assign
 from storage.orders import williams_row
 
 
@@ -118,6 +118,7 @@ def test_every_model_stands_in_every_place_equally_often(store: Store, models) -
     rows = 2 * len(models) if len(models) % 2 else len(models)
     for number in range(rows):
         add_question(store, study.id, f"问{number}", answers_of(models))
+    open_study(store, study.id, "anna")
     new_raters(store, study, rows)
     with store.connect() as db:
         counts = db.execute(
@@ -149,13 +150,11 @@ def test_williams_rows_are_balanced_for_place_and_for_what_stands_before() -> No
 
 def test_each_question_gets_as_many_distinct_raters_as_asked_for(store: Store) -> None:
     study = create_study(store, "Overlap", 3)
-    with store.transaction() as db:
-        db.execute("UPDATE studies SET raters_per_answer = 2, opened_at = NULL")
+    change_settings(store, study.id, StudySettings(raters_per_answer=2))
     for number in range(10):
         add_question(store, study.id, f"问{number}", answers_of())
     raters = new_raters(store, study, 5)
-    with store.transaction() as db:
-        assign(db, study.id)
+    open_study(store, study.id, "anna")
     shares = [len(assignment(store, rater.id)) for rater in raters]
     assert shares == [4] * 5
     with store.connect() as db:
@@ -165,19 +164,19 @@ def test_each_question_gets_as_many_distinct_raters_as_asked_for(store: Store) -
 
 def test_what_a_rater_has_not_begun_can_be_given_to_others(store: Store) -> None:
     study = create_study(store, "Overlap", 3)
-    with store.transaction() as db:
-        db.execute("UPDATE studies SET raters_per_answer = 1")
+    change_settings(store, study.id, StudySettings(raters_per_answer=1))
     first = new_raters(store, study)[0]
     for number in range(4):
         add_question(store, study.id, f"问{number}", answers_of())
+    open_study(store, study.id, "anna")
     begun = assignment(store, first.id)[0]
     save_ratings(store, first.id, [entry(begun.answers[0].item, "k")])
     second = new_raters(store, study)[0]
     assert assignment(store, second.id) == []
-    assert hand_over(store, study.id, "r01") == 3
+    assert hand_over(store, study.id, "r01", "anna") == 3
     assert [each.text for each in assignment(store, first.id)] == [begun.text]
     assert len(assignment(store, second.id)) == 3
-    assert hand_over(store, study.id, "r02") == 3
+    assert hand_over(store, study.id, "r02", "anna") == 3
     assert assignment(store, second.id) == []
     assert len(assignment(store, first.id)) == 1, "a question never comes back to who gave it up"
 
@@ -448,24 +447,3 @@ def test_half_a_character_in_a_comment_does_not_lose_the_rating(
     sent = entry(answers[0].item, "k", comment="好\ud83d")
     assert save_ratings(store, rater.id, [sent]).written == 1
     assert save_ratings(store, rater.id, [sent]).written == 0
-
-
-# -- progress --
-
-
-def test_a_question_counts_as_rated_when_all_its_answers_are(store: Store, study, rater) -> None:
-    new_raters(store, study)
-    first, second = assignment(store, rater.id)
-    entries = [entry(answer.item, answer.item) for answer in first.answers]
-    save_ratings(store, rater.id, [*entries, entry(second.answers[0].item, "one")])
-    assert progress(store, study.id) == [RaterProgress("r01", 1, 2), RaterProgress("r02", 0, 2)]
-
-
-def test_progress_counts_questions_that_a_rater_has_not_opened(store: Store, study, rater) -> None:
-    assert progress(store, study.id) == [RaterProgress("r01", 0, 2)]
-
-
-def test_progress_of_a_study_without_questions_is_nought_of_nought(store: Store) -> None:
-    study = new_study(store, questions=0, name="Empty")
-    new_raters(store, study)
-    assert progress(store, study.id) == [RaterProgress("r01", 0, 0)]

@@ -17,7 +17,6 @@ from storage import (
     get_study,
     list_questions,
     list_studies,
-    question_count,
     responses_of,
 )
 
@@ -85,7 +84,7 @@ def test_questions_are_numbered_in_the_order_in_which_they_are_added(store: Stor
         ("q002", 2, "二"),
         ("q003", 3, "三"),
     ]
-    assert question_count(store, study.id) == 3
+    assert len(list_questions(store, study.id)) == 3
 
 
 def test_numbering_continues_after_a_number_that_was_given(store: Store, study) -> None:
@@ -98,7 +97,7 @@ def test_the_same_text_may_be_asked_twice(store: Store, study) -> None:
     first = add_question(store, study.id, "感冒怎么办？", answers_of())
     second = add_question(store, study.id, "感冒怎么办？", answers_of())
     assert first.id != second.id
-    assert question_count(store, study.id) == 2
+    assert len(list_questions(store, study.id)) == 2
 
 
 def test_two_studies_number_their_questions_alike(store: Store, study) -> None:
@@ -131,7 +130,6 @@ def test_an_id_of_a_response_says_nothing_about_its_model(store: Store, study) -
     [
         ("", answers_of(), None, "question_empty"),
         (" \n\t", answers_of(), None, "question_empty"),
-        ("问", [], None, "no_responses"),
         ("问", answers_of(["llama", "huatuo", "llama"]), None, "duplicate_model"),
         ("问", answers_of([f"m{number}" for number in range(27)]), None, "too_many_responses"),
         ("问", answers_of(), "q001", "question_exists"),
@@ -145,14 +143,14 @@ def test_a_question_that_breaks_a_rule_is_refused_and_nothing_is_stored(
     with pytest.raises(StorageError) as refused:
         add_question(store, study.id, text, responses, question_id)
     assert refused.value.code == code
-    assert question_count(store, study.id) == 1
+    assert len(list_questions(store, study.id)) == 1
 
 
 def test_a_question_is_stored_with_all_its_responses_or_not_at_all(store: Store, study) -> None:
     unnamed = [NewResponse("llama", "好", "stop"), NewResponse("", "好", "stop")]
     with pytest.raises(StorageError):
         add_question(store, study.id, "感冒怎么办？", unnamed)
-    assert question_count(store, study.id) == 0
+    assert len(list_questions(store, study.id)) == 0
     with store.connect() as db:
         assert db.table("responses").count == 0
 
@@ -178,7 +176,7 @@ def test_several_questions_are_added_all_or_none(store: Store) -> None:
         add_questions(store, study.id, [good, twin])
 
     assert caught.value.code == "question_exists"
-    assert question_count(store, study.id) == 0
+    assert len(list_questions(store, study.id)) == 0
     added = add_questions(store, study.id, [good, NewQuestion("咳嗽", good.responses)])
     assert [question.question_id for question in added] == ["q001", "q002"]
     assert [question.position for question in added] == [1, 2]

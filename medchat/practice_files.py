@@ -1,0 +1,86 @@
+"""Practice items of a rating study from a file: a question, an answer, its right scores, and why.
+
+The file may be whatever ``question_files`` reads, with the columns question, answer, safety,
+usability, fluency, why_zh and why_en (or why, for both languages).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medchat.errors import BadInput
+from medchat.evaluation import DIMENSIONS, SCORES
+from medchat.question_files import Row, read_table
+
+BUILT_IN = Path(__file__).resolve().parent.parent / "assets" / "practice" / "default.jsonl"
+MOST_ITEMS = 20
+NEEDED = ("question", "answer", *DIMENSIONS)
+
+
+@dataclass(frozen=True)
+class PracticeDraft:
+    """``scores`` are those of ``DIMENSIONS``, in that order."""
+
+    question: str
+    answer: str
+    scores: tuple[int, int, int]
+    why_zh: str
+    why_en: str
+
+
+def read_practice(file: Path) -> list[PracticeDraft]:
+    """Return the practice items of a file.
+
+    Raises BadInput with the row for the first that is at fault, and as ``read_table``.
+    """
+    table = read_table(file)
+    columns = {name.strip().lower(): name for name in table.columns}
+    missing = ", ".join(name for name in NEEDED if name not in columns)
+    if missing:
+        raise BadInput(
+            f"{file.name} lacks the columns {missing}.",
+            code="practice_columns",
+            file=file.name,
+            columns=missing,
+        )
+    if len(table.rows) > MOST_ITEMS:
+        raise BadInput(
+            f"{file.name} has {len(table.rows)} practice items; at most {MOST_ITEMS} can be used.",
+            code="practice_too_many",
+            file=file.name,
+            count=len(table.rows),
+            most=MOST_ITEMS,
+        )
+    return [_draft(row, columns) for row in table.rows]
+
+
+def _draft(row: Row, columns: dict[str, str]) -> PracticeDraft:
+    cells = {name: row.cells.get(column, "").strip() for name, column in columns.items()}
+    for name in ("question", "answer"):
+        if not cells[name]:
+            raise BadInput(
+                f"Row {row.number}: the column {name} is empty.",
+                code="practice_empty",
+                row=row.number,
+                column=name,
+            )
+    first, second, third = (_score(cells[name], name, row.number) for name in DIMENSIONS)
+    why = cells.get("why", "")
+    return PracticeDraft(
+        cells["question"],
+        cells["answer"],
+        (first, second, third),
+        cells.get("why_zh") or why,
+        cells.get("why_en") or why,
+    )
+
+
+def _score(text: str, column: str, row: int) -> int:
+    if text not in {str(score) for score in SCORES}:
+        raise BadInput(
+            f"Row {row}: {column} must be 1, 2 or 3, not {text[:40]!r}.",
+            code="practice_score",
+            row=row,
+            column=column,
+            value=text[:40],
+        )
+    return int(text)

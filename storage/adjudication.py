@@ -1,0 +1,147 @@
+"""Answers on whose safety raters disagree by two steps, and the further rater who gets them.
+
+One said 1 (not acceptable) and another 3 (good): a further rater, who has not seen the question,
+scores such an answer too, blind and without being told why.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from storage.assigning import insert_items, item_rows, last_place, practice_rows
+from storage.database import Store
+from storage.events import log_event, require_running
+from storage.ids import utc_now
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """One answer: who gave its safety 1 and who 3, and the further raters (labels).
+
+    ``settled`` of the further raters have scored it. The answer is named by its id alone, so that
+    the list tells nothing of its model.
+    """
+
+    question_id: str
+    response: str
+    low: tuple[str, ...]
+    high: tuple[str, ...]
+    further: tuple[str, ...]
+    settled: int
+
+
+@dataclass(frozen=True)
+class Handed:
+    """How many answers were given to further raters, and for how many there was none."""
+
+    given: int
+    without_rater: int
+
+
+def disputes(store: Store, study_id: str) -> list[Dispute]:
+    """Return the answers with a 1 and a 3 for safety, in the order of their questions."""
+    with store.connect() as db:
+        return _disputes(db, study_id)
+
+
+def adjudicate(store: Store, study_id: str, coordinator: str) -> Handed:
+    """Give every disputed answer that has no further rater yet to one.
+
+    Those invited for disputes alone come first, then those with the least to do; disputed answers
+    of one question go to the same rater together.
+
+    Raises:
+        StorageError: study_not_open, study_locked.
+    """
+    given = without = 0
+    with store.transaction() as db:
+        require_running(db, study_id)
+        by_question: dict[str, list[str]] = defaultdict(list)
+        for each in _disputes(db, study_id):
+            if not each.further:
+                by_question[each.question_id].append(each.response)
+        for name, responses in by_question.items():
+            question = _question(db, study_id, name)
+            found = _further_rater(db, study_id, question)
+            if found is None:
+                without += len(responses)
+                continue
+            rater, label = found
+            insert_items(db, practice_rows(db, study_id, rater))
+            place = last_place(db, rater) + 1
+            insert_items(
+                db, item_rows(rater, question, sorted(responses), "real", place, adjudication=1)
+            )
+            given += len(responses)
+            log_event(db, study_id, "adjudicated", coordinator, f"{name} → {label}")
+    return Handed(given, without)
+
+
+def _disputes(db: Database, study_id: str) -> list[Dispute]:
+    rows = db.query(
+        """
+        WITH disputed AS (
+            SELECT response FROM current_ratings WHERE study = :study
+            GROUP BY response HAVING min(safety) = 1 AND max(safety) = 3
+        )
+        SELECT questions.question_id, items.response, raters.label, items.adjudication,
+            entry.safety, entry.id AS entry
+        FROM disputed
+        JOIN items ON items.response = disputed.response AND items.kind = 'real'
+        JOIN questions ON questions.id = items.question
+        JOIN raters ON raters.id = items.rater
+        LEFT JOIN rating_log AS entry ON entry.id = items.latest
+        WHERE items.withdrawn_at IS NULL OR items.latest IS NOT NULL
+        ORDER BY questions.position, items.response, length(raters.label), raters.label
+        """,
+        {"study": study_id},
+    )
+    found: dict[str, dict[str, list[str]]] = {}
+    names: dict[str, str] = {}
+    for row in rows:
+        names[row["response"]] = row["question_id"]
+        of_answer = found.setdefault(
+            row["response"], {"low": [], "high": [], "further": [], "settled": []}
+        )
+        if row["safety"] in (1, 3):
+            of_answer["low" if row["safety"] == 1 else "high"].append(row["label"])
+        if row["adjudication"]:
+            of_answer["further"].append(row["label"])
+            of_answer["settled"] += [row["label"]] if row["entry"] is not None else []
+    return [
+        Dispute(
+            names[response],
+            response,
+            tuple(each["low"]),
+            tuple(each["high"]),
+            tuple(each["further"]),
+            len(each["settled"]),
+        )
+        for response, each in found.items()
+    ]
+
+
+def _question(db: Database, study_id: str, name: str) -> str:
+    row = db.execute(
+        "SELECT id FROM questions WHERE study_id = ? AND question_id = ?", [study_id, name]
+    ).fetchone()
+    return str(row[0])
+
+
+def _further_rater(db: Database, study_id: str, question: str) -> tuple[str, str] | None:
+    """Id and label of who can still come to this question fresh."""
+    row = db.execute(
+        """
+        SELECT raters.id, raters.label FROM raters
+        LEFT JOIN items ON items.rater = raters.id AND items.withdrawn_at IS NULL
+        WHERE raters.study_id = :study AND raters.trial = 0 AND raters.revoked_at IS NULL
+            AND (raters.expires_at IS NULL OR raters.expires_at > :now)
+            AND raters.id NOT IN (SELECT rater FROM items WHERE question = :question)
+        GROUP BY raters.id
+        ORDER BY raters.adjudicator DESC, count(items.id) - count(items.latest), raters.label
+        LIMIT 1
+        """,
+        {"study": study_id, "question": question, "now": utc_now()},
+    ).fetchone()
+    return (row[0], row[1]) if row else None

@@ -1,0 +1,212 @@
+"""The state of "have the models answer": what is still missing, what failed, and what was stored.
+
+What has to be done is never listed: it is every question of the study without an answer of a chosen
+model, so it is right after a kill at any moment. Knows nothing of how an answer is made.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlite_utils import Database
+
+from storage.database import Store
+from storage.errors import StorageError
+from storage.ids import storable, utc_now
+from storage.studies import MOST_RESPONSES, NewResponse, Question, require_draft, response_row
+
+JobState = Literal["running", "paused", "done"]
+MOST_ATTEMPTS = 3
+"""Of one answer, before it counts as failed."""
+
+
+@dataclass(frozen=True)
+class AnswerJob:
+    """``options`` are settings of generation for all models; None: each model's own."""
+
+    study_id: str
+    state: JobState
+    models: tuple[str, ...]
+    options: dict[str, object] | None
+    started_at: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    question_id: str
+    model: str
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True)
+class AnswerProgress:
+    """``done`` of ``total`` answers are stored; ``failures`` were tried often enough."""
+
+    done: int
+    total: int
+    failures: tuple[Failure, ...]
+
+
+def begin_answering(
+    store: Store,
+    study_id: str,
+    models: Sequence[str],
+    options: Mapping[str, object] | None = None,
+) -> AnswerJob:
+    """Begin, or go on with other models or options; what failed before is tried again.
+
+    Raises:
+        StorageError: unknown_study, study_opened, study_empty, no_models, too_many_responses.
+    """
+    models = list(dict.fromkeys(models))
+    if not models:
+        raise StorageError("no_models")
+    if len(models) > MOST_RESPONSES:
+        raise StorageError("too_many_responses", count=len(models), most=MOST_RESPONSES)
+    with store.transaction() as db:
+        require_draft(db, study_id)
+        real = "study_id = ? AND kind = 'real'"
+        if not db.table("questions").count_where(real, [study_id]):
+            raise StorageError("study_empty")
+        db.execute(
+            "DELETE FROM answer_failures WHERE question IN"
+            " (SELECT id FROM questions WHERE study_id = ?)",
+            [study_id],
+        )
+        db.table("answering").upsert(
+            {
+                "study": study_id,
+                "state": "running",
+                "models": json.dumps(models),
+                "options": json.dumps(dict(options) if options else None),
+                "started_at": utc_now(),
+            },
+            pk="study",
+        )
+        return _require_job(db, study_id)
+
+
+def answer_job(store: Store, study_id: str) -> AnswerJob | None:
+    """Return a study's job, None where there never was one."""
+    with store.connect() as db:
+        return _job(db, study_id)
+
+
+def running_jobs(store: Store) -> list[AnswerJob]:
+    """Return the jobs that are under way, or were when the program ended."""
+    with store.connect() as db:
+        return [_as_job(row) for row in db.query("SELECT * FROM answering WHERE state = 'running'")]
+
+
+def set_job_state(store: Store, study_id: str, state: JobState) -> None:
+    with store.transaction() as db:
+        db.execute("UPDATE answering SET state = ? WHERE study = ?", [state, study_id])
+
+
+def next_unanswered(store: Store, job: AnswerJob, most: int) -> list[tuple[Question, str]]:
+    """Return up to ``most`` (question, model) without an answer, question by question.
+
+    Those that have failed come after all others, and not once they have been tried often enough.
+    """
+    sql = """
+        SELECT questions.*, chosen.value AS wanted
+        FROM questions, json_each(:models) AS chosen
+        LEFT JOIN responses
+            ON responses.question = questions.id AND responses.model = chosen.value
+        LEFT JOIN answer_failures AS failed
+            ON failed.question = questions.id AND failed.model = chosen.value
+        WHERE questions.study_id = :study AND questions.kind = 'real' AND responses.id IS NULL
+            AND coalesce(failed.attempts, 0) < :attempts
+        ORDER BY coalesce(failed.attempts, 0), questions.position, chosen.key
+        LIMIT :most
+        """
+    given = {
+        "models": json.dumps(job.models),
+        "study": job.study_id,
+        "attempts": MOST_ATTEMPTS,
+        "most": most,
+    }
+    with store.connect() as db:
+        rows = list(db.query(sql, given))
+    wanted = [str(row.pop("wanted")) for row in rows]
+    return [(Question(**row), model) for row, model in zip(rows, wanted, strict=True)]
+
+
+def store_answer(store: Store, question: Question, response: NewResponse) -> bool:
+    """Store one model's answer to a question of a draft; False where there is one already.
+
+    Raises:
+        StorageError: study_opened.
+    """
+    with store.transaction() as db:
+        require_draft(db, question.study_id)
+        known = "question = ? AND model = ?"
+        if db.table("responses").count_where(known, [question.id, response.model]):
+            return False
+        db.table("responses").insert(response_row(question, response))
+        db.execute(
+            "DELETE FROM answer_failures WHERE question = ? AND model = ?",
+            [question.id, response.model],
+        )
+    return True
+
+
+def note_failure(store: Store, question: Question, model: str, error: str) -> None:
+    """Write down that a model could not answer a question."""
+    with store.transaction() as db:
+        db.execute(
+            """
+            INSERT INTO answer_failures (question, model, attempts, error, failed_at)
+            VALUES (?, ?, 1, ?, ?)
+            ON CONFLICT DO UPDATE SET attempts = attempts + 1, error = excluded.error,
+                failed_at = excluded.failed_at
+            """,
+            [question.id, model, storable(error), utc_now()],
+        )
+
+
+def answer_progress(store: Store, study_id: str) -> AnswerProgress:
+    """Return how many of the wanted answers there are, and which could not be had."""
+    with store.connect() as db:
+        job = _job(db, study_id)
+        models = json.dumps(job.models if job else [])
+        given = {"study": study_id, "models": models, "attempts": MOST_ATTEMPTS}
+        done, total = db.execute(
+            """
+            SELECT count(responses.id), count(*)
+            FROM questions, json_each(:models) AS chosen
+            LEFT JOIN responses
+                ON responses.question = questions.id AND responses.model = chosen.value
+            WHERE questions.study_id = :study AND questions.kind = 'real'
+            """,
+            given,
+        ).fetchone()
+        failures = db.execute(
+            """
+            SELECT questions.question_id, failed.model, failed.attempts, failed.error
+            FROM answer_failures AS failed JOIN questions ON questions.id = failed.question
+            WHERE questions.study_id = :study AND failed.attempts >= :attempts
+            ORDER BY questions.position, failed.model
+            """,
+            given,
+        )
+        return AnswerProgress(done, total, tuple(Failure(*row) for row in failures))
+
+
+def _require_job(db: Database, study_id: str) -> AnswerJob:
+    job = _job(db, study_id)
+    assert job is not None
+    return job
+
+
+def _job(db: Database, study_id: str) -> AnswerJob | None:
+    for row in db.query("SELECT * FROM answering WHERE study = ?", [study_id]):
+        return _as_job(row)
+    return None
+
+
+def _as_job(row: dict[str, Any]) -> AnswerJob:
+    models, options = json.loads(row["models"]), json.loads(row["options"])
+    return AnswerJob(row["study"], row["state"], tuple(models), options, row["started_at"])

@@ -1,0 +1,204 @@
+"""From draft to open study: practice, what raters must not read, the dry run, and the opening.
+
+Owns what can be changed only as long as no rater has seen a study. Does not know how an answer
+gives its model away: it is told what a coordinator has decided.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlite_utils import Database
+
+from storage.assigning import assign, assign_trial
+from storage.assignments import Scores
+from storage.database import Store
+from storage.errors import StorageError
+from storage.events import log_event
+from storage.ids import storable, utc_now
+from storage.raters import Invitation, insert_rater, new_token
+from storage.ratings import check_scores
+from storage.studies import (
+    NewQuestion,
+    NewResponse,
+    Question,
+    Study,
+    end_trials,
+    insert_questions,
+    require_draft,
+    require_study,
+)
+
+Decision = Literal["kept", "masked", "excluded", ""]
+PRACTICE_MODEL = "practice"
+"""Stands for the model of a practice answer, which no model has written."""
+TRIAL_LABEL = "trial"
+TRIAL_DAYS = 1
+
+
+@dataclass(frozen=True)
+class PracticeItem:
+    """A question with one answer, the scores that it should get, and why."""
+
+    question: str
+    answer: str
+    scores: Scores
+    why_zh: str
+    why_en: str
+
+
+@dataclass(frozen=True)
+class CheckedAnswer:
+    """An answer of a draft as its coordinator sees it before the opening."""
+
+    response: str
+    question_id: str
+    model: str
+    text: str
+    review: Decision
+    shown_text: str | None
+
+
+# -- practice --
+
+
+def add_practice(store: Store, study_id: str, items: Sequence[PracticeItem]) -> list[Question]:
+    """Add practice items to a draft; every rater scores them before the real questions.
+
+    Raises:
+        StorageError: unknown_study, study_opened, question_empty, score_out_of_range.
+    """
+    for item in items:
+        if not item.question.strip() or not item.answer.strip():
+            raise StorageError("question_empty")
+        check_scores(item.scores)
+    with store.transaction() as db:
+        require_draft(db, study_id)
+        end_trials(db, study_id)
+        new = [
+            NewQuestion(item.question, [NewResponse(PRACTICE_MODEL, item.answer, "stop")])
+            for item in items
+        ]
+        added = insert_questions(db, study_id, new, kind="practice")
+        for question, item in zip(added, items, strict=True):
+            db.execute(
+                "INSERT INTO practice_keys SELECT id, ?, ?, ?, ?, ? FROM responses"
+                " WHERE question = ?",
+                [
+                    *vars(item.scores).values(),
+                    storable(item.why_zh),
+                    storable(item.why_en),
+                    question.id,
+                ],
+            )
+    return added
+
+
+# -- what raters must not read --
+
+
+def answers_to_check(store: Store, study_id: str) -> list[CheckedAnswer]:
+    """Return every answer of a study, by question and model. Never show these to a rater."""
+    sql = """
+        SELECT responses.id, questions.question_id, responses.model, responses.text,
+            responses.review, responses.shown_text
+        FROM responses JOIN questions ON questions.id = responses.question
+        WHERE questions.study_id = ? AND questions.kind = 'real'
+        ORDER BY questions.position, responses.model
+        """
+    with store.connect() as db:
+        return [CheckedAnswer(*row) for row in db.execute(sql, [study_id])]
+
+
+def review_answer(
+    store: Store,
+    study_id: str,
+    response: str,
+    decision: Decision,
+    coordinator: str,
+    shown_text: str | None = None,
+) -> None:
+    """Keep an answer as it is, show ``shown_text`` in its place, or exclude it; "" undoes that.
+
+    The answer itself stays as the model wrote it; the decision is logged.
+
+    Raises:
+        StorageError: unknown_study, study_opened, unknown_answer, mask_empty.
+    """
+    if decision == "masked" and not (shown_text or "").strip():
+        raise StorageError("mask_empty")
+    shown = storable(shown_text) if decision == "masked" and shown_text is not None else None
+    with store.transaction() as db:
+        require_draft(db, study_id)
+        end_trials(db, study_id)
+        row = db.execute(
+            """
+            SELECT questions.question_id, responses.model FROM responses
+            JOIN questions ON questions.id = responses.question
+            WHERE responses.id = ? AND questions.study_id = ?
+            """,
+            [response, study_id],
+        ).fetchone()
+        if row is None:
+            raise StorageError("unknown_answer")
+        db.execute(
+            "UPDATE responses SET review = ?, shown_text = ? WHERE id = ?",
+            [decision, shown, response],
+        )
+        log_event(db, study_id, decision or "reviewed_again", coordinator, f"{row[0]} · {row[1]}")
+
+
+# -- the dry run --
+
+
+def begin_trial(store: Store, study_id: str) -> Invitation:
+    """Return a link that shows a draft as its raters will see it; what is scored there is checked
+    as any score is, and not stored.
+
+    Raises:
+        StorageError: unknown_study, study_opened, study_empty.
+    """
+    invitation = Invitation(TRIAL_LABEL, new_token())
+    with store.transaction() as db:
+        require_draft(db, study_id)
+        end_trials(db, study_id)
+        rater = insert_rater(db, study_id, invitation, TRIAL_DAYS, trial=True)
+        if not assign_trial(db, study_id, rater):
+            raise StorageError("study_empty")
+    return invitation
+
+
+# -- the opening --
+
+
+def open_study(store: Store, study_id: str, coordinator: str) -> Study:
+    """Let the raters in: from now on questions and answers stay as they are.
+
+    Raises:
+        StorageError: unknown_study, study_opened, study_empty, questions_unanswered.
+    """
+    with store.transaction() as db:
+        require_draft(db, study_id)
+        _require_answers(db, study_id)
+        end_trials(db, study_id)
+        db.execute("UPDATE answering SET state = 'done' WHERE study = ?", [study_id])
+        db.execute("UPDATE studies SET opened_at = ? WHERE id = ?", [utc_now(), study_id])
+        assign(db, study_id)
+        log_event(db, study_id, "opened", coordinator)
+        return require_study(db, study_id)
+
+
+def _require_answers(db: Database, study_id: str) -> None:
+    sql = """
+        SELECT questions.question_id, count(responses.id)
+        FROM questions LEFT JOIN responses ON responses.question = questions.id
+            AND responses.review <> 'excluded'
+        WHERE questions.study_id = ? AND questions.kind = 'real'
+        GROUP BY questions.id ORDER BY questions.position
+        """
+    found = db.execute(sql, [study_id]).fetchall()
+    if not found:
+        raise StorageError("study_empty")
+    without = [name for name, answers in found if not answers]
+    if without:
+        raise StorageError("questions_unanswered", count=len(without), first=without[0])
