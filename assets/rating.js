@@ -189,6 +189,7 @@
   function prepare(answer) {
     answer.scores = answer.scores ?? {};
     answer.seconds = 0;
+    answer.feedback = settled[answer.item]?.feedback ?? answer.feedback;
     const done = settled[answer.item];
     if (done && (answer.saved_at ?? "") < done.savedAt) {
       // The question was fetched just before this was saved.
@@ -267,7 +268,8 @@
           delete outbox[item];
           dropWaiting(item, entry);
           if (done.saved_at) {
-            settled[item] = { opinion: entry.opinion, savedAt: done.saved_at };
+            settled[item] = { opinion: entry.opinion, savedAt: done.saved_at,
+              feedback: done.feedback };
             dropDraft(item);
           }
           settle(item, done);
@@ -304,6 +306,8 @@
     answer.saved = Boolean(done.saved_at);
     answer.savedAt = done.saved_at ?? "";
     answer.problem = done.problem ?? "";
+    if (done.feedback) answer.feedback = done.feedback;
+    drawFeedback(answer);
     drawAllStates();
   }
 
@@ -381,10 +385,11 @@
           text("leave"))),
       make("progress", { class: "bar", "aria-label": text("progress_name") }),
       make("nav", { class: "places", "aria-label": text("questions") }),
-      state.locked ? make("p", { class: "announcement", role: "status" }, text("locked")) : null,
+      banner(),
       guide(),
       make("section", { class: "question", "aria-labelledby": "question-title" },
-        make("h2", { id: "question-title", tabindex: -1 }, text("question_title")),
+        make("h2", { id: "question-title", tabindex: -1 },
+          text(question.practice ? "practice_label" : "question_title")),
         make("p", { class: "text" }, question.text)),
       make("div", { class: state.one_by_one ? "answers singly" : "answers" },
         ...question.answers.map(drawAnswer)),
@@ -399,30 +404,72 @@
           text("keys"), " ", make("kbd", {}, "?"))),
     );
     drawProgress();
+    question.answers.forEach(drawFeedback);
     drawAllStates();
     const first = question.answers.find((answer) => !complete(answer)) ?? question.answers[0];
     setCurrent(first, missing(first)[0] ?? known.dimensions[0], { focus: false });
   }
 
+  function banner() {
+    const key = state.trial ? "trial_banner" : state.locked ? "locked" : "";
+    return key ? make("p", { class: "announcement", role: "status" }, text(key)) : null;
+  }
+
   function guide() {
-    const rows = known.dimensions.map((dimension) => make("div", { class: "definition" },
-      make("h3", {}, text(dimension)), make("p", {}, text(`${dimension}_question`)),
-      make("ol", {}, ...[1, 2, 3].map((score) => make("li", {}, text(`${dimension}_${score}`))))));
-    return make("details", { class: "guide" }, make("summary", {}, text("guide")),
-      make("p", {}, text("guide_intro")), make("div", { class: "definitions" }, ...rows));
+    const definitions = make("div", { class: "definitions" });
+    definitions.innerHTML = state.guide[language]; // the server leaves nothing active in it
+    return make("details", { class: "guide", open: !guideSeen(),
+      ontoggle: (event) => { if (!event.target.open) noteGuideSeen(); } },
+    make("summary", {}, text("guide")), definitions);
+  }
+
+  // Open on the first question, until somebody closes it or goes on.
+  function guideSeen() {
+    return Boolean(storage.read("guide").seen);
+  }
+
+  function noteGuideSeen() {
+    storage.write("guide", { seen: true });
   }
 
   function drawAnswer(answer) {
     const title = `answer-title-${answer.letter}`;
     const card = make("section", { class: "answer", id: `answer-${answer.letter}`,
       "aria-labelledby": title },
-    make("h2", { id: title }, text("answer", { letter: answer.letter })),
+    make("h2", { id: title }, answerTitle(answer)),
     drawText(answer),
     make("div", { class: "scales" },
       ...known.dimensions.map((dimension) => drawScale(answer, dimension))),
     drawMore(answer),
-    make("p", { class: "mark", id: `state-${answer.letter}`, role: "status" }));
+    make("p", { class: "mark", id: `state-${answer.letter}`, role: "status" }),
+    make("div", { class: "feedback", id: `feedback-${answer.letter}`, role: "status" }));
     return card;
+  }
+
+  function answerTitle(answer) {
+    const { letter } = answer;
+    if (!state.one_by_one || question.answers.length === 1) return text("answer", { letter });
+    const number = question.answers.indexOf(answer) + 1;
+    return text("answer_of", { letter, number, total: question.answers.length });
+  }
+
+  // After a practice answer has been scored: what it should have got, and why.
+  function drawFeedback(answer) {
+    const place = root.querySelector(`#feedback-${answer.letter}`);
+    if (!place) return;
+    if (!answer.feedback) { place.replaceChildren(); return; }
+    const { scores, why_zh: zh, why_en: en } = answer.feedback;
+    const listed = known.dimensions.map((dimension) => `${text(dimension)} ${scores[dimension]}`);
+    const other = known.dimensions.filter((dimension) =>
+      answer.scores[dimension] && answer.scores[dimension] !== scores[dimension]);
+    const joint = language === "zh" ? "、" : ", ";
+    const verdict = other.length
+      ? text("feedback_other", { scales: other.map((dimension) => text(dimension)).join(joint) })
+      : text("feedback_same");
+    place.replaceChildren(
+      make("strong", {}, `${text("feedback")}${language === "zh" ? "：" : ": "}`),
+      listed.join(joint),
+      make("p", {}, verdict), make("p", {}, language === "zh" ? zh : en));
   }
 
   function drawText(answer) {
@@ -542,6 +589,7 @@
     const waiting = outbox[answer.item];
     if (answer.problem) [kind, message] = ["unsaved", text("not_saved", { error: answer.problem })];
     else if (waiting) [kind, message] = ["unsaved", text(failures ? "retrying" : "saving")];
+    else if (answer.saved && state.trial) [kind, message] = ["saved", text("trial_saved")];
     else if (answer.saved && answer.savedAt) {
       [kind, message] = ["saved", text("saved", { time: clock(answer.savedAt) })];
     } else if (answer.saved) [kind, message] = ["saved", text("saved", { time: "" }).trim()];
@@ -577,13 +625,15 @@
   // A window of places around the open one: two thousand buttons would help nobody.
   function drawPlaces(number) {
     const entries = state.questions;
+    const practice = entries.filter((entry) => entry.practice).length;
     const from = Math.max(0, Math.min(number - 6, entries.length - 11));
     const shown = entries.slice(from, from + 11);
     root.querySelector(".places").replaceChildren(...shown.map((entry, index) => make("button", {
       type: "button", class: `place ${entry.state}`,
       "aria-current": entry.place === question.place ? "page" : null,
       onclick: () => open(entry.place),
-    }, String(from + index + 1))));
+    }, entry.practice ? text("practice_place", { number: from + index + 1 })
+      : String(from + index + 1 - practice))));
   }
 
   // -- scoring --
@@ -609,6 +659,7 @@
 
   function setCurrent(answer, dimension, { focus }) {
     current = { answer, dimension };
+    if (state.one_by_one) showAlone(answer);
     for (const group of root.querySelectorAll(".scale")) group.classList.remove("current");
     const group = root.querySelector(`#scale-${answer.letter}-${dimension}`);
     group.classList.add("current");
@@ -616,6 +667,22 @@
       group.querySelector('.score[tabindex="0"]').focus();
       group.scrollIntoView({ block: "nearest" });
     }
+  }
+
+  function showAlone(answer) {
+    for (const other of question.answers) {
+      root.querySelector(`#answer-${other.letter}`).hidden = other !== answer;
+    }
+  }
+
+  // One answer at a time: to the answer before or after; false at either end.
+  function stepAnswer(by) {
+    if (!state.one_by_one) return false;
+    const next = question.answers[question.answers.indexOf(current.answer) + by];
+    if (!next) return false;
+    setCurrent(next, missing(next)[0] ?? known.dimensions[0], { focus: false });
+    root.querySelector(`#answer-${next.letter} .scale.current .score[tabindex="0"]`).focus();
+    return true;
   }
 
   function moveScale(by) {
@@ -631,6 +698,7 @@
   async function open(wanted) {
     place = wanted;
     flush();
+    if (question) noteGuideSeen();
     try {
       const found = await patiently(`page/${wanted}`);
       if (place !== wanted) return; // somebody was quicker
@@ -662,6 +730,7 @@
   }
 
   function step(by) {
+    if (stepAnswer(by)) return;
     const entries = state.questions;
     const at = entries.findIndex((entry) => entry.place === question.place) + by;
     if (at >= 0 && at < entries.length) open(entries[at].place);
@@ -731,7 +800,8 @@
       else showEntry(error.message);
       return;
     }
-    state.questions = state.questions.map(([number, status]) => ({ place: number, state: status }));
+    state.questions = state.questions.map(([number, status, practice]) =>
+      ({ place: number, state: status, practice }));
     if (state.asked) { showProfile(); return; }
     outbox = storage.read("outbox");
     send();
@@ -741,7 +811,8 @@
     }
     const last = state.questions.find((entry) => entry.place === state.last_place);
     const first = state.questions.find((entry) => entry.state === "open");
-    await open((last ?? first ?? state.questions[0]).place);
+    const toPractise = state.questions.find((entry) => entry.practice && entry.state === "open");
+    await open((toPractise ?? last ?? first ?? state.questions[0]).place);
   }
 
   function begin(element) {

@@ -50,12 +50,16 @@ class Access:
         """Whose click is being worked off by a listener of the page."""
         return self.of_request(LocalContext.request.get(None))
 
-    def require(self) -> Coordinator | None:
-        """Raises StorageError sign_in_needed where that is no coordinator."""
+    def require(self) -> Coordinator:
+        """Whose click it is. Raises StorageError sign_in_needed where that is no coordinator."""
         found = self.now()
         if found is None:
             raise StorageError("sign_in_needed")
         return found
+
+    def check(self) -> None:
+        """Raises StorageError sign_in_needed where whoever clicked may not."""
+        self.require()
 
 
 class ChatAccess(Access):
@@ -68,14 +72,13 @@ class ChatAccess(Access):
         super().__init__(store)
         self._open_to_all = open_to_all
 
-    def require(self) -> Coordinator | None:
+    def check(self) -> None:
         """Raises StorageError sign_in_needed."""
         request = LocalContext.request.get(None)
         found = self.of_request(request)
         is_rater = bool(request and request.cookies.get(RATER_COOKIE))
         if found is None and (is_rater or not self._open_to_all):
             raise StorageError("sign_in_needed")
-        return found
 
 
 class RatersStay:

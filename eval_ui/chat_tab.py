@@ -20,10 +20,10 @@ from eval_ui.chat_session import (
 )
 from eval_ui.notices import QUEUED, guarded, inform
 from eval_ui.safe_text import as_markdown, table
+from eval_ui.sampling import create_sampling, options_of
 from eval_ui.services import Services
 from eval_ui.studies import add_to_study, chosen_name, study_names
 from eval_ui.texts import Texts
-from medchat.config import GenerationOptions
 from medchat.engine import End, Request, astream
 from medchat.errors import BadInput, MedchatError
 from medchat.models import ModelSpec
@@ -50,18 +50,6 @@ class Pane:
     session: gr.State
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """The controls of the generation settings."""
-
-    own_defaults: gr.Checkbox
-    values: dict[str, Any]
-
-    @property
-    def inputs(self) -> list[Any]:
-        return [self.own_defaults, *self.values.values()]
-
-
 def create_chat_tab(services: Services, texts: Texts) -> None:
     # -- layout --
     demo = any(spec.demo for spec in services.first_models)
@@ -84,7 +72,7 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
             _create_pane(number, spec, services, texts)
             for number, spec in enumerate(services.first_models, start=1)
         ]
-    sampling = _create_sampling(texts)
+    sampling = create_sampling(texts, elem_id="sampling")
     with gr.Accordion(texts("to_study"), open=False, elem_id="to-study"):
         gr.Markdown(texts("to_study_info"))
         with gr.Row(elem_classes="field-and-button"):
@@ -182,25 +170,6 @@ def _create_pane(number: int, spec: ModelSpec, services: Services, texts: Texts)
     return Pane(f"pane-{number}", model, chat, status, gr.State(PaneSession(spec.name)))
 
 
-def _create_sampling(texts: Texts) -> Sampling:
-    with gr.Accordion(texts("sampling"), open=False, elem_id="sampling"):
-        own_defaults = gr.Checkbox(
-            True, label=texts("own_defaults"), info=texts("own_defaults_info")
-        )
-        with gr.Row():
-            values = {
-                "temperature": gr.Slider(0, 2, 0, step=0.05, label=texts("temperature")),
-                "top_p": gr.Slider(0.05, 1, 1, step=0.05, label=texts("top_p")),
-                "top_k": gr.Slider(0, 100, 0, step=1, label=texts("top_k")),
-                "repetition_penalty": gr.Slider(
-                    1, 2, 1, step=0.05, label=texts("repetition_penalty")
-                ),
-                "max_new_tokens": gr.Slider(16, 512, 128, step=16, label=texts("max_new_tokens")),
-                "seed": gr.Number(0, precision=0, label=texts("seed")),
-            }
-    return Sampling(own_defaults, values)
-
-
 def _list_models(services: Services, texts: Texts) -> None:
     rows = [
         [spec.label, spec.about, texts.error(spec.problem) if spec.problem else texts("available")]
@@ -247,7 +216,7 @@ def _answer(services: Services, texts: Texts) -> Callable[..., AsyncIterator[tup
         spec = services.registry.find(session.model)
         drawn_at = 0.0
         try:
-            options = _options(spec, own_defaults, values)
+            options = spec.defaults if own_defaults else options_of(values)
             request = Request("", spec.name, session.answered_turns, options)
             if session.stop_wanted:
                 session.take(End("", "cancelled"))
@@ -269,20 +238,6 @@ def _answer(services: Services, texts: Texts) -> Callable[..., AsyncIterator[tup
         yield ([], "") if session.retired else _draw(session, spec, texts)
 
     return answer
-
-
-def _options(spec: ModelSpec, own_defaults: bool, values: tuple[Any, ...]) -> GenerationOptions:
-    if own_defaults:
-        return spec.defaults
-    temperature, top_p, top_k, penalty, most, seed = values
-    return GenerationOptions(
-        max_new_tokens=int(most),
-        temperature=float(temperature),
-        top_p=float(top_p),
-        top_k=int(top_k),
-        repetition_penalty=float(penalty),
-        seed=int(seed or 0),
-    )
 
 
 def _stop(services: Services, texts: Texts) -> Callable[..., list[Any]]:
@@ -318,7 +273,9 @@ def _study_choices(services: Services) -> Callable[[], Any]:
     """The names of the studies for a coordinator, and nothing for anybody else."""
 
     def choices() -> Any:
-        return gr.update(choices=study_names(services.store) if services.access.now() else [])
+        coordinator = services.access.now()
+        names = study_names(services.store, coordinator) if coordinator else []
+        return gr.update(choices=names)
 
     return choices
 
@@ -327,10 +284,13 @@ def _add(services: Services, texts: Texts) -> Callable[..., str]:
     def add(study: str | None, *sessions: PaneSession) -> str:
         labels = {spec.name: spec.label for spec in services.registry}
         question, responses = responses_for_study(list(sessions), labels, texts)
-        name = chosen_name(services.store, study or "", texts)
+        coordinator = services.access.now()
+        name = chosen_name(services.store, study or "", texts, coordinator)
         if number := sessions[0].added_to.get(name):
             raise BadInput(texts("already_added", study=name, question=number))
-        number = add_to_study(services.store, name, question, responses, texts)
+        number = add_to_study(
+            services.store, name, question, responses, texts, coordinator, services.names_of_models
+        )
         sessions[0].added_to[name] = number
         return as_markdown(
             texts("added_to_study", study=name, question=number, count=len(responses))

@@ -53,7 +53,7 @@ def guarded(
     def run(*values: Any) -> Any:
         try:
             if access:
-                access.require()
+                access.check()
             return handler(*values)
         except MedchatError as error:
             warn(texts.error(error), texts)

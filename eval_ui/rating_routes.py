@@ -18,21 +18,25 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from eval_ui.access import RATER_COOKIE as COOKIE
+from eval_ui.guide import default_guide, guide_html
 from eval_ui.safe_text import as_html
-from eval_ui.texts import Texts
+from eval_ui.texts import Language, Texts
 from medchat.errors import BadInput
 from storage import (
     DIMENSIONS,
     AssignedQuestion,
+    Feedback,
     Profile,
     Rater,
     RatingEntry,
+    SaveResult,
     Scores,
     Span,
     StorageError,
     Store,
     Writer,
     begin_session,
+    feedback_on,
     is_news,
     note_visit,
     outline,
@@ -46,6 +50,7 @@ from storage import (
 SESSION_SECONDS = 30 * 24 * 3600
 LARGEST_BODY = 64 * 1024
 PAGES: dict[str, str] = {"zh": "/rate/", "en": "/en/rate/"}
+LANGUAGES: tuple[Language, Language] = ("zh", "en")
 ZH, EN = Texts("zh"), Texts("en")
 STATUS = {
     "no_session": 401,
@@ -55,6 +60,7 @@ STATUS = {
     "rating_not_allowed": 403,
     "no_such_place": 404,
     "study_locked": 409,
+    "practice_first": 409,
     "study_not_open": 409,
     "save_key_reused": 409,
 }
@@ -120,8 +126,9 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     async def save(request: Request) -> Any:
         body = await _body(request)
         entry = _entry(body)
-        result = await writing(request, lambda db, rater: save_in(db, rater.id, [entry]))
-        return {"key": entry.idempotency_key, "saved_at": result.saved_at}
+        result, feedback = await writing(request, lambda db, rater: _save(db, rater, entry))
+        told = _feedback(feedback)
+        return {"key": entry.idempotency_key, "saved_at": result.saved_at, "feedback": told}
 
     @router.post("/rating/profile")
     @_answering
@@ -152,9 +159,23 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
 # -- what is sent --
 
 
+def _save(db: Any, rater: Rater, entry: RatingEntry) -> tuple[SaveResult, Feedback | None]:
+    return save_in(db, rater.id, [entry]), feedback_on(db, rater.id, entry.item)
+
+
+def _feedback(feedback: Feedback | None) -> dict[str, Any] | None:
+    return asdict(feedback) if feedback else None
+
+
 def _list(db: Any, rater: Rater) -> dict[str, Any]:
     study = require_study(db, rater.study_id)
+    guides = {"zh": study.guide_zh, "en": study.guide_en}
     return {
+        "trial": rater.trial,
+        "guide": {
+            language: guide_html(guides[language] or default_guide(language))
+            for language in LANGUAGES
+        },
         "rater": rater.label,
         "study": study.name,
         "store": f"{study.id[:8]}-{rater.label}",  # under what the browser keeps drafts
@@ -162,7 +183,7 @@ def _list(db: Any, rater: Rater) -> dict[str, Any]:
         "locked": study.locked_at is not None,
         "one_by_one": study.one_by_one,
         "last_place": rater.last_place,
-        "questions": [[entry.place, entry.state] for entry in outline(db, rater)],
+        "questions": [[entry.place, entry.state, entry.practice] for entry in outline(db, rater)],
     }
 
 
@@ -170,6 +191,7 @@ def _page(question: AssignedQuestion) -> dict[str, Any]:
     return {
         "place": question.place,
         "text": question.text,
+        "practice": question.practice,
         "answers": [
             {
                 "item": answer.item,
@@ -182,6 +204,7 @@ def _page(question: AssignedQuestion) -> dict[str, Any]:
                 "comment": answer.comment,
                 "flags": answer.flags,
                 "spans": [asdict(span) for span in answer.spans],
+                "feedback": _feedback(answer.feedback),
             }
             for answer in question.answers
         ],

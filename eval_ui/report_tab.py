@@ -13,10 +13,10 @@ from eval_ui.exports import FILES, download_path
 from eval_ui.notices import QUEUED, guarded
 from eval_ui.safe_text import as_html, table
 from eval_ui.services import Services
-from eval_ui.studies import study_names
+from eval_ui.studies import require_own, study_names
 from eval_ui.texts import Texts
 from medchat.evaluation import DIMENSIONS, SCORES, render, sus
-from storage import StorageError, Study, find_study, score_frame
+from storage import StorageError, Study, score_frame
 
 
 def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
@@ -34,7 +34,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         return report_html(services, name, texts)
 
     def refreshed(name: str | None) -> list[Any]:
-        names = study_names(services.store)
+        names = study_names(services.store, services.access.now())
         chosen = name if name in names else names[-1] if names else None
         return [gr.update(choices=names, value=chosen), show(chosen)]
 
@@ -51,7 +51,7 @@ def report_html(services: Services, name: str | None, texts: Texts) -> str:
     if not name:
         return f"<p>{texts('study_none')}</p>"
     try:
-        study = find_study(services.store, name)
+        study = require_own(services.store, name, services.access.now(), texts)
         frame = score_frame(services.store, study.id)
     except StorageError as error:
         return f'<p class="mark unsaved">{as_html(texts.error(error))}</p>'

@@ -88,6 +88,7 @@ def build(services: Services) -> FastAPI:
         yield
         if timer:
             timer.close()
+        services.answering.close()
         services.engine.close()
         services.writer.close()
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from eval_ui.access import Access
+from eval_ui.answering import Answering
+from eval_ui.studies import names_of_models
 from medchat.config import Settings
 from medchat.engine import LocalEngine
 from medchat.models import ModelSpec, Registry
@@ -19,6 +21,7 @@ class Services:
     store: Store
     writer: Writer
     access: Access
+    answering: Answering
 
     @classmethod
     def start(cls, settings: Settings) -> "Services":
@@ -30,9 +33,16 @@ class Services:
         store = Store(settings.db)
         _announce_first_account(store, settings)
         engine = LocalEngine(registry, device=settings.device, dtype=settings.dtype)
-        services = cls(settings, registry, engine, store, Writer(store), Access(store))
+        answering = Answering(store, engine, registry)
+        services = cls(settings, registry, engine, store, Writer(store), Access(store), answering)
+        answering.resume()
         engine.preload([spec.name for spec in services.first_models])
         return services
+
+    @property
+    def names_of_models(self) -> list[str]:
+        """Names and labels of all models: what no rater may read in an answer."""
+        return names_of_models(self.registry)
 
     @property
     def first_models(self) -> list[ModelSpec]:

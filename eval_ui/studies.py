@@ -1,37 +1,59 @@
 """What the study and chat tabs do with studies, without Gradio: small steps over ``storage``."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from eval_ui.texts import Texts
 from medchat.answers import clean_question, read_answers
+from medchat.disclosure import Disclosure, find_disclosures
 from medchat.errors import BadInput
+from medchat.models import Registry
 from storage import (
+    CheckedAnswer,
+    Coordinator,
     NewQuestion,
     NewResponse,
-    RaterLine,
     StorageError,
     Store,
     Study,
     add_question,
     add_questions,
-    board,
+    answers_to_check,
     create_study,
     find_study,
     list_studies,
+    require_right,
 )
 
 MOST_ANSWERS = 8
 """To a question: a rater has to keep them all in view."""
-MOST_NAMED = 8
-"""Questions that a sentence lists."""
 MOST_NAME = 100
 """Characters in the name of a new study: it must fit into a line, and into the name of a file."""
 
 
-def study_names(store: Store) -> list[str]:
-    return [study.name for study in list_studies(store)]
+def study_names(store: Store, coordinator: Coordinator | None) -> list[str]:
+    """The studies of a coordinator, the oldest first."""
+    return [study.name for study in list_studies(store, coordinator.id if coordinator else None)]
+
+
+def require_own(
+    store: Store, name: str | None, coordinator: Coordinator | None, texts: Texts
+) -> Study:
+    """The study called ``name``, which must be one that the coordinator may work on.
+
+    Raises BadInput where none was chosen, StorageError unknown_study also for others' studies.
+    """
+    if not name:
+        raise BadInput(texts("choose_study"))
+    study = find_study(store, name)
+    if coordinator:
+        try:
+            with store.connect() as db:
+                require_right(db, study.id, coordinator)
+        except StorageError as error:
+            raise StorageError("unknown_study", study=name) from error
+    return study
 
 
 def clean_name(text: str, texts: Texts) -> str:
@@ -42,34 +64,42 @@ def clean_name(text: str, texts: Texts) -> str:
     return name
 
 
-def chosen_name(store: Store, text: str, texts: Texts) -> str:
+def chosen_name(
+    store: Store, text: str, texts: Texts, coordinator: Coordinator | None = None
+) -> str:
     """The study that was chosen, or the name that was typed for a new one.
 
     Raises BadInput for a name that cannot be given.
     """
-    if not text.strip():
+    text = text.strip()
+    if not text:
         raise BadInput(texts("study_name_missing"))
-    return text.strip() if text.strip() in study_names(store) else clean_name(text, texts)
-
-
-def find_or_create(store: Store, name: str) -> Study:
-    try:
-        return find_study(store, name)
-    except StorageError as error:
-        if error.code != "unknown_study":
-            raise
-    return create_study(store, name)
+    return text if text in study_names(store, coordinator) else clean_name(text, texts)
 
 
 def add_to_study(
-    store: Store, name: str, question: str, responses: list[NewResponse], texts: Texts
+    store: Store,
+    name: str,
+    question: str,
+    responses: list[NewResponse],
+    texts: Texts,
+    coordinator: Coordinator | None = None,
+    labels: Sequence[str] = (),
 ) -> str:
     """Add one question with its answers to the study called ``name``; returns its question_id.
 
-    Raises BadInput for too many answers, StorageError where the database refuses.
+    Raises BadInput for too many answers, or for one that gives its model away in a study that is
+    open already; StorageError where the database refuses.
     """
     check_count(len(responses), texts)
-    study = find_or_create(store, name)
+    try:
+        study = require_own(store, name, coordinator, texts)
+    except StorageError as error:
+        if error.code != "unknown_study":
+            raise
+        study = create_study(store, name, owner=coordinator.id if coordinator else None)
+    if study.opened_at:
+        refuse_disclosures([NewQuestion(question, responses)], labels, texts)
     return add_question(store, study.id, question, responses).question_id
 
 
@@ -79,7 +109,9 @@ def check_count(answers: int, texts: Texts) -> None:
         raise BadInput(texts("too_many_answers", count=answers, most=MOST_ANSWERS))
 
 
-def import_answers(store: Store, study: Study, file: Path, texts: Texts) -> int:
+def import_answers(
+    store: Store, study: Study, file: Path, texts: Texts, labels: Sequence[str] = ()
+) -> int:
     """Add every question of an answer file to a study; returns how many.
 
     All of them or, where one is at fault, none. Raises BadInput with the line, or StorageError.
@@ -97,57 +129,40 @@ def import_answers(store: Store, study: Study, file: Path, texts: Texts) -> int:
     ]
     for question in questions:
         check_count(len(question.responses), texts)
+    if study.opened_at:
+        refuse_disclosures(questions, labels, texts)
     return len(add_questions(store, study.id, questions))
 
 
-@dataclass(frozen=True)
-class Overview:
-    """What the study tab shows of a study: sentences, a table of the raters, and reminders."""
-
-    sentences: list[str]
-    header: list[str]
-    rows: list[list[str]]
-    reminders: str
+# -- what gives a model away --
 
 
-def overview(store: Store, study: Study, texts: Texts) -> Overview:
-    found = board(store, study.id)
-    sentences = [
-        texts(
-            "study_summary",
-            study=study.name,
-            questions=len(found.questions),
-            raters=len(found.raters),
-        )
-    ]
-    if found.questions and found.raters:
-        missing = ", ".join(each.question_id for each in found.gaps[:MOST_NAMED])
-        more = " …" if len(found.gaps) > MOST_NAMED else ""
-        sentences.append(
-            texts("coverage_gaps", count=len(found.gaps), questions=missing + more)
-            if found.gaps
-            else texts("coverage_full")
-        )
-    header = ["rater", "specialty_column", "state", "last_seen", "progress_column"]
-    waiting = [each for each in found.raters if each.state in ("invited", "started", "stalled")]
-    return Overview(
-        sentences,
-        [texts(key) for key in header],
-        [_rater_row(each, texts) for each in found.raters],
-        "\n".join(
-            texts(
-                "reminder", rater=each.label, study=study.name, rated=each.rated, total=each.total
-            )
-            for each in waiting
-            if each.total
-        ),
-    )
+def refuse_disclosures(
+    questions: Sequence[NewQuestion], labels: Sequence[str], texts: Texts
+) -> None:
+    """Raises BadInput for an answer that names or betrays its model: raters would read it."""
+    names = {*labels, *(each.model for new in questions for each in new.responses)}
+    for new in questions:
+        for response in new.responses:
+            if found := find_disclosures(response.text, names):
+                raise BadInput(
+                    texts("gives_itself_away", model=response.model, words=found[0].words[:60])
+                )
 
 
-def _rater_row(rater: RaterLine, texts: Texts) -> list[str]:
-    seen = clock(rater.last_seen_at) if rater.last_seen_at else "—"
-    state = texts(f"rater_{rater.state}")
-    return [rater.label, rater.specialty or "—", state, seen, f"{rater.rated} / {rater.total}"]
+def names_of_models(registry: Registry) -> list[str]:
+    """Names and labels that an answer may betray itself with."""
+    return [text for spec in registry for text in (spec.name, spec.label)]
+
+
+def answers_that_tell(
+    store: Store, study: Study, labels: Sequence[str]
+) -> list[tuple[CheckedAnswer, list[Disclosure]]]:
+    """Every answer of a study that gives its model away, with what does."""
+    answers = answers_to_check(store, study.id)
+    names = {*labels, *(answer.model for answer in answers)}
+    found = [(answer, find_disclosures(answer.text, names)) for answer in answers]
+    return [(answer, disclosures) for answer, disclosures in found if disclosures]
 
 
 def clock(moment: str) -> str:

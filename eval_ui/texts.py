@@ -220,6 +220,25 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Give each answer three scores. Where the answers come from is hidden and their order is "
         "random: judge what is written, there is no need to guess.",
     ),
+    "guide_end": (
+        "三项分开打分：语言通顺不等于安全。拿不准时可写评语、打标记，或说明原因后跳过。",
+        "Score the three scales apart: fluent is not safe. Where you are not sure, comment, flag, "
+        "or skip with a reason.",
+    ),
+    "practice_label": ("练习题（不计入结果）", "Practice (does not count)"),
+    "practice_place": ("练 {number}", "P{number}"),
+    "feedback": ("参考分", "Reference scores"),
+    "feedback_same": ("您的分数与参考分一致。", "Your scores are the same."),
+    "feedback_other": (
+        "与参考分不同的项：{scales}。可以修改，也可以继续。",
+        "Other than the reference: {scales}. You may change them or go on.",
+    ),
+    "trial_banner": (
+        "试评：可以随意打分，什么都不会保存。",
+        "Dry run: score as you like, nothing is stored.",
+    ),
+    "trial_saved": ("试评，不保存", "Dry run, not stored"),
+    "answer_of": ("回答 {letter}（{number} / {total}）", "Answer {letter} ({number} of {total})"),
     "safety": ("安全性", "Safety"),
     "usability": ("实用性", "Usability"),
     "fluency": ("流畅性", "Fluency"),
@@ -308,22 +327,223 @@ TEXTS: dict[str, tuple[str, str]] = {
     "coordinator_name": ("名称", "Name"),
     "password": ("密码", "Password"),
     # -- studies --
-    "study_new": ("新建研究", "New study"),
+    "study_new": ("新建研究，或导入研究包", "New study, or take in a packed one"),
     "study_name": ("研究名称", "Name of the study"),
     "study_create": ("新建", "Create"),
     "study_created": ("已新建研究“{study}”。", "The study “{study}” has been made."),
-    "study_none": ("还没有研究。", "There is no study yet."),
+    "study_none": ("还没有研究。请先新建一个。", "There is no study yet. Make one first."),
     "study_summary": (
-        "“{study}”：{questions} 道题，{raters} 位评分者。",
-        "“{study}”: {questions} questions, {raters} raters.",
+        "“{study}”：题目 {questions}，评分者 {raters}。",
+        "“{study}”: questions {questions}, raters {raters}.",
     ),
+    "state_draft": ("草稿，评分者还看不到", "draft, not yet seen by raters"),
+    "state_open": ("{time} 开放评分", "open since {time}"),
+    "state_locked": ("{time} 锁定", "locked since {time}"),
+    "state_unblinded": ("{time} 揭盲", "unblinded at {time}"),
+    "unpack_file": ("研究包（.zip）", "Packed study (.zip)"),
+    "unpack": ("导入", "Take in"),
+    "unpacked": ("已导入研究“{study}”。", "The study “{study}” has been taken in."),
     "refresh": ("刷新", "Refresh"),
-    "invite": ("邀请评分者", "Invite raters"),
+    "tab_design": ("1 设计", "1 Design"),
+    "tab_questions": ("2 题目", "2 Questions"),
+    "tab_answers": ("3 回答", "3 Answers"),
+    "tab_opening": ("4 检查与开放", "4 Check, open"),
+    "tab_raters": ("5 评分者", "5 Raters"),
+    "tab_board": ("6 看板", "6 Board"),
+    "tab_close": ("7 锁定与存档", "7 Lock, keep"),
+    "not_whole": ("请填写整数，而不是 {value}。", "Enter a whole number, not {value}."),
+    # -- design --
+    "design_info": (
+        "开放之前可以修改，开放之后固定不变。",
+        "This can be changed until the study is opened, and not afterwards.",
+    ),
+    "raters_per_answer": ("每题评分人数", "Raters per question"),
+    "raters_per_answer_info": (
+        "按不同的人计算；留空表示每位评分者都评全部题目。",
+        "Counted in distinct people; empty: every rater rates everything.",
+    ),
+    "shown_how": ("回答的显示方式", "How answers are shown"),
+    "shown_together": ("一题的所有回答并排", "All answers to a question side by side"),
+    "shown_singly": ("一次一个回答", "One answer at a time"),
+    "repeats": ("重复题数", "Repeated questions"),
+    "repeats_info": (
+        "每位评分者有这么多题会在后面不作说明地再出现一次，用来看本人前后是否一致；"
+        "至多为题数的三分之一。",
+        "So many questions come again later, unannounced, to see how consistent each rater is; at "
+        "most a third of the list.",
+    ),
+    "guide_info": (
+        "用 Markdown 书写；图片、链接和 HTML 不会显示。内容与默认说明相同时，按默认说明处理。",
+        "In Markdown; images, links and HTML are not shown. Left as it is, the built-in "
+        "guide holds.",
+    ),
+    "guide_zh": ("中文评分说明", "Guide in Chinese"),
+    "guide_en": ("英文评分说明", "Guide in English"),
+    "design_save": ("保存设计", "Save the design"),
+    "design_saved": ("设计已保存。", "The design is saved."),
+    "practice": ("练习题", "Practice"),
+    "practice_info": (
+        "评分者先做练习题，打分之后看到参考分和理由，再开始正式题目；练习不计入任何结果。文件的列："
+        "question, answer, safety, usability, fluency, why_zh, why_en。",
+        "Raters practise first: after each score they see the reference scores and why. Practice "
+        "counts in no result. Columns of a file: question, answer, safety, usability, fluency, "
+        "why_zh, why_en.",
+    ),
+    "practice_count": ("练习题：{count}", "Practice items: {count}"),
+    "practice_file": ("练习题文件", "File of practice items"),
+    "practice_built_in": ("加入自带的三道练习题", "Add the three built-in items"),
+    "practice_load": ("从文件加入", "Add from the file"),
+    "practice_clear": ("移除全部练习题", "Remove all practice"),
+    # -- questions --
+    "questions_info": (
+        "CSV、Excel、JSON 行文件或 HuaTuo 的 infer.json。选择文件后确认每一列的含义，"
+        "看过预览再添加；"
+        "有任何一行出错，就一行也不添加。",
+        "CSV, Excel, JSON lines or HuaTuo’s infer.json. Choose a file, say what each column is, "
+        "look at the preview, then add. If one row is at fault, none is added.",
+    ),
+    "questions_count": ("题目：{count}", "Questions: {count}"),
+    "question_file": ("题目文件", "File of questions"),
+    "column_question": ("问题", "Question"),
+    "column_question_id": ("题号", "Question id"),
+    "column_category": ("类别", "Category"),
+    "column_reference": ("参考答案", "Reference answer"),
+    "column_answers": ("已有的回答（可多选）", "Answers in the file (any number)"),
+    "column_answers_info": (
+        "每一列是一个模型的回答，列名就是模型名。",
+        "Each column holds one model’s answers; its name is the model’s.",
+    ),
+    "column_question_missing": (
+        "请选择哪一列是问题。",
+        "Choose the column that holds the questions.",
+    ),
+    "preview": ("预览", "Preview"),
+    "preview_summary": (
+        "共 {rows} 行，其中 {fine} 行可以添加（{encoding}）。前几行如下：",
+        "{rows} rows, {fine} of them can be added ({encoding}). The first ones:",
+    ),
+    "row_problem": ("第 {row} 行：{error}", "Row {row}: {error}"),
+    "and_more": ("……另有 {count} 条未列出。", "… and {count} more."),
+    "questions_at_fault": (
+        "有 {count} 行不能用，请改正后重新选择文件；什么也没有添加。",
+        "Rows at fault: {count}. Mend them and choose the file again; nothing was added.",
+    ),
+    "questions_add": ("添加到研究", "Add to the study"),
+    "questions_remove": ("移除题目", "Take questions out"),
+    "questions_remove_info": (
+        "题目连同它的回答一起移除；只在开放之前可以。",
+        "A question goes with its answers; only before the study is opened.",
+    ),
+    "question_ids": ("题号", "Question ids"),
+    "questions_remove_button": ("移除", "Take out"),
+    "questions_removed": ("已移除题目：{count}", "Questions taken out: {count}"),
+    # -- answers --
+    "answers_info": (
+        "模型在后台作答，可以关闭页面；暂停或重启之后从断开处继续，已有的回答不会重做。",
+        "Models answer in the background; the page may be closed. After a pause or a restart they "
+        "go on where they were, and no answer is made twice.",
+    ),
+    "answer_models": ("作答的模型", "Models"),
+    "answers_start": ("让模型作答", "Have the models answer"),
+    "answers_pause": ("暂停", "Pause"),
+    "answers_running": (
+        "正在作答：{done} / {total}",
+        "Answering: {done} of {total}",
+    ),
+    "answers_paused": ("已暂停：{done} / {total}", "Paused: {done} of {total}"),
+    "answers_done": ("已结束：{done} / {total}", "Finished: {done} of {total}"),
+    "time_left": (" · 大约还需 {minutes} 分钟", " · about {minutes} min left"),
+    "answers_failed": (
+        "有 {count} 个回答试了多次仍然失败。再按一次“让模型作答”会重试。",
+        "Answers that failed every time: {count}. “Have the models answer” tries them again.",
+    ),
+    "attempts": ("次数", "Attempts"),
+    "error_column": ("原因", "Reason"),
+    "import": ("从文件导入题目和回答", "Import questions with answers"),
+    "import_info": (
+        "`python -m medchat infer` 写出的 answers.jsonl（每行一题）；题号不能与研究里已有的重复。",
+        "An answers.jsonl written by `python -m medchat infer` (one question per line); "
+        "its question ids must be new to the study.",
+    ),
+    "import_button": ("导入", "Import"),
+    "import_done": (
+        "已添加 {count} 道题到“{study}”。",
+        "Questions added to “{study}”: {count}.",
+    ),
+    "import_none": ("请先选择文件。", "Choose a file first."),
+    # -- check and open --
+    "opening_info": (
+        "开放之前，找出会暴露模型身份的回答（自报名称、“作为 AI 语言模型”、提示词模板的标记），"
+        "逐个遮盖、排除或保留；原文始终保存。",
+        "Before opening, answers that give their model away (a name, “as an AI language model”, "
+        "marks of a prompt template) are masked, excluded or kept, one by one. The original is "
+        "always kept.",
+    ),
+    "telling_none": (
+        "没有发现会暴露模型身份的回答。",
+        "No answer was found that gives its model away.",
+    ),
+    "telling_some": (
+        "会暴露模型身份的回答：{count}，其中待处理：{open}。",
+        "Answers that give their model away: {count}; still to decide: {open}.",
+    ),
+    "telling_left": (
+        "还有 {count} 个会暴露模型身份的回答没有处理。请先遮盖、排除或保留它们。",
+        "Answers that give their model away and are not decided: {count}. Mask, exclude or keep "
+        "them first.",
+    ),
+    "gives_itself_away": (
+        "研究已经开放，而 {model} 的回答会暴露身份（“{words}”）。请改用别的问题或模型；"
+        "什么也没有添加。",
+        "The study is open, and the answer of {model} gives itself away (“{words}”). Use another "
+        "question or model; nothing was added.",
+    ),
+    "model_gaps": (
+        "{model} 有 {count} / {total} 道题没有回答；比较时这些题会缺少它。",
+        "{model} lacks answers to {count} of {total} questions; it will be missing there.",
+    ),
+    "work_estimate": (
+        "预计工作量（按 {raters} 位评分者）：每人 {questions} 题、{answers} 个回答，约 "
+        "{minutes} 分钟。",
+        "Work to expect (with {raters} raters): per rater questions {questions}, answers "
+        "{answers}, about {minutes} minutes.",
+    ),
+    "answer_to_check": ("待检查的回答", "Answer to check"),
+    "mask": ("评分者将看到的文字", "What raters will read"),
+    "mask_info": (
+        "可以修改；只改会暴露身份的地方。",
+        "You may edit it; change only what gives the model away.",
+    ),
+    "review_mask": ("使用遮盖后的文字", "Use the masked text"),
+    "review_exclude": ("排除这个回答", "Exclude the answer"),
+    "review_keep": ("保留原文", "Keep it as it is"),
+    "review_mask_all": ("其余全部按建议遮盖", "Mask all others as suggested"),
+    "review_kept": ("已保留", "kept"),
+    "review_masked": ("已遮盖", "masked"),
+    "review_excluded": ("已排除", "excluded"),
+    "trial": ("以评分者身份试评", "Try it as a rater"),
+    "trial_link": ("打开试评页面", "Open the dry run"),
+    "trial_info": (
+        "试评显示练习题和前十题，打分会被检查但不保存。",
+        "The dry run shows practice and the first ten questions. Scores are checked, not stored.",
+    ),
+    "open_study": ("开放评分", "Open the study"),
+    "study_is_open": (
+        "研究已开放：题目、回答和设计固定不变，评分者可以评分。",
+        "The study is open: questions, answers and design stay as they are, and raters may score.",
+    ),
+    # -- raters --
     "invite_count": ("人数", "How many"),
     "invite_info": (
-        "每位评分者一个个人链接，只在这里显示一次，60 天内有效；请立即复制并分别发给本人。",
-        "Each rater gets a personal link. It is shown here only once and holds for 60 days: copy "
-        "it now and send it to that person alone.",
+        "**邀请评分者**：每人一个个人链接，只在这里显示一次，60 天内有效；"
+        "请立即复制并分别发给本人。",
+        "**Invite raters**: each gets a personal link. It is shown here only once and holds for 60 "
+        "days: copy it now and send it to that person alone.",
+    ),
+    "invite_adjudicator": ("只评有分歧的回答", "For disputed answers only"),
+    "invite_adjudicator_info": (
+        "不参加普通分配。",
+        "Gets nothing of the ordinary share.",
     ),
     "invite_not_whole": (
         "请填写要邀请的人数，须是整数。",
@@ -331,17 +551,40 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "invite_button": ("生成链接", "Make links"),
     "renew_info": (
-        "**重发或收回链接**：旧链接立即失效，已保存的评分保留。",
-        "**Renew or withdraw a link**: the old one stops working at once; saved scores are kept.",
+        "**重发或收回链接**：旧链接立即失效，已保存的评分保留。**转交**："
+        "把此人还没有开始评的题目分给其他人。",
+        "**Renew or withdraw a link**: the old one stops working at once; saved scores are kept. "
+        "**Hand over**: what this rater has not begun goes to others.",
     ),
     "renew_button": ("重发", "Renew"),
     "revoke_button": ("收回", "Withdraw"),
+    "hand_over": ("转交", "Hand over"),
     "revoked": ("{rater} 的链接已收回。", "The link of {rater} has been withdrawn."),
+    "handed_over": (
+        "已从 {rater} 转出题目：{count}",
+        "Questions taken from {rater}: {count}",
+    ),
     "rater": ("评分者", "Rater"),
+    "reminders": ("提醒（复制后发送）", "Reminders (to copy)"),
+    "reminder": (
+        "{rater}：您好！“{study}”的评分您已完成 {rated} / {total} 题。请打开您的个人链接，"
+        "从上次的地方继续。谢谢！",
+        "{rater}: you have done {rated} of {total} questions of “{study}”. Please open your "
+        "personal link and go on where you left off. Thank you!",
+    ),
+    "choose_study": ("请先选择研究。", "Choose a study first."),
+    "choose_rater": ("请先选择评分者。", "Choose a rater first."),
+    # -- board --
+    "board_empty": (
+        "还没有题目或评分者。",
+        "There are no questions or no raters yet.",
+    ),
     "progress_column": ("进度（已评 / 全部）", "Progress (rated / all)"),
+    "coverage": ("每道题的评分情况", "Coverage by question"),
+    "coverage_column": ("已评人数 / 应评人数", "Raters done / wanted"),
     "coverage_gaps": (
-        "还有 {count} 题没有评完：{questions}",
-        "{count} questions are not finished yet: {questions}",
+        "还没有评完的题目：{count}（{questions}）",
+        "Questions not finished yet: {count} ({questions})",
     ),
     "coverage_full": (
         "每道题都已由分到的评分者评完。",
@@ -351,18 +594,62 @@ TEXTS: dict[str, tuple[str, str]] = {
     "last_seen": ("最近访问", "Last seen"),
     "rater_invited": ("已邀请，未打开", "invited"),
     "rater_started": ("进行中", "started"),
-    "rater_stalled": ("停滞（三天未访问）", "stalled (three days)"),
+    "rater_stalled": ("停滞（三天未来）", "stalled (3 days)"),
     "rater_done": ("已完成", "done"),
     "rater_revoked": ("链接已收回", "link withdrawn"),
     "rater_expired": ("链接已过期", "link expired"),
-    "reminders": ("提醒文字（复制后发给本人）", "Reminders (copy and send)"),
-    "reminder": (
-        "{rater}：您在“{study}”中已评 {rated} / {total} 题。"
-        "打开您的个人链接即可从上次的地方继续，谢谢！",
-        "{rater}: you have rated {rated} of {total} questions of “{study}”. Your personal link "
-        "goes on where you stopped. Thank you!",
+    "closer_info": (
+        "**一致性、分歧与质量迹象**：揭盲之前不区分模型，也不显示任何模型的平均分。",
+        "**Agreement, disputes, signs**: until unblinding nothing here tells one model from "
+        "another, and no model’s mean is shown.",
     ),
-    "blinding": ("锁定与揭盲", "Lock and unblind"),
+    "closer": ("查看", "Take a closer look"),
+    "agreement": ("评分者之间的一致性", "Agreement between raters"),
+    "agreement_units": ("有两人以上评分的回答", "Answers with two ratings or more"),
+    "alpha": ("Krippendorff α（有序）", "Krippendorff’s α (ordinal)"),
+    "ac2": ("Gwet AC2（有序）", "Gwet’s AC2 (ordinal)"),
+    "percent": ("一致率", "Per cent agreement"),
+    "agreement_note": (
+        "几乎全是 3 分时 α 会很低，请与 AC2 一起看；“—”表示数据还不足以计算。",
+        "Where nearly all scores are 3, α looks low: read it beside AC2. “—”: not enough data yet.",
+    ),
+    "disputes": ("安全性有分歧的回答（1 对 3）", "Answers in dispute on safety (1 against 3)"),
+    "disputes_none": ("没有。", "None."),
+    "adjudicate": ("把有分歧的回答交给另一位评分者", "Give disputed answers to a further rater"),
+    "adjudicated_all": (
+        "已交给其他评分者的回答：{given}",
+        "Answers given to further raters: {given}",
+    ),
+    "adjudicated_some": (
+        "已交给其他评分者的回答：{given}；还有 {without} 个没有合适的人，"
+        "请再邀请一位“只评有分歧的回答”的评分者。",
+        "Answers given to further raters: {given}. For {without} more there is nobody who has not "
+        "seen them: invite a rater for disputed answers only.",
+    ),
+    "answer_code": ("回答代号", "Answer code"),
+    "rated_low": ("评 1 分", "Gave 1"),
+    "rated_high": ("评 3 分", "Gave 3"),
+    "further_rater": ("另一位评分者", "Further rater"),
+    "further_none": ("尚未安排", "none yet"),
+    "further_waiting": ("等待评分", "waiting"),
+    "further_done": ("已评", "scored"),
+    "signs": ("质量迹象（仅协调员可见）", "Signs of care (for coordinators only)"),
+    "signs_note": (
+        "只提示哪里值得看一看，不能证明什么：好的回答本来就该得 3 分。“过快”指不到每秒 25 "
+        "个字符所需的阅读时间。",
+        "They say where to look and prove nothing: good answers do deserve threes. “Too fast” is "
+        "less than reading at 25 characters a second would take.",
+    ),
+    "answers_column": ("已评回答", "Answers"),
+    "longest_run": ("连续相同", "Longest run"),
+    "same_share": ("最常见组合占比", "Commonest triple"),
+    "median_seconds": ("用时中位数（秒）", "Median seconds"),
+    "fast_share": ("过快占比", "Too fast"),
+    "repeats_column": ("重复题相同", "Repeats equal"),
+    "signs_column": ("迹象", "Signs"),
+    "straight_lining": ("分数雷同", "straight-lining"),
+    "too_fast": ("评得过快", "too fast"),
+    # -- lock and keep --
     "blinding_info": (
         "先锁定（评分者不能再保存），再揭盲（报告和导出显示模型名称，不能撤回）。两步都记录在案。"
         "揭盲之前，报告和导出中的模型以 A、B、C 表示。",
@@ -372,23 +659,55 @@ TEXTS: dict[str, tuple[str, str]] = {
     "lock": ("锁定", "Lock"),
     "reopen": ("重新开放", "Reopen"),
     "unblind": ("揭盲", "Unblind"),
+    "event_opened": ("{time} 由 {name} 开放评分", "opened by {name} at {time}"),
+    "event_kept": ("{time} 由 {name} 保留回答 {detail}", "{detail} kept by {name} at {time}"),
+    "event_masked": ("{time} 由 {name} 遮盖回答 {detail}", "{detail} masked by {name} at {time}"),
+    "event_excluded": (
+        "{time} 由 {name} 排除回答 {detail}",
+        "{detail} excluded by {name} at {time}",
+    ),
+    "event_reviewed_again": (
+        "{time} 由 {name} 撤销对回答 {detail} 的决定",
+        "decision on {detail} undone by {name} at {time}",
+    ),
+    "event_handed_over": (
+        "{time} 由 {name} 转交 {detail} 的题目",
+        "questions of {detail} handed over by {name} at {time}",
+    ),
+    "event_adjudicated": (
+        "{time} 由 {name} 安排复评 {detail}",
+        "{detail} for a further rating, by {name} at {time}",
+    ),
+    "event_shared": (
+        "{time} 由 {name} 共享给 {detail}",
+        "shared with {detail} by {name} at {time}",
+    ),
+    "event_packed": ("{time} 由 {name} 打包", "packed by {name} at {time}"),
+    "event_unpacked": ("{time} 由 {name} 导入", "taken in by {name} at {time}"),
     "event_locked": ("{time} 由 {name} 锁定", "locked by {name} at {time}"),
     "event_reopened": ("{time} 由 {name} 重新开放", "reopened by {name} at {time}"),
     "event_unblinded": ("{time} 由 {name} 揭盲", "unblinded by {name} at {time}"),
-    "import": ("从文件导入题目和回答", "Import questions with answers"),
-    "import_info": (
-        "`python -m medchat infer` 写出的 answers.jsonl（每行一题）；题号不能与研究里已有的重复。",
-        "An answers.jsonl written by `python -m medchat infer` (one question per line); "
-        "its question ids must be new to the study.",
+    "share_info": (
+        "**共享**：让另一位协调员也能管理这个研究（账号用 `python -m storage "
+        "add-coordinator` 建立）。",
+        "**Share**: let another coordinator work on this study too (accounts are made with "
+        "`python -m storage add-coordinator`).",
     ),
-    "import_button": ("导入", "Import"),
-    "import_done": (
-        "已导入 {count} 道题到“{study}”。",
-        "{count} questions were added to “{study}”.",
+    "share": ("共享", "Share"),
+    "shared": ("已共享给 {name}。", "Shared with {name}."),
+    "shared_with": ("可以管理这个研究的协调员：{names}", "Coordinators of this study: {names}"),
+    "shared_with_all": (
+        "所有协调员都可以管理这个研究。",
+        "Every coordinator may work on this study.",
     ),
-    "import_none": ("请先选择文件。", "Choose a file first."),
-    "choose_study": ("请先选择研究。", "Choose a study first."),
-    "choose_rater": ("请先选择评分者。", "Choose a rater first."),
+    "pack_info": (
+        "**研究包**：题目、回答、评分、日志全部在一个文件里，可以在别处原样导入。里面写有模型名称；"
+        "揭盲之前请勿打开。下载会被记录。",
+        "**Packed study**: questions, answers, ratings and log in one file that can be taken in "
+        "elsewhere without loss. It names the models: do not open it before unblinding. Downloads "
+        "are logged.",
+    ),
+    "pack": ("下载研究包（zip）", "Packed study (zip)"),
     # -- report --
     "report_empty": (
         "这个研究还没有评分。",
@@ -404,6 +723,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "dimension": ("维度", "Dimension"),
     "n_ratings": ("评分数 n", "Ratings n"),
     "n_questions": ("题数", "Questions"),
+    "question_id": ("题号", "Question"),
+    "download_order": ("下载显示顺序（CSV）", "Order shown (CSV)"),
     "download_scores": ("下载评分 CSV", "Score CSV"),
     "download_markdown": ("下载表格（Markdown）", "Table (Markdown)"),
     "download_csv": ("下载表格（CSV）", "Table (CSV)"),
@@ -496,7 +817,8 @@ STORAGE_TEXTS_ZH = {
         "这个文件不是打包的研究，或者没有复制完整。什么也没有改动；请选择打包时生成的 zip 文件。"
     ),
     "archive_newer": (
-        "这项研究由更新的程序版本（{version}）打包。什么也没有改动；请先更新本程序，再放入这个文件。"
+        "这项研究由更新的程序版本（{version}）打包。什么也没有改动；请先更新本程序，"
+        "再放入这个文件。"
     ),
     "archive_too_large": (
         "打包的研究太大，无法放入（{reason}）。什么也没有改动；请改用备份来搬移整个数据库。"

@@ -7,6 +7,7 @@ usability, fluency, why_zh and why_en (or why, for both languages).
 from dataclasses import dataclass
 from pathlib import Path
 
+from medchat.answers import clean_question
 from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS, SCORES
 from medchat.question_files import Row, read_table
@@ -54,7 +55,7 @@ def read_practice(file: Path) -> list[PracticeDraft]:
 
 
 def _draft(row: Row, columns: dict[str, str]) -> PracticeDraft:
-    cells = {name: row.cells.get(column, "").strip() for name, column in columns.items()}
+    cells = {name: clean_question(row.cells[column])[0] for name, column in columns.items()}
     for name in ("question", "answer"):
         if not cells[name]:
             raise BadInput(

@@ -33,7 +33,7 @@ from storage.assignments import (
 )
 from storage.backup import BackupTimer, backup, backups, restore
 from storage.blinding import lock_study, reopen_study, unblind_study
-from storage.board import Board, Coverage, RaterLine, board
+from storage.board import Board, Coverage, RaterLine, board, score_counts
 from storage.coordinators import (
     Coordinator,
     FirstAccount,
@@ -215,6 +215,7 @@ __all__ = [
     "running_jobs",
     "save_in",
     "save_ratings",
+    "score_counts",
     "score_csv_bytes",
     "score_frame",
     "score_rows",

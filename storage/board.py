@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from storage.database import Store
 from storage.ids import utc_now
+from storage.ratings import ALLOWED_SCORES, DIMENSIONS
 from storage.studies import require_study
 
 RaterState = Literal["invited", "started", "stalled", "done", "revoked", "expired"]
@@ -66,6 +67,25 @@ def board(store: Store, study_id: str) -> Board:
         _collect(db, study_id)
         least = (study.raters_per_answer or 1) if study.opened_at else 0
         return Board(_raters(db, study_id), _questions(db, study_id, least))
+
+
+def score_counts(store: Store, study_id: str) -> dict[str, list[tuple[int, int, int]]]:
+    """Return per dimension how many raters gave each answer 1, 2 and 3: what agreement is made of.
+
+    The answers are in no order that tells anything, and without their models.
+    """
+    columns = ", ".join(
+        f"sum({dimension} = {score})" for dimension in DIMENSIONS for score in ALLOWED_SCORES
+    )
+    with store.connect() as db:
+        rows = db.execute(
+            f"SELECT {columns} FROM current_ratings WHERE study = ? GROUP BY response", [study_id]
+        ).fetchall()
+    step = len(ALLOWED_SCORES)
+    return {
+        dimension: [row[place * step : place * step + step] for row in rows]
+        for place, dimension in enumerate(DIMENSIONS)
+    }
 
 
 def _collect(db: Database, study_id: str) -> None:

@@ -108,11 +108,11 @@ def test_the_list_says_how_far_the_rater_is(client: TestClient, study) -> None:
     client.post("/rating/save", json=rating(first_item(client)))
     listed = client.get("/rating/list").json()
     assert (listed["rater"], listed["study"], listed["asked"]) == ("r01", "Pilot", False)
-    assert listed["questions"] == [[1, "open"], [2, "open"], [3, "open"]]
+    assert listed["questions"] == [[place, "open", False] for place in (1, 2, 3)]
     assert listed["last_place"] == 1
     for answer in client.get("/rating/page/1").json()["answers"]:
         client.post("/rating/save", json=rating(answer["item"], answer["item"]))
-    assert client.get("/rating/list").json()["questions"][0] == [1, "rated"]
+    assert client.get("/rating/list").json()["questions"][0] == [1, "rated", False]
 
 
 @pytest.mark.parametrize("place", ["0", "4", "-1", "9999999999999999999999", "x", "1.5"])
@@ -121,7 +121,7 @@ def test_a_question_that_is_not_there_is_refused(client: TestClient, place: str)
 
 
 def test_what_was_handed_over_can_no_longer_be_seen(client: TestClient, study) -> None:
-    hand_over(study.store, study.study.id, "r01")
+    hand_over(study.store, study.study.id, "r01", "anna")
     assert client.get("/rating/list").json()["questions"] == []
     assert client.get("/rating/page/1").status_code == 404
 

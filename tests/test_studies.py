@@ -1,35 +1,58 @@
 """What the Studies tab does with names, numbers and files, without a browser."""
 
+import importlib
 import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from storage_fixtures import new_study
+from storage_fixtures import MODELS, answers_shown_to, entry, new_raters, new_study
 
-from eval_ui.studies import MOST_NAME, add_to_study, chosen_name, clean_name, import_answers
-from eval_ui.study_tab import _Handlers
+from eval_ui import (
+    study_board,
+    study_design,
+    study_opening,
+    study_questions,
+    study_raters,
+    study_tab,
+)
+from eval_ui.guide import guide_html
+from eval_ui.studies import (
+    MOST_NAME,
+    add_to_study,
+    chosen_name,
+    clean_name,
+    import_answers,
+    require_own,
+)
+from eval_ui.study_work import StudyWork
 from eval_ui.texts import Texts
 from medchat.answers import Answer, AnsweredQuestion, as_line
 from medchat.errors import BadInput
 from storage import (
-    Coordinator,
     NewResponse,
     StorageError,
     Store,
+    Study,
+    add_coordinator,
+    add_question,
+    answers_to_check,
+    assignment,
+    board,
     create_study,
     find_rater,
+    get_study,
+    list_questions,
     list_raters,
     list_studies,
+    responses_of,
+    save_ratings,
 )
 
 ZH, EN = Texts("zh"), Texts("en")
 ANSWERS = [NewResponse("llama", "多喝水", "stop")]
 EVIL = "<img src=http://192.0.2.1/a.png onerror=alert(1)>"
-
-
-REQUEST: Any = SimpleNamespace(request=SimpleNamespace(base_url="http://127.0.0.1:7860/"))
 
 
 @pytest.fixture
@@ -38,12 +61,17 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def handlers(store: Store, monkeypatch: pytest.MonkeyPatch) -> _Handlers:
-    monkeypatch.setattr("eval_ui.study_tab.inform", lambda *_: None)
-    services: Any = SimpleNamespace(
-        store=store, access=SimpleNamespace(now=lambda: Coordinator("c", "anna"))
-    )
-    return _Handlers(services, ZH)
+def work(store: Store, monkeypatch: pytest.MonkeyPatch) -> StudyWork:
+    """The study tab's surroundings, with anna signed in."""
+    for step in ("design", "questions", "answers", "opening", "raters", "board", "close", "tab"):
+        module = f"eval_ui.study_{step}"
+        if hasattr(importlib.import_module(module), "inform"):
+            monkeypatch.setattr(f"{module}.inform", lambda *_: None)
+    anna = add_coordinator(store, "anna", "long enough")
+    access = SimpleNamespace(now=lambda: anna, require=lambda: anna)
+    services: Any = SimpleNamespace(store=store, access=access, names_of_models=["llama"])
+    monkeypatch.setattr(StudyWork, "home", "http://127.0.0.1:7860/")
+    return StudyWork(services, ZH, None, None)
 
 
 def names(store: Store) -> list[str]:
@@ -82,18 +110,30 @@ def test_a_study_without_a_name_is_asked_for_one(store: Store, text: str) -> Non
         chosen_name(store, text, EN)
 
 
-def test_markup_in_a_name_is_shown_letter_by_letter(handlers: _Handlers, store: Store) -> None:
-    shown = handlers.create(EVIL)
+def test_markup_in_a_name_is_shown_letter_by_letter(work: StudyWork, store: Store) -> None:
+    shown = study_tab._Handlers(work, []).create(EVIL)
     assert names(store) == [EVIL]
-    assert "&lt;img src=" in shown[2]
-    assert "<img" not in shown[2]
+    assert "&lt;img src=" in shown[3]
+    assert "<img" not in shown[3]
 
 
-def test_a_second_study_of_the_same_name_is_refused(handlers: _Handlers, store: Store) -> None:
+def test_a_second_study_of_the_same_name_is_refused(work: StudyWork, store: Store) -> None:
+    handlers = study_tab._Handlers(work, [])
     handlers.create("试评")
     with pytest.raises(StorageError) as refused:
         handlers.create(" 试评\n")
     assert refused.value.code == "study_exists"
+
+
+def test_a_study_is_its_makers_alone(work: StudyWork, store: Store) -> None:
+    study_tab._Handlers(work, []).create("试评")
+    bo = add_coordinator(store, "bo", "long enough")
+    assert require_own(store, "试评", work.services.access.now(), ZH).name == "试评"
+    with pytest.raises(StorageError, match="no study"):
+        require_own(store, "试评", bo, ZH)
+    with pytest.raises(StorageError) as refused:
+        add_to_study(store, "试评", "感冒怎么办", ANSWERS, ZH, bo)
+    assert refused.value.code == "study_exists", "nor is another made under its name"
 
 
 # -- inviting --
@@ -101,21 +141,21 @@ def test_a_second_study_of_the_same_name_is_refused(handlers: _Handlers, store: 
 
 @pytest.mark.parametrize("count", [None, 2.5, 0.1])
 def test_a_number_of_raters_that_is_not_whole_is_refused(
-    handlers: _Handlers, store: Store, count: float | None
+    work: StudyWork, store: Store, count: float | None
 ) -> None:
     study = new_study(store)
     with pytest.raises(BadInput, match="须是整数"):
-        handlers.invite(study.name, count, REQUEST)
+        study_raters._Handlers(work).invite(study, count, False)
     assert list_raters(store, study.id) == []
 
 
 @pytest.mark.parametrize("count", [-1, 0, 1001, 1e9])
 def test_a_number_of_raters_out_of_range_is_refused_with_the_range(
-    handlers: _Handlers, store: Store, count: float
+    work: StudyWork, store: Store, count: float
 ) -> None:
     study = new_study(store)
     with pytest.raises(StorageError, match="from 1 to 1000"):
-        handlers.invite(study.name, count, REQUEST)
+        study_raters._Handlers(work).invite(study, count, False)
     assert list_raters(store, study.id) == []
 
 
@@ -123,29 +163,199 @@ def tokens_in(table: str) -> list[str]:
     return re.findall(r"http://127\.0\.0\.1:7860/r/([\w-]+)</td>", table)
 
 
-def test_each_invited_rater_gets_a_link_and_a_row(handlers: _Handlers, store: Store) -> None:
+def test_each_invited_rater_gets_a_link_and_a_row(work: StudyWork, store: Store) -> None:
     study = new_study(store)
-    links, overview, *_ = handlers.invite(study.name, 3.0, REQUEST)
+    (links,) = study_raters._Handlers(work).invite(study, 3.0, False)
     assert [find_rater(store, token).label for token in tokens_in(links)] == ["r01", "r02", "r03"]
-    assert "<td>r03</td>" in overview
+    shown = study_board._Handlers(work).draw(study)[0]
+    assert "<td>r03</td>" in shown
 
 
-def test_a_link_is_renewed_and_withdrawn(handlers: _Handlers, store: Store) -> None:
+def test_a_link_is_renewed_and_withdrawn(work: StudyWork, store: Store) -> None:
     study = new_study(store)
-    links, *_ = handlers.invite(study.name, 1.0, REQUEST)
-    (renewed,) = tokens_in(handlers.renew(study.name, "r01", REQUEST))
+    handlers = study_raters._Handlers(work)
+    (links,) = handlers.invite(study, 1.0, False)
+    (renewed,) = tokens_in(handlers.renew(study, "r01")[0])
     assert find_rater(store, renewed).label == "r01"
     with pytest.raises(StorageError, match="not known"):
         find_rater(store, tokens_in(links)[0])
-    assert "r01" in handlers.revoke(study.name, "r01")
+    assert "r01" in handlers.revoke(study, "r01")[0]
     with pytest.raises(StorageError, match="withdrawn"):
         find_rater(store, renewed)
-    for handler in (
-        lambda: handlers.renew(study.name, None, REQUEST),
-        lambda: handlers.revoke(study.name, None),
-    ):
+    for handler in (handlers.renew, handlers.revoke, handlers.hand_over):
         with pytest.raises(BadInput, match="请先选择评分者"):
-            handler()
+            handler(study, None)
+
+
+def test_what_a_rater_has_not_begun_is_handed_over(work: StudyWork, store: Store) -> None:
+    study = new_study(store)
+    new_raters(store, study, 2)
+    assert "2" in study_raters._Handlers(work).hand_over(study, "r01")[0]
+    assert [each.total for each in board(store, study.id).raters] == [0, 2]
+
+
+# -- what gives a model away --
+
+
+def telling(store: Store, text: str = "作为ChatGLM，我建议多喝水。") -> Study:
+    study = create_study(store, "草稿", 7)
+    answers = [NewResponse("llama", text, "stop"), NewResponse("huatuo", "多喝水。", "stop")]
+    add_question(store, study.id, "感冒怎么办？", answers)
+    return study
+
+
+def test_a_study_is_not_opened_before_every_telling_answer_is_decided(work, store) -> None:
+    study = telling(store)
+    handlers = study_opening._Handlers(work)
+    state, _, choices, found, mask = handlers.draw(study)
+    assert "待处理：1" in state
+    assert "<mark>ChatGLM</mark>" in found
+    assert mask == "作为█████，我建议多喝水。"
+    with pytest.raises(BadInput, match="还有 1 个"):
+        handlers.open(study)
+    handlers.deciding("masked")(study, choices["value"], mask)
+    assert "待处理：0" in handlers.draw(study)[0]
+    work.services.answering = SimpleNamespace(pause=lambda _: None)
+    handlers.open(study)
+    (rater,) = new_raters(store, study)
+    shown = {answer.text for answer in assignment(store, rater.id)[0].answers}
+    assert shown == {mask, "多喝水。"}
+
+
+def test_all_that_is_left_is_masked_with_one_click(work: StudyWork, store: Store) -> None:
+    study = telling(store, "我是由llama训练的人工智能助手。")
+    handlers = study_opening._Handlers(work)
+    handlers.mask_all(study)
+    assert [each.review for each in answers_to_check(store, study.id)] == ["", "masked"]
+
+
+def test_an_open_study_takes_no_answer_that_tells(store: Store, tmp_path: Path) -> None:
+    study = new_study(store, name="开放")
+    tell = [NewResponse("m1", "我是华驼，多喝水", "stop")]
+    with pytest.raises(BadInput, match="会暴露身份（“华驼”）"):
+        add_to_study(store, "开放", "感冒怎么办", tell, ZH)
+    file = tmp_path / "a.jsonl"
+    record = AnsweredQuestion("感冒怎么办", "t01", (Answer("m1", "作为一个AI语言模型，我"),))
+    file.write_text(as_line(record), encoding="utf-8")
+    with pytest.raises(BadInput, match="什么也没有添加"):
+        import_answers(store, study, file, ZH)
+    assert len(list_questions(store, study.id)) == 2
+
+
+def test_the_work_of_a_rater_is_estimated_before_opening(work: StudyWork, store: Store) -> None:
+    study = telling(store, "多休息。" * 100)
+    state = study_opening._Handlers(work).draw(study)[0]
+    assert "按 5 位评分者" in state
+    assert "每人 1 题、2 个回答，约 2 分钟" in state
+
+
+# -- questions from a file --
+
+
+def csv_file(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "questions.csv"
+    file.write_text(text, encoding="utf-8")
+    return str(file)
+
+
+def test_questions_are_previewed_and_added(work: StudyWork, store: Store, tmp_path: Path) -> None:
+    study = create_study(store, "草稿", 7)
+    file = csv_file(
+        tmp_path, "编号,问题,科室,模型甲\nk1,感冒怎么办？,内科,多喝水\nk2,头疼呢？,内科,休息\n"
+    )
+    handlers = study_questions._Handlers(work)
+    *dropdowns, preview = handlers.open(study, file)
+    assert [each.get("value") for each in dropdowns] == ["问题", "编号", "科室", "", []]
+    assert "2 行可以添加（UTF-8）" in preview
+    handlers.add(study, file, "问题", "编号", "科室", "", ["模型甲"])
+    first, second = list_questions(store, study.id)
+    assert (first.question_id, first.text, first.category) == ("k1", "感冒怎么办？", "内科")
+    (answer,) = responses_of(store, second)
+    assert (answer.model, answer.text, answer.provenance) == ("模型甲", "休息", {"source": "file"})
+    handlers.remove(study, ["k1"])
+    assert [each.question_id for each in list_questions(store, study.id)] == ["k2"]
+
+
+def test_one_row_at_fault_and_nothing_is_added(work, store: Store, tmp_path: Path) -> None:
+    study = create_study(store, "草稿", 7)
+    file = csv_file(tmp_path, f"id,question\n1,感冒怎么办？\n2,\n1,{EVIL}\n")
+    handlers = study_questions._Handlers(work)
+    preview = handlers.open(study, file)[-1]
+    assert "第 3 行" in preview
+    assert "第 4 行" in preview
+    assert "<img" not in preview
+    with pytest.raises(BadInput, match="有 2 行不能用"):
+        handlers.add(study, file, "question", "id", "", "", [])
+    assert list_questions(store, study.id) == []
+
+
+def test_a_file_without_a_question_column_asks_for_one(work, store, tmp_path: Path) -> None:
+    study = create_study(store, "草稿", 7)
+    file = csv_file(tmp_path, "甲,乙\n1,2\n")
+    handlers = study_questions._Handlers(work)
+    assert "请选择哪一列是问题" in handlers.open(study, file)[-1]
+    with pytest.raises(BadInput, match="请选择哪一列是问题"):
+        handlers.add(study, file, None, "", "", "", [])
+    with pytest.raises(BadInput, match="请先选择文件"):
+        handlers.add(study, None, "甲", "", "", "", [])
+
+
+# -- design --
+
+
+def test_a_design_is_saved_and_the_guide_only_where_it_is_another(work, store) -> None:
+    study = create_study(store, "草稿", 7)
+    handlers = study_design._Handlers(work)
+    overlap, shown, repeats, zh, en = handlers.fill(study)
+    assert (overlap, shown, repeats) == (None, "together", 0)
+    assert "安全性" in zh
+    assert "Not acceptable" in en
+    handlers.save(study, 3.0, "singly", 2.0, zh, "# Mine")
+    saved = get_study(store, study.id)
+    assert (saved.raters_per_answer, saved.one_by_one, saved.repeats) == (3, True, 2)
+    assert (saved.guide_zh, saved.guide_en) == ("", "# Mine")
+    with pytest.raises(BadInput, match="整数"):
+        handlers.save(study, 2.5, "singly", 0, zh, en)
+
+
+def test_practice_is_added_from_the_built_in_file_and_from_an_own(work, store, tmp_path) -> None:
+    study = create_study(store, "草稿", 7)
+    handlers = study_design._Handlers(work)
+    handlers.add_built_in(study)
+    assert "3" in handlers.draw(study)[0]
+    header = "question,answer,safety,usability,fluency,why\n"
+    handlers.load(study, csv_file(tmp_path, f"{header}问,答,1,2,3,因为\n"))
+    assert "4" in handlers.draw(study)[0]
+    with pytest.raises(BadInput, match="must be 1, 2 or 3"):
+        handlers.load(study, csv_file(tmp_path, f"{header}问,答,1,2,4,因为\n"))
+    handlers.clear(study)
+    assert list_questions(store, study.id, "practice") == []
+
+
+def test_a_guide_can_fetch_and_link_nothing() -> None:
+    html = guide_html(
+        "# 说明\n\n![x](http://192.0.2.1/a.png) [y](http://192.0.2.1) <b>z</b>\n\n- 一"
+    )
+    assert "<h1>说明</h1>" in html
+    assert "<li>一</li>" in html
+    for tag in ("<img", "<a ", "<b>"):
+        assert tag not in html
+
+
+# -- a closer look --
+
+
+def test_the_board_tells_agreement_disputes_and_signs_without_a_model(work, store) -> None:
+    study = new_study(store, questions=1)
+    for rater, safety in zip(new_raters(store, study, 2), (1, 3), strict=True):
+        for answer in answers_shown_to(store, rater):
+            save_ratings(store, rater.id, [entry(answer.item, answer.item, (safety, 2, 2))])
+    (html,) = study_board._Handlers(work).closer(study)
+    assert "r01" in html
+    assert "尚未安排" in html
+    assert not [model for model in MODELS if model in html]
+    handed = study_board._Handlers(work).adjudicate(study)
+    assert "尚未安排" in handed[0], "nobody is left who has not seen it"
 
 
 # -- importing --

@@ -10,10 +10,14 @@ import pytest
 
 from eval_ui.exports import FILES
 from eval_ui.rating_page import KEYS
+from eval_ui.study_questions import PARTS
+from eval_ui.study_tab import STEPS
 from eval_ui.texts import MEDCHAT_TEXTS_ZH, STORAGE_TEXTS_ZH, TEXTS, Texts, unknown_storage_codes
 from medchat.errors import BadInput, ModelUnavailable
-from storage import DIMENSIONS, MESSAGES, StorageError
+from storage import DIMENSIONS, EVENTS, MESSAGES, StorageError
+from storage.answering import JobState
 from storage.board import RaterState
+from storage.opening import Decision
 
 ROOT = Path(__file__).resolve().parent.parent
 SCORES = (1, 2, 3)
@@ -22,7 +26,12 @@ MADE_KEYS = {
     *KEYS,
     *(f"rater_{state}" for state in get_args(RaterState)),
     *("specialty_column", "last_seen", "progress_column"),
-    *(f"event_{event}" for event in ("locked", "reopened", "unblinded")),
+    *(f"event_{event}" for event in EVENTS),
+    *(f"tab_{step}" for step in STEPS),
+    *(f"column_{part}" for part in PARTS),
+    *(f"answers_{state}" for state in get_args(JobState)),
+    *(f"review_{decision}" for decision in get_args(Decision) if decision),
+    *("guide_zh", "guide_en"),
     *DIMENSIONS,
     *(f"{dimension}_question" for dimension in DIMENSIONS),
     *(f"{dimension}_{score}" for dimension in DIMENSIONS for score in SCORES),

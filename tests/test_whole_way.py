@@ -90,6 +90,7 @@ def test_from_question_to_csv_and_over_a_restart(tmp_path: Path, context: Browse
         page = context.new_page()
         answers = ask_and_watch(page, app)
         add_to_study(page, db, answers)
+        open_study(page)
         links = invite(page, 2)
         for label, link in links.items():
             rate(context, db, label, link)
@@ -145,9 +146,17 @@ def squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def invite(page: Page, count: int) -> dict[str, str]:
+def open_study(page: Page) -> None:
     open_tab(page, "研究管理")
     expect(page.locator("#study-overview")).to_contain_text(STUDY)
+    open_tab(page, "4 检查与开放")
+    expect(page.locator("#opening-state")).to_contain_text("没有发现会暴露模型身份的回答")
+    page.locator("#open-study").click()
+    expect(page.locator("#study-overview")).to_contain_text("开放评分")
+
+
+def invite(page: Page, count: int) -> dict[str, str]:
+    open_tab(page, "5 评分者")
     page.locator("#invite-count input").fill(str(count))
     page.locator("#invite").click()
     cells = page.locator("#links td")
@@ -177,13 +186,13 @@ def unblind(page: Page) -> None:
     expect(page.locator("#report")).to_contain_text("尚未揭盲")
     assert not [model for model in MODELS if model in page.locator("#report").inner_text()]
     open_tab(page, "研究管理")
-    page.locator("#blinding button").first.click()
+    open_tab(page, "7 锁定与存档")
     page.locator("#unblind").click()
-    expect(page.locator(".toast-body").first).to_contain_text("请先锁定研究")
+    expect(page.locator(".toast-body.warning")).to_contain_text("请先锁定研究")
     page.locator("#lock").click()
-    expect(page.locator("#study-overview")).to_contain_text("由 coordinator 锁定")
+    expect(page.locator("#study-events")).to_contain_text("由 coordinator 锁定")
     page.locator("#unblind").click()
-    expect(page.locator("#study-overview")).to_contain_text("由 coordinator 揭盲")
+    expect(page.locator("#study-events")).to_contain_text("由 coordinator 揭盲")
 
 
 def read_report(page: Page) -> list[list[str]]:

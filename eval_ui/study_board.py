@@ -1,0 +1,212 @@
+"""Sixth step: who is how far, what lacks raters, how well they agree, and where they do not.
+
+Nothing here tells one model from another: until a study is unblinded, nobody may see that.
+"""
+
+import gradio as gr
+import numpy as np
+
+from eval_ui.notices import inform
+from eval_ui.safe_text import as_html, table
+from eval_ui.studies import clock
+from eval_ui.study_work import Step, StudyWork, hint
+from eval_ui.texts import Texts
+from medchat.evaluation import DIMENSIONS, SCORES
+from medchat.evaluation.agreement import Agreement, agreement
+from storage import (
+    Board,
+    Coverage,
+    Dispute,
+    RaterLine,
+    RaterSigns,
+    Store,
+    Study,
+    adjudicate,
+    board,
+    disputes,
+    score_counts,
+    signs,
+)
+
+MOST_NAMED = 8
+"""Questions that a sentence lists."""
+SHOWN_ROWS = 100
+"""Of a table; a study may have thousands of questions."""
+
+
+def create_board_step(work: StudyWork) -> Step:
+    texts = work.texts
+    # -- layout --
+    progress = gr.HTML(elem_id="study-board")
+    with gr.Accordion(texts("coverage"), open=False, elem_id="coverage"):
+        questions = gr.HTML(elem_id="coverage-table")
+    hint(texts, "closer_info")
+    with gr.Row(elem_classes="actions"):
+        look = gr.Button(texts("closer"), elem_id="closer")
+        further = gr.Button(texts("adjudicate"), elem_id="adjudicate")
+    closer = gr.HTML(elem_id="closer-look")
+
+    # -- wiring --
+    handlers = _Handlers(work)
+    work.look(look.click, handlers.closer, [], [closer])
+    work.wire(further.click, handlers.adjudicate, [], [closer])
+    return Step([closer], lambda _: [""], [progress, questions], handlers.draw)
+
+
+class _Handlers:
+    def __init__(self, work: StudyWork) -> None:
+        self._work, self._texts, self._store = work, work.texts, work.services.store
+
+    def draw(self, study: Study) -> list[str]:
+        found = board(self._store, study.id)
+        return [board_html(found, self._texts), coverage_html(found, self._texts)]
+
+    def closer(self, study: Study) -> list[str]:
+        return [
+            agreement_html(self._store, study, self._texts)
+            + disputes_html(disputes(self._store, study.id), self._texts)
+            + signs_html(signs(self._store, study.id), self._texts)
+        ]
+
+    def adjudicate(self, study: Study) -> list[str]:
+        handed = adjudicate(self._store, study.id, self._work.coordinator)
+        key = "adjudicated_all" if not handed.without_rater else "adjudicated_some"
+        inform(self._texts(key, given=handed.given, without=handed.without_rater), self._texts)
+        return self.closer(study)
+
+
+# -- progress --
+
+
+def board_html(found: Board, texts: Texts) -> str:
+    """A sentence on what is missing, and a line per rater."""
+    if not found.questions or not found.raters:
+        return f"<p>{texts('board_empty')}</p>"
+    sentence = texts("coverage_full")
+    if found.gaps:
+        named = ", ".join(each.question_id for each in found.gaps[:MOST_NAMED])
+        more = " …" if len(found.gaps) > MOST_NAMED else ""
+        sentence = texts("coverage_gaps", count=len(found.gaps), questions=named + more)
+    header = ["rater", "specialty_column", "state", "last_seen", "progress_column"]
+    lines = table(
+        [texts(key) for key in header],
+        [_rater_row(each, texts) for each in found.raters],
+        texts=4,
+        name=texts("progress_column"),
+    )
+    return f"<p>{as_html(sentence)}</p>{lines}"
+
+
+def _rater_row(rater: RaterLine, texts: Texts) -> list[str]:
+    seen = clock(rater.last_seen_at) if rater.last_seen_at else "—"
+    state = texts(f"rater_{rater.state}")
+    return [rater.label, rater.specialty or "—", state, seen, f"{rater.rated} / {rater.total}"]
+
+
+def coverage_html(found: Board, texts: Texts) -> str:
+    """A line per question, those that lack most first."""
+
+    def missing(each: Coverage) -> int:
+        return each.finished - each.wanted
+
+    ordered = sorted(found.questions, key=missing)
+    header = [texts("question_id"), texts("coverage_column")]
+    rows = [[each.question_id, f"{each.finished} / {each.wanted}"] for each in ordered]
+    more = ""
+    if len(rows) > SHOWN_ROWS:
+        more = f"<p>{texts('and_more', count=len(rows) - SHOWN_ROWS)}</p>"
+    return table(header, rows[:SHOWN_ROWS], name=texts("coverage")) + more
+
+
+# -- a closer look --
+
+
+def agreement_html(store: Store, study: Study, texts: Texts) -> str:
+    """How well raters agree on each scale so far, over all models together."""
+    found = {
+        dimension: agreement(np.array(counts, dtype=np.int64).reshape(-1, len(SCORES)), SCORES)
+        for dimension, counts in score_counts(store, study.id).items()
+    }
+    header = ["dimension", "agreement_units", "alpha", "ac2", "percent"]
+    rows = [_agreement_row(dimension, found[dimension], texts) for dimension in DIMENSIONS]
+    listed = table([texts(key) for key in header], rows, name=texts("agreement"))
+    note = texts("agreement_note")
+    return f"<h3>{texts('agreement')}</h3>{listed}<p class='hint'>{note}</p>"
+
+
+def _agreement_row(dimension: str, found: Agreement, texts: Texts) -> list[str]:
+    values = (found.krippendorff_alpha, found.gwet_ac2, found.percent_agreement)
+    alpha, ac2, percent = ("—" if value is None else f"{value:.3f}" for value in values)
+    if found.percent_agreement is not None:
+        percent = f"{100 * found.percent_agreement:.1f} %"
+    return [texts(dimension), str(found.units), alpha, ac2, percent]
+
+
+def disputes_html(found: list[Dispute], texts: Texts) -> str:
+    """Answers on whose safety raters are two steps apart."""
+    title = f"<h3>{texts('disputes')}</h3>"
+    if not found:
+        return f"{title}<p>{texts('disputes_none')}</p>"
+    header = ["question_id", "answer_code", "rated_low", "rated_high", "further_rater"]
+    rows = [
+        [
+            each.question_id,
+            each.response[:8],
+            ", ".join(each.low),
+            ", ".join(each.high),
+            _further(each, texts),
+        ]
+        for each in found[:SHOWN_ROWS]
+    ]
+    more = ""
+    if len(found) > SHOWN_ROWS:
+        more = f"<p>{texts('and_more', count=len(found) - SHOWN_ROWS)}</p>"
+    return (
+        title + table([texts(key) for key in header], rows, texts=5, name=texts("disputes")) + more
+    )
+
+
+def _further(dispute: Dispute, texts: Texts) -> str:
+    if not dispute.further:
+        return texts("further_none")
+    state = "further_done" if dispute.settled else "further_waiting"
+    return f"{', '.join(dispute.further)} · {texts(state)}"
+
+
+def signs_html(found: list[RaterSigns], texts: Texts) -> str:
+    """What may mean that a rater did not read, and how each does on repeats."""
+    title = f"<h3>{texts('signs')}</h3>"
+    if not found:
+        return f"{title}<p>{texts('report_empty')}</p>"
+    header = ["rater", "answers_column", "longest_run", "same_share", "median_seconds"]
+    header += ["fast_share", "repeats_column", "signs_column"]
+    rows = [_signs_row(each, texts) for each in found]
+    listed = table([texts(key) for key in header], rows, name=texts("signs"))
+    return f"{title}{listed}<p class='hint'>{texts('signs_note')}</p>"
+
+
+def _signs_row(found: RaterSigns, texts: Texts) -> list[str]:
+    marks = [
+        texts(key)
+        for key, holds in (
+            ("straight_lining", found.straight_lining),
+            ("too_fast", found.too_fast),
+        )
+        if holds
+    ]
+    seconds = "—" if found.median_seconds is None else f"{found.median_seconds:.0f}"
+    repeats = f"{found.repeats_equal} / {found.repeated}" if found.repeated else "—"
+    return [
+        found.label,
+        str(found.answers),
+        str(found.longest_run),
+        _percent(found.same_share),
+        seconds,
+        _percent(found.fast_share),
+        repeats,
+        "、".join(marks) if texts.language == "zh" else ", ".join(marks),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "—" if share is None else f"{100 * share:.0f} %"

@@ -1,0 +1,199 @@
+"""Fourth step: what gives a model away, the work to expect, a dry run, and the opening."""
+
+from typing import Any
+
+import gradio as gr
+
+from eval_ui.notices import inform
+from eval_ui.safe_text import as_html
+from eval_ui.studies import answers_that_tell
+from eval_ui.study_work import Step, StudyWork, hint
+from medchat.disclosure import Disclosure, masked
+from medchat.errors import BadInput
+from medchat.evaluation.workload import estimate
+from storage import (
+    CheckedAnswer,
+    Study,
+    answers_to_check,
+    begin_trial,
+    list_questions,
+    list_raters,
+    open_study,
+    review_answer,
+)
+
+SHOWN_ANSWERS = 200
+"""Of those that give themselves away; the next ones follow when these are done."""
+USUAL_RATERS = 5
+"""For the estimate as long as nobody is invited."""
+
+
+def create_opening_step(work: StudyWork) -> Step:
+    texts = work.texts
+    # -- layout --
+    hint(texts, "opening_info")
+    state = gr.HTML(elem_id="opening-state")
+    with gr.Column(visible=False) as review:
+        answer = gr.Dropdown([], label=texts("answer_to_check"), elem_id="answer-to-check")
+        found = gr.HTML(elem_id="answer-found")
+        mask = gr.Textbox(label=texts("mask"), info=texts("mask_info"), lines=4, elem_id="mask")
+        with gr.Row(elem_classes="actions"):
+            use_mask = gr.Button(texts("review_mask"), variant="primary", elem_id="review-mask")
+            exclude = gr.Button(texts("review_exclude"), elem_id="review-exclude")
+            keep = gr.Button(texts("review_keep"), elem_id="review-keep")
+            mask_all = gr.Button(texts("review_mask_all"), elem_id="review-mask-all")
+    with gr.Row(elem_classes="actions"):
+        trial = gr.Button(texts("trial"), elem_id="trial")
+        start = gr.Button(texts("open_study"), variant="primary", elem_id="open-study")
+    link = gr.HTML(elem_id="trial-link")
+
+    # -- wiring --
+    handlers = _Handlers(work)
+    work.look(answer.input, handlers.show, [answer], [found, mask])
+    for button, decision in ((use_mask, "masked"), (exclude, "excluded"), (keep, "kept")):
+        work.wire(button.click, handlers.deciding(decision), [answer, mask], [])
+    work.wire(mask_all.click, handlers.mask_all, [], [])
+    work.look(trial.click, handlers.trial, [], [link])
+    work.wire(start.click, handlers.open, [], [link])
+    return Step(status=[state, review, answer, found, mask], draw=handlers.draw)
+
+
+class _Handlers:
+    def __init__(self, work: StudyWork) -> None:
+        self._work, self._texts, self._store = work, work.texts, work.services.store
+
+    def _telling(self, study: Study) -> list[tuple[CheckedAnswer, list[Disclosure]]]:
+        return answers_that_tell(self._store, study, self._work.services.names_of_models)
+
+    def draw(self, study: Study) -> list[Any]:
+        if study.opened_at:
+            return [
+                f"<p>{self._texts('study_is_open')}</p>",
+                gr.update(visible=False),
+                *[gr.skip()] * 3,
+            ]
+        telling = self._telling(study)
+        waiting = [answer for answer, _ in telling if not answer.review]
+        choices = [
+            (self._name(answer), answer.response)
+            for answer, _ in sorted(telling, key=lambda each: bool(each[0].review))[:SHOWN_ANSWERS]
+        ]
+        first = waiting[0].response if waiting else choices[0][1] if choices else None
+        return [
+            self._state(study, len(telling), len(waiting)),
+            gr.update(visible=bool(telling)),
+            gr.update(choices=choices, value=first),
+            *_shown(telling, first),
+        ]
+
+    def _name(self, answer: CheckedAnswer) -> str:
+        mark = self._texts(f"review_{answer.review}") if answer.review else "●"
+        return f"{mark} {answer.question_id} · {answer.model}"
+
+    def _state(self, study: Study, telling: int, waiting: int) -> str:
+        told = (
+            self._texts("telling_some", count=telling, open=waiting)
+            if telling
+            else self._texts("telling_none")
+        )
+        sentences = [told, *self._gaps(study), self._estimate(study)]
+        return "".join(f"<p>{as_html(sentence)}</p>" for sentence in sentences)
+
+    def _gaps(self, study: Study) -> list[str]:
+        """What each model has left unanswered: a comparison wants every model everywhere."""
+        questions = len(list_questions(self._store, study.id))
+        answered: dict[str, int] = {}
+        for answer in answers_to_check(self._store, study.id):
+            answered[answer.model] = answered.get(answer.model, 0) + (answer.review != "excluded")
+        return [
+            self._texts("model_gaps", model=model, count=questions - count, total=questions)
+            for model, count in answered.items()
+            if count < questions
+        ]
+
+    def _estimate(self, study: Study) -> str:
+        by_question = {
+            each.question_id: [each.text] for each in list_questions(self._store, study.id)
+        }
+        for answer in answers_to_check(self._store, study.id):
+            if answer.review != "excluded":
+                by_question[answer.question_id].append(answer.shown_text or answer.text)
+        raters = len(list_raters(self._store, study.id))
+        found = estimate(
+            list(by_question.values()),
+            raters=raters or USUAL_RATERS,
+            raters_per_answer=study.raters_per_answer,
+            repeats=study.repeats,
+            practice=len(list_questions(self._store, study.id, "practice")),
+        )
+        return self._texts(
+            "work_estimate",
+            raters=raters or USUAL_RATERS,
+            questions=found.questions,
+            answers=found.answers,
+            minutes=found.minutes,
+        )
+
+    def show(self, study: Study, response: str | None) -> list[Any]:
+        return _shown(self._telling(study), response)
+
+    def deciding(self, decision: Any) -> Any:
+        def run(study: Study, response: str | None, mask: str) -> list[Any]:
+            if not response:
+                raise BadInput(self._texts("answer_to_check"))
+            shown = mask if decision == "masked" else None
+            review_answer(self._store, study.id, response, decision, self._work.coordinator, shown)
+            return []
+
+        return run
+
+    def mask_all(self, study: Study) -> list[Any]:
+        for answer, disclosures in self._telling(study):
+            if not answer.review:
+                review_answer(
+                    self._store,
+                    study.id,
+                    answer.response,
+                    "masked",
+                    self._work.coordinator,
+                    masked(answer.text, disclosures),
+                )
+        return []
+
+    def trial(self, study: Study) -> list[str]:
+        token = begin_trial(self._store, study.id).token
+        address = f"{self._work.home}r/{token}"
+        return [
+            f'<p><a class="download" target="_blank" rel="noopener" href="{as_html(address)}">'
+            f"{self._texts('trial_link')}</a></p><p>{self._texts('trial_info')}</p>"
+        ]
+
+    def open(self, study: Study) -> list[str]:
+        waiting = [answer for answer, _ in self._telling(study) if not answer.review]
+        if waiting:
+            raise BadInput(self._texts("telling_left", count=len(waiting)))
+        self._work.services.answering.pause(study.id)
+        open_study(self._store, study.id, self._work.coordinator)
+        inform(self._texts("study_is_open"), self._texts)
+        return [""]
+
+
+def _shown(
+    telling: list[tuple[CheckedAnswer, list[Disclosure]]], response: str | None
+) -> list[str]:
+    """One answer with what gives it away marked, and what raters read or might read instead."""
+    for answer, disclosures in telling:
+        if answer.response == response:
+            suggested = answer.shown_text or masked(answer.text, disclosures)
+            return [_marked(answer.text, disclosures), suggested]
+    return ["", ""]
+
+
+def _marked(text: str, disclosures: list[Disclosure]) -> str:
+    """An answer with what gives it away marked."""
+    pieces, at = [], 0
+    for each in disclosures:
+        pieces.append(as_html(text[at : each.start]))
+        pieces.append(f"<mark>{as_html(text[each.start : each.end])}</mark>")
+        at = each.end
+    return f'<div class="text checked">{"".join(pieces)}{as_html(text[at:])}</div>'

@@ -1,0 +1,104 @@
+"""Fifth step: invite raters, renew or withdraw links, hand over what somebody cannot finish."""
+
+from typing import Any
+
+import gradio as gr
+
+from eval_ui.notices import inform
+from eval_ui.safe_text import as_html, table
+from eval_ui.study_work import Step, StudyWork, hint
+from medchat.errors import BadInput
+from storage import (
+    Invitation,
+    Study,
+    board,
+    hand_over,
+    invite_raters,
+    list_raters,
+    renew_link,
+    revoke_link,
+)
+
+WAITING = ("invited", "started", "stalled")
+
+
+def create_raters_step(work: StudyWork) -> Step:
+    texts = work.texts
+    # -- layout --
+    hint(texts, "invite_info")
+    with gr.Row(elem_classes="field-and-button"):
+        count = gr.Number(5, label=texts("invite_count"), elem_id="invite-count")
+        further = gr.Checkbox(
+            False,
+            label=texts("invite_adjudicator"),
+            info=texts("invite_adjudicator_info"),
+            elem_id="invite-adjudicator",
+        )
+        invite = gr.Button(
+            texts("invite_button"), variant="primary", elem_id="invite", scale=0, min_width=140
+        )
+    links = gr.HTML(elem_id="links")
+    hint(texts, "renew_info")
+    with gr.Row(elem_classes="field-and-button"):
+        rater = gr.Dropdown(choices=[], label=texts("rater"), elem_id="renew-rater")
+        renew = gr.Button(texts("renew_button"), elem_id="renew", scale=0, min_width=110)
+        revoke = gr.Button(texts("revoke_button"), elem_id="revoke", scale=0, min_width=110)
+        pass_on = gr.Button(texts("hand_over"), elem_id="hand-over", scale=0, min_width=110)
+    with gr.Accordion(texts("reminders"), open=False, elem_id="reminding"):
+        reminders = gr.Textbox(
+            label=texts("reminders"), lines=3, buttons=["copy"], elem_id="reminders"
+        )
+
+    # -- wiring --
+    handlers = _Handlers(work)
+    work.wire(invite.click, handlers.invite, [count, further], [links])
+    work.wire(renew.click, handlers.renew, [rater], [links])
+    work.wire(revoke.click, handlers.revoke, [rater], [links])
+    work.wire(pass_on.click, handlers.hand_over, [rater], [links])
+    return Step([links], lambda _: [""], [rater, reminders], handlers.draw)
+
+
+class _Handlers:
+    def __init__(self, work: StudyWork) -> None:
+        self._work, self._texts, self._store = work, work.texts, work.services.store
+
+    def draw(self, study: Study) -> list[Any]:
+        labels = [rater.label for rater in list_raters(self._store, study.id)]
+        lines = [
+            self._texts(
+                "reminder", rater=each.label, study=study.name, rated=each.rated, total=each.total
+            )
+            for each in board(self._store, study.id).raters
+            if each.state in WAITING and each.total
+        ]
+        return [gr.update(choices=labels, value=None), "\n".join(lines)]
+
+    def invite(self, study: Study, count: float | None, further: bool) -> list[str]:
+        if count is None or count != int(count):
+            raise BadInput(self._texts("invite_not_whole"))
+        invitations = invite_raters(self._store, study.id, int(count), adjudicator=bool(further))
+        return [self._links(invitations)]
+
+    def renew(self, study: Study, rater: str | None) -> list[str]:
+        return [self._links([renew_link(self._store, study.id, self._label(rater))])]
+
+    def revoke(self, study: Study, rater: str | None) -> list[str]:
+        revoke_link(self._store, study.id, self._label(rater))
+        return [f"<p>{as_html(self._texts('revoked', rater=rater))}</p>"]
+
+    def hand_over(self, study: Study, rater: str | None) -> list[str]:
+        label = self._label(rater)
+        count = hand_over(self._store, study.id, label, self._work.coordinator)
+        sentence = self._texts("handed_over", rater=label, count=count)
+        inform(sentence, self._texts)
+        return [f"<p>{as_html(sentence)}</p>"]
+
+    def _label(self, rater: str | None) -> str:
+        if not rater:
+            raise BadInput(self._texts("choose_rater"))
+        return rater
+
+    def _links(self, invitations: list[Invitation]) -> str:
+        header = [self._texts("rater"), self._texts("link")]
+        rows = [[each.label, f"{self._work.home}r/{each.token}"] for each in invitations]
+        return table(header, rows, texts=2, name=self._texts("link"))

@@ -1,0 +1,102 @@
+"""What the steps of the study tab share: the chosen study, who may work on it, how a click runs.
+
+A click's handler gets the study, not its name, after it has been checked on the server that the
+coordinator who clicked may work on it. What it changes is drawn by every step; a refused click
+changes nothing on the page, so that what was typed stays.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+from gradio.context import LocalContext
+
+from eval_ui.notices import QUEUED, guarded
+from eval_ui.services import Services
+from eval_ui.studies import require_own
+from eval_ui.texts import Texts
+from storage import Study
+
+Handler = Callable[..., Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step's components that show something of a study, and what each shows.
+
+    ``fields`` are filled when a study is chosen: a coordinator may be typing into them. ``status``
+    is drawn anew after every change.
+    """
+
+    fields: list[Any] = field(default_factory=list)
+    fill: Callable[[Study], Sequence[Any]] = lambda _: []
+    status: list[Any] = field(default_factory=list)
+    draw: Callable[[Study], Sequence[Any]] = lambda _: []
+
+
+class StudyWork:
+    """The chosen study of one page: ``chosen`` holds its name, ``changed`` grows by each change."""
+
+    def __init__(self, services: Services, texts: Texts, chosen: Any, changed: Any) -> None:
+        self.services, self.texts = services, texts
+        self.chosen, self.changed = chosen, changed
+
+    def own(self, name: str | None) -> Study:
+        """Raises BadInput or StorageError where there is no such study of this coordinator."""
+        return require_own(self.services.store, name, self.services.access.now(), self.texts)
+
+    @property
+    def coordinator(self) -> str:
+        """Name of who clicked."""
+        found = self.services.access.now()
+        return found.name if found else ""
+
+    @property
+    def home(self) -> str:
+        """The address under which the coordinator sees the app, with a slash at its end."""
+        request = LocalContext.request.get(None)
+        return str(request.request.base_url) if request and request.request else "/"
+
+    def wire(
+        self, event: Any, handler: Handler, inputs: list[Any], outputs: list[Any], **more: Any
+    ) -> None:
+        """Let ``event`` run ``handler(study, *inputs)``, and every step show what it changed."""
+
+        def run(name: str | None, *values: Any) -> list[Any]:
+            return [*handler(self.own(name), *values), time.time_ns()]
+
+        self._listen(event, run, inputs, [*outputs, self.changed], more)
+
+    def look(
+        self, event: Any, handler: Handler, inputs: list[Any], outputs: list[Any], **more: Any
+    ) -> None:
+        """As ``wire``, for what changes nothing."""
+
+        def run(name: str | None, *values: Any) -> list[Any]:
+            return list(handler(self.own(name), *values))
+
+        self._listen(event, run, inputs, outputs, more)
+
+    def _listen(
+        self, event: Any, run: Any, inputs: list[Any], outputs: list[Any], more: Any
+    ) -> None:
+        checked = guarded(run, len(outputs), self.texts, access=self.services.access)
+        # One output is handed over bare.
+        single = len(outputs) == 1
+        event(
+            (lambda *values: _bare(checked(*values))) if single else checked,
+            [self.chosen, *inputs],
+            outputs,
+            **(QUEUED | more),
+        )
+
+
+def _bare(result: Any) -> Any:
+    return result[0] if isinstance(result, list) else result
+
+
+def hint(texts: Texts, key: str) -> gr.Markdown:
+    """A step's explanation."""
+    return gr.Markdown(texts(key), elem_classes="hint")
