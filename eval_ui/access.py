@@ -30,6 +30,14 @@ RATER_COOKIE = "medchat_rater"
 SIGN_IN = "/sign-in"
 LARGEST_FORM = 4096
 HOMES = {"zh": "/", "en": "/en/"}
+CLOSED_TO_RATERS = {
+    *("/", "/en", "/en/"),
+    *(
+        f"{home}{description}"
+        for home in ("/", "/en/")
+        for description in ("config", "config/", "info", "gradio_api/info", "gradio_api/info/")
+    ),
+}
 
 
 class Access:
@@ -81,8 +89,16 @@ class ChatAccess(Access):
             raise StorageError("sign_in_needed")
 
 
+def is_rater(request: Request) -> bool:
+    """Whether a request comes from a browser in which a rater's link was opened, and nobody has
+    signed in."""
+    return bool(request.cookies.get(RATER_COOKIE)) and not request.cookies.get(COOKIE)
+
+
 class RatersStay:
     """Shows the rating page, and nothing else, to a browser in which a rater's link was opened.
+
+    The other pages' own descriptions list the models, so those are refused too.
 
     Plain ASGI, so that streams pass through untouched.
     """
@@ -91,12 +107,11 @@ class RatersStay:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] in (*HOMES.values(), "/en"):
-            cookies = Request(scope).cookies
-            if cookies.get(RATER_COOKIE) and not cookies.get(COOKIE):
-                home = "/en/rate/" if scope["path"].startswith("/en") else "/rate/"
-                await RedirectResponse(home, status_code=303)(scope, receive, send)
-                return
+        closed = scope["type"] == "http" and scope["path"] in CLOSED_TO_RATERS
+        if closed and is_rater(Request(scope)):
+            home = "/en/rate/" if scope["path"].startswith("/en") else "/rate/"
+            await RedirectResponse(home, status_code=303)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
 

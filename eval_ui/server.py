@@ -10,13 +10,13 @@ from typing import Any
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from eval_ui.access import RatersStay, access_routes
+from eval_ui.access import RatersStay, access_routes, is_rater
 from eval_ui.exports import export_routes
 from eval_ui.page import PATHS, create_page
 from eval_ui.rating_page import create_rating_page
@@ -103,8 +103,8 @@ def build(services: Services) -> FastAPI:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
 
     @app.get("/healthz")
-    def healthz() -> JSONResponse:
-        return JSONResponse(*_health(services))
+    def healthz(request: Request) -> JSONResponse:
+        return JSONResponse(*_health(services, blind=is_rater(request)))
 
     @app.get("/en")
     def english() -> RedirectResponse:
@@ -202,8 +202,11 @@ def serve(app: FastAPI, services: Services, listener: socket.socket) -> None:
         sys.exit(1)
 
 
-def _health(services: Services) -> tuple[dict[str, Any], int]:
-    """The content of /healthz and its status: 503 while the database cannot be used."""
+def _health(services: Services, *, blind: bool) -> tuple[dict[str, Any], int]:
+    """The content of /healthz and its status: 503 while the database cannot be used.
+
+    To a rater's browser no model is named.
+    """
     database = "ok"
     try:
         services.store.check()
@@ -214,7 +217,7 @@ def _health(services: Services) -> tuple[dict[str, Any], int]:
     content = {
         "status": "ok" if ok else "error",
         "version": __version__,
-        "models": [{"name": name, "state": state} for name, state in states.items()],
+        "models": [{"name": name, "state": state} for name, state in states.items() if not blind],
         "database": database,
     }
     return content, 200 if ok else 503

@@ -28,6 +28,8 @@ from storage import (
     signs,
 )
 
+WAITING = ("invited", "started", "stalled")
+"""States of raters who may be reminded."""
 MOST_NAMED = 8
 """Questions that a sentence lists."""
 SHOWN_ROWS = 100
@@ -40,6 +42,10 @@ def create_board_step(work: StudyWork) -> Step:
     progress = gr.HTML(elem_id="study-board")
     with gr.Accordion(texts("coverage"), open=False, elem_id="coverage"):
         questions = gr.HTML(elem_id="coverage-table")
+    with gr.Accordion(texts("reminders"), open=False, elem_id="reminding"):
+        reminders = gr.Textbox(
+            label=texts("reminders"), lines=3, buttons=["copy"], elem_id="reminders"
+        )
     hint(texts, "closer_info")
     with gr.Row(elem_classes="actions"):
         look = gr.Button(texts("closer"), elem_id="closer")
@@ -50,7 +56,7 @@ def create_board_step(work: StudyWork) -> Step:
     handlers = _Handlers(work)
     work.look(look.click, handlers.closer, [], [closer])
     work.wire(further.click, handlers.adjudicate, [], [closer])
-    return Step([closer], lambda _: [""], [progress, questions], handlers.draw)
+    return Step([closer], lambda _: [""], [progress, questions, reminders], handlers.draw)
 
 
 class _Handlers:
@@ -59,7 +65,11 @@ class _Handlers:
 
     def draw(self, study: Study) -> list[str]:
         found = board(self._store, study.id)
-        return [board_html(found, self._texts), coverage_html(found, self._texts)]
+        return [
+            board_html(found, self._texts),
+            coverage_html(found, self._texts),
+            reminders_of(found, study.name, self._texts),
+        ]
 
     def closer(self, study: Study) -> list[str]:
         return [
@@ -95,6 +105,15 @@ def board_html(found: Board, texts: Texts) -> str:
         name=texts("progress_column"),
     )
     return f"<p>{as_html(sentence)}</p>{lines}"
+
+
+def reminders_of(found: Board, study: str, texts: Texts) -> str:
+    """A line to copy for everyone who has not finished."""
+    return "\n".join(
+        texts("reminder", rater=each.label, study=study, rated=each.rated, total=each.total)
+        for each in found.raters
+        if each.state in WAITING and each.total
+    )
 
 
 def _rater_row(rater: RaterLine, texts: Texts) -> list[str]:

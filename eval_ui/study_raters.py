@@ -11,15 +11,12 @@ from medchat.errors import BadInput
 from storage import (
     Invitation,
     Study,
-    board,
     hand_over,
     invite_raters,
     list_raters,
     renew_link,
     revoke_link,
 )
-
-WAITING = ("invited", "started", "stalled")
 
 
 def create_raters_step(work: StudyWork) -> Step:
@@ -44,10 +41,6 @@ def create_raters_step(work: StudyWork) -> Step:
         renew = gr.Button(texts("renew_button"), elem_id="renew", scale=0, min_width=110)
         revoke = gr.Button(texts("revoke_button"), elem_id="revoke", scale=0, min_width=110)
         pass_on = gr.Button(texts("hand_over"), elem_id="hand-over", scale=0, min_width=110)
-    with gr.Accordion(texts("reminders"), open=False, elem_id="reminding"):
-        reminders = gr.Textbox(
-            label=texts("reminders"), lines=3, buttons=["copy"], elem_id="reminders"
-        )
 
     # -- wiring --
     handlers = _Handlers(work)
@@ -55,7 +48,7 @@ def create_raters_step(work: StudyWork) -> Step:
     work.wire(renew.click, handlers.renew, [rater], [links])
     work.wire(revoke.click, handlers.revoke, [rater], [links])
     work.wire(pass_on.click, handlers.hand_over, [rater], [links])
-    return Step([links], lambda _: [""], [rater, reminders], handlers.draw)
+    return Step([links], lambda _: [""], [rater], handlers.draw)
 
 
 class _Handlers:
@@ -64,14 +57,7 @@ class _Handlers:
 
     def draw(self, study: Study) -> list[Any]:
         labels = [rater.label for rater in list_raters(self._store, study.id)]
-        lines = [
-            self._texts(
-                "reminder", rater=each.label, study=study.name, rated=each.rated, total=each.total
-            )
-            for each in board(self._store, study.id).raters
-            if each.state in WAITING and each.total
-        ]
-        return [gr.update(choices=labels, value=None), "\n".join(lines)]
+        return [gr.update(choices=labels, value=None)]
 
     def invite(self, study: Study, count: float | None, further: bool) -> list[str]:
         if count is None or count != int(count):

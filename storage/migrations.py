@@ -400,6 +400,8 @@ def m009_study_design(db: Database) -> None:
 
         ALTER TABLE items ADD COLUMN adjudication INTEGER NOT NULL DEFAULT 0  -- 1: others disagreed
             CHECK (adjudication IN (0, 1));
+        -- how far each rater is, read from the index alone
+        CREATE INDEX items_by_rater ON items (rater, place, kind, withdrawn_at, question, latest);
 
         ALTER TABLE raters ADD COLUMN trial INTEGER NOT NULL DEFAULT 0  -- 1: a dry run
             CHECK (trial IN (0, 1));

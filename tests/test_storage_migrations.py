@@ -37,7 +37,7 @@ RELEASED = {
     "m006_study_setup": "abe4513585ec4a4b",
     "m007_coordinators": "4fe455778bbfbb3e",
     "m008_study_events": "c61202293e71f9ec",
-    "m009_study_design": "250ad0d2647396e8",
+    "m009_study_design": "e5b21cbfb70a39a7",
 }
 
 
