@@ -12,7 +12,7 @@ from eval_ui.sampling import create_sampling, options_of
 from eval_ui.studies import MOST_ANSWERS, check_count, import_answers
 from eval_ui.study_work import Step, StudyWork, hint
 from medchat.errors import BadInput
-from storage import Study, begin_answering
+from storage import Study, answers_to_check, begin_answering
 
 SECONDS_BETWEEN_LOOKS = 1.5
 SHOWN_FAILURES = 20
@@ -71,7 +71,8 @@ class _Handlers:
 
     def start(self, study: Study, models: list[str], own_defaults: bool, *values: Any) -> list[Any]:
         models = models or []
-        check_count(len(models), self._texts)
+        there = {answer.model for answer in answers_to_check(self._store, study.id)}
+        check_count(len(there.union(models)), self._texts)
         require_choice(models, self._work.services.registry)
         options = None if own_defaults else options_of(values).as_dict()
         begin_answering(self._store, study.id, models, options)

@@ -30,6 +30,8 @@ from storage import (
 
 WAITING = ("invited", "started", "stalled")
 """States of raters who may be reminded."""
+LOOKED_AT_ALWAYS = 5000
+"""Rated questions up to which agreement is shown without a click; more take seconds."""
 MOST_NAMED = 8
 """Questions that a sentence lists."""
 SHOWN_ROWS = 100
@@ -56,7 +58,7 @@ def create_board_step(work: StudyWork) -> Step:
     handlers = _Handlers(work)
     work.look(look.click, handlers.closer, [], [closer])
     work.wire(further.click, handlers.adjudicate, [], [closer])
-    return Step([closer], lambda _: [""], [progress, questions, reminders], handlers.draw)
+    return Step(status=[progress, questions, reminders, closer], draw=handlers.draw)
 
 
 class _Handlers:
@@ -69,6 +71,7 @@ class _Handlers:
             board_html(found, self._texts),
             coverage_html(found, self._texts),
             reminders_of(found, study.name, self._texts),
+            *(self.closer(study) if 0 < _rated(found) <= LOOKED_AT_ALWAYS else [""]),
         ]
 
     def closer(self, study: Study) -> list[str]:
@@ -83,6 +86,10 @@ class _Handlers:
         key = "adjudicated_all" if not handed.without_rater else "adjudicated_some"
         inform(self._texts(key, given=handed.given, without=handed.without_rater), self._texts)
         return self.closer(study)
+
+
+def _rated(found: Board) -> int:
+    return sum(each.rated for each in found.raters)
 
 
 # -- progress --

@@ -10,14 +10,8 @@ from eval_ui.safe_text import as_html, table
 from eval_ui.studies import check_count, refuse_disclosures
 from eval_ui.study_work import Step, StudyWork, hint
 from medchat.errors import BadInput
-from medchat.question_files import (
-    Columns,
-    QuestionDraft,
-    Table,
-    read_drafts,
-    read_table,
-    suggest_columns,
-)
+from medchat.question_files import Columns, Problem, QuestionDraft, read_drafts, suggest_columns
+from medchat.tables import Table, read_table
 from storage import (
     NewQuestion,
     NewResponse,
@@ -159,7 +153,7 @@ class _Handlers:
         shown = table(header, rows, texts=len(header), name=self._texts("preview"))
         return f"<p>{told}</p>{self._problems(problems)}{shown}"
 
-    def _problems(self, problems: list[Any]) -> str:
+    def _problems(self, problems: list[Problem]) -> str:
         if not problems:
             return ""
         lines = [

@@ -1,6 +1,6 @@
 """Practice items of a rating study from a file: a question, an answer, its right scores, and why.
 
-The file may be whatever ``question_files`` reads, with the columns question, answer, safety,
+The file may be whatever ``tables`` reads, with the columns question, answer, safety,
 usability, fluency, why_zh and why_en (or why, for both languages).
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from medchat.answers import clean_question
 from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS, SCORES
-from medchat.question_files import Row, read_table
+from medchat.tables import Row, read_table
 
 BUILT_IN = Path(__file__).resolve().parent.parent / "assets" / "practice" / "default.jsonl"
 MOST_ITEMS = 20

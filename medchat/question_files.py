@@ -1,99 +1,42 @@
-"""The question file of a rating study: CSV, JSON or Excel in, checked drafts of questions out.
+"""The questions of a rating study from a table: which column holds what, and checked drafts.
 
-``read_table`` finds encoding, separator and header and gives rows of plain text, each numbered as
-a person finds it in the file. ``suggest_columns`` guesses what the columns hold; ``read_drafts``
-makes questions of the rows and lists every problem instead of stopping at the first. Cells are text
-here: nothing is calculated, and a text that begins with ``=`` stays a text. Knows nothing of
-models, studies or databases.
+``suggest_columns`` guesses what the columns hold; ``read_drafts`` makes questions of the rows and
+lists every problem instead of stopping at the first. How a table comes out of a file, ``tables``
+knows. Knows nothing of models, studies or databases.
 """
 
-import csv
-import io
-import json
-import re
-import warnings
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
-from functools import partial
-from itertools import chain, islice, repeat
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-from openpyxl import load_workbook
-from openpyxl.utils import get_column_letter
+from typing import Literal
 
 from medchat.answers import MOST_CHARACTERS, clean_question
 from medchat.errors import BadInput
+from medchat.tables import (
+    CATEGORY_NAMES,
+    MOST_CHARACTERS_OF_NAME,
+    QUESTION_ID_NAMES,
+    QUESTION_NAMES,
+    REFERENCE_NAMES,
+    Row,
+    Table,
+    name_key,
+    short,
+)
 
-MOST_ROWS = 20_000
-MOST_COLUMNS = 100
-MOST_BYTES = 20_000_000
-MOST_UNPACKED_BYTES = 200_000_000
-"""Of all parts of a workbook together. A bigger one is refused before anything is unpacked."""
-MOST_CHARACTERS_OF_NAME = 80
-"""Of a column name, a question_id or a category."""
 MOST_CHARACTERS_OF_ANSWER = 20_000
 
-_EXCEL = (".xlsx", ".xlsm")
-_JSON = (".json", ".jsonl", ".ndjson")
-_DELIMITED = (".csv", ".tsv", ".txt")
-_OLD_OFFICE = (".xls", ".xlt", ".et", ".doc", ".wps")
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8-sig", "UTF-8"),
-    (b"\xff\xfe", "utf-16", "UTF-16"),
-    (b"\xfe\xff", "utf-16", "UTF-16"),
-)
 _Role = Literal["question_id", "category", "reference", "question"]
-_QUESTION = ("question", "instruction", "query", "prompt", "问题", "题目", "提问")
-_QUESTION_ID = ("question_id", "id", "编号", "题号", "序号")
-_CATEGORY = ("category", "type", "department", "科室", "类别", "分类", "类型")
-_REFERENCE = ("reference", "参考答案", "标准答案", "output", "answer", "target", "答案")
 _ROLES: tuple[tuple[_Role, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("question_id", _QUESTION_ID, ("question_id", "问题编号", "题目编号", "题号")),
-    ("category", _CATEGORY, ("category", "department", "question_type", *_CATEGORY[3:])),
-    ("reference", _REFERENCE, ("reference", "参考答案", "标准答案")),
-    ("question", _QUESTION, _QUESTION),
+    ("question_id", QUESTION_ID_NAMES, ("question_id", "问题编号", "题目编号", "题号")),
+    ("category", CATEGORY_NAMES, ("category", "department", "question_type", *CATEGORY_NAMES[3:])),
+    ("reference", REFERENCE_NAMES, ("reference", "参考答案", "标准答案")),
+    ("question", QUESTION_NAMES, QUESTION_NAMES),
 )
 """What a column can hold: its whole names, then names that may stand within a longer one.
 
 The latter are fewer: "answer" within a longer name is most often a model's answer, and "id" that of
 a patient. The question comes last, since 问题编号 and 问题类别 hold its name as well.
 """
-_KNOWN = {*_QUESTION, *_QUESTION_ID, *_CATEGORY, *_REFERENCE}
-_ROWS_ABOVE_HEADER = 5
-_NO_NAME = re.compile(r"[?？。！!]$|怎么|怎样|什么|如何|[吗呢]$|^[-+]?\d+([.,]\d+)*$")
-"""What looks like a question or a number, and so like the first row of a file without header."""
-_UNSHOWABLE = re.compile("[\x00\ud800-\udfff]|_x000D_")
-"""``_x000D_`` is how Excel files write the carriage return of a line break within a cell."""
-_FORMULA = re.compile(rb"<(\w+:)?f[ />]")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of text by column name.
-
-    ``number`` is the line in a CSV or JSON lines file (the first one of a record over several), the
-    row of the sheet in Excel, or the place of the item in a JSON array, always from 1. ``formulas``
-    names the columns whose cell holds a formula without a usable result.
-    """
-
-    number: int
-    cells: dict[str, str]
-    formulas: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Table:
-    """What a file holds. ``encoding`` is "UTF-8", "UTF-16", "GB18030", or "" for Excel."""
-
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    encoding: str
 
 
 @dataclass(frozen=True)
@@ -136,517 +79,6 @@ _FirstRows = dict[tuple[Literal["id", "text"], str], int]
 """Where an id or a question stood first."""
 
 
-class _Line(NamedTuple):
-    """A row before the header is known; ``formulas`` are places of cells, from 0."""
-
-    number: int
-    cells: list[str]
-    formulas: tuple[int, ...] = ()
-
-
-# -- reading a file --
-
-
-def read_table(file: Path) -> Table:
-    """The columns and rows of a question file. Raises BadInput, always with a code."""
-    suffix = file.suffix.lower()
-    if suffix in _OLD_OFFICE:
-        raise _old_office(file.name)
-    if suffix not in (*_EXCEL, *_JSON, *_DELIMITED):
-        raise _wrong_format(file.name)
-    content = _content(file)
-    if content.startswith(_OLE):
-        raise _encrypted(file.name) if _holds_package(content) else _old_office(file.name)
-    if content.startswith(_ZIP) or suffix in _EXCEL:
-        return _workbook_table(file.name, content)
-    text, encoding = _text(file.name, content)
-    if not text.strip():
-        raise _empty(file.name)
-    if suffix in _JSON or (suffix == ".txt" and text.lstrip().startswith(("{", "["))):
-        return _json_table(file.name, text, encoding)
-    delimiter = "\t" if suffix == ".tsv" else _delimiter(text)
-    return _grid_table(file.name, _delimited_lines(file.name, text, delimiter), encoding)
-
-
-def _content(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise BadInput(
-            f"{file.name} cannot be read: {error.strerror}.",
-            code="question_file_unreadable",
-            file=file.name,
-        ) from error
-    if len(content) > MOST_BYTES:
-        raise BadInput(
-            f"{file.name} is larger than {MOST_BYTES // 10**6} MB. Split it into several files.",
-            code="question_file_too_big",
-            file=file.name,
-            most=MOST_BYTES // 10**6,
-        )
-    if not content:
-        raise _empty(file.name)
-    return content
-
-
-def _text(name: str, content: bytes) -> tuple[str, str]:
-    """The text and the name of its encoding: what the mark says, else UTF-8, else GB18030."""
-    for mark, encoding, called in _MARKS:
-        if content.startswith(mark):
-            return _decoded(name, content, encoding), called
-    try:
-        return _decoded(name, content, "utf-8"), "UTF-8"
-    except BadInput as error:
-        # One broken byte must not turn a file of UTF-8 into nonsense that GB18030 can read.
-        if error.code != "encoding_unknown" or _is_damaged_utf_8(content):
-            raise
-    return _decoded(name, content, "gb18030"), "GB18030"
-
-
-def _decoded(name: str, content: bytes, encoding: str) -> str:
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"{name} is neither whole UTF-8 nor GB18030 text. Open it in Excel or WPS and save it "
-            "as CSV UTF-8 or as .xlsx.",
-            code="encoding_unknown",
-            file=name,
-        ) from error
-    if "\0" in text:
-        raise BadInput(
-            f"{name} is not a text file: it holds NUL bytes. Open it in the program it comes from "
-            "and save it as CSV UTF-8 or as .xlsx.",
-            code="nul_bytes",
-            file=name,
-        )
-    return text
-
-
-def _is_damaged_utf_8(content: bytes) -> bool:
-    """True where most signs outside of ASCII are whole UTF-8; in GB18030 hardly any are."""
-    text = content.decode("utf-8", "replace")
-    broken = text.count("\ufffd")
-    return sum(sign >= "\u0800" for sign in text) - broken > broken
-
-
-# -- CSV --
-
-
-def _delimiter(text: str) -> str:
-    """The separator by which the header has a well-known name, else the most cells."""
-
-    def fitness(delimiter: str) -> tuple[bool, int]:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        try:
-            header = next((cells for cells in reader if any(map(str.strip, cells))), [])
-        except csv.Error:
-            return False, 0
-        return _holds(header, _KNOWN), len(header)
-
-    return max((",", "\t", ";"), key=fitness)
-
-
-def _delimited_lines(name: str, text: str, delimiter: str) -> list[_Line]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    lines: list[_Line] = []
-    first = 1
-    try:
-        for cells in reader:
-            if any(map(str.strip, cells)):
-                lines.append(_Line(first, cells))
-                if len(lines) > MOST_ROWS + 1:
-                    break
-            first = reader.line_num + 1
-    except csv.Error as error:
-        raise _csv_error(name, first, error) from error
-    return lines
-
-
-def _csv_error(name: str, line: int, error: csv.Error) -> BadInput:
-    if "limit" in str(error):
-        most = csv.field_size_limit()
-        return BadInput(
-            f"{name}, line {line}: a cell has more than {most} characters. Most likely a quotation "
-            "mark is not closed.",
-            code="csv_cell_too_long",
-            file=name,
-            line=line,
-            most=most,
-        )
-    return BadInput(
-        f"{name}, line {line}: a quotation mark is not closed, or stands within a quoted cell. "
-        'Close it, and write a quotation mark within a cell twice ("").',
-        code="csv_quotes",
-        file=name,
-        line=line,
-    )
-
-
-# -- Excel --
-
-
-def _workbook_table(name: str, content: bytes) -> Table:
-    lines = _workbook_lines(name, content)
-    # A sheet has no width of its own: what stands right of the header is a column without a name.
-    width = max((len(line.cells) for line in lines), default=0)
-    for header in lines[:1]:
-        header.cells.extend(repeat("", width - len(header.cells)))
-    return _grid_table(name, lines, "")
-
-
-def _workbook_lines(name: str, content: bytes) -> list[_Line]:
-    try:
-        formulas = _check_parts(name, content)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions, which nobody here sees
-            return _first_sheet(content, formulas)
-    except BadInput:
-        raise
-    except Exception as error:  # openpyxl lets through whatever a damaged file makes it stumble on
-        raise BadInput(
-            f"{name} is damaged or not an Excel workbook. Open it in Excel or WPS and save it "
-            "again as .xlsx.",
-            code="workbook_broken",
-            file=name,
-        ) from error
-
-
-def _check_parts(name: str, content: bytes) -> bool:
-    """Whether a sheet holds formulas. Raises BadInput for another format and for a zip bomb."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        parts = archive.infolist()
-        if not any(part.filename.startswith("xl/") for part in parts):
-            raise _wrong_format(name)
-        if sum(part.file_size for part in parts) > MOST_UNPACKED_BYTES:
-            raise BadInput(
-                f"Unpacked, {name} would take more than {MOST_UNPACKED_BYTES // 10**6} MB. Copy "
-                "the questions to a new workbook and save it as .xlsx.",
-                code="workbook_too_big",
-                file=name,
-                most=MOST_UNPACKED_BYTES // 10**6,
-            )
-        sheets = (part for part in parts if part.filename.startswith("xl/worksheets/"))
-        return any(_FORMULA.search(archive.read(part)) for part in sheets)
-
-
-def _first_sheet(content: bytes, formulas: bool) -> list[_Line]:
-    """The lines of the first visible sheet that has cells; [] where none has."""
-    with closing(load_workbook(io.BytesIO(content), read_only=True, data_only=True)) as book:
-        for place, sheet in enumerate(book.worksheets):
-            if sheet.sheet_state == "visible":
-                formula_rows = _formula_rows(content, place) if formulas else repeat(())
-                lines = islice(_sheet_lines(_cells(sheet), formula_rows), MOST_ROWS + 2)
-                if found := list(lines):
-                    return found
-    return []
-
-
-def _cells(sheet: Any) -> Iterator[Sequence[Any]]:
-    sheet.reset_dimensions()  # some programs write them wrong, which would cut the sheet off
-    rows: Iterator[Sequence[Any]] = sheet.iter_rows(max_row=1_048_576)
-    return rows
-
-
-def _formula_rows(content: bytes, place: int) -> Iterator[tuple[int, ...]]:
-    """Where each row of a sheet holds formulas."""
-    with closing(load_workbook(io.BytesIO(content), read_only=True)) as book:
-        for cells in _cells(book.worksheets[place]):
-            yield tuple(place for place, cell in enumerate(cells) if cell.data_type == "f")
-
-
-def _sheet_lines(
-    rows: Iterable[Sequence[Any]], formula_rows: Iterable[tuple[int, ...]]
-) -> Iterator[_Line]:
-    for number, (cells, formulas) in enumerate(zip(rows, formula_rows, strict=False), start=1):
-        texts = ["" if cell.data_type == "e" else _shown(cell.value) for cell in cells]
-        unusable = {place for place in formulas if _is_without_result(cells[place])}
-        unusable |= {place for place, cell in enumerate(cells) if cell.data_type == "e"}
-        while texts and not texts[-1].strip() and len(texts) - 1 not in unusable:
-            texts.pop()
-        if texts:
-            yield _Line(number, texts, tuple(sorted(unusable)))
-
-
-def _is_without_result(cell: Any) -> bool:
-    # openpyxl leaves the type "str" on a formula whose stored result is the empty text.
-    return cell.value is None and cell.data_type != "str"
-
-
-def _shown(value: object) -> str:
-    """A value of Excel or JSON as a person would write it: 1.0 is 1, a date is 2024-03-01."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(value).upper()
-        case float():
-            return str(int(value)) if value.is_integer() else f"{value:.15g}"
-        case datetime() if value.time() == time():
-            return value.date().isoformat()
-        case datetime():
-            return value.isoformat(timespec="seconds")
-        case date() | time():
-            return value.isoformat()
-        case dict() | list():
-            return _UNSHOWABLE.sub("", json.dumps(value, ensure_ascii=False))
-    return _UNSHOWABLE.sub("", str(value))
-
-
-# -- JSON --
-
-
-def _json_table(name: str, text: str, encoding: str) -> Table:
-    is_array = text.lstrip().startswith("[")
-    records = _json_array(name, text) if is_array else _json_lines(name, text)
-    filled = (record for record in records if any(map(str.strip, record[1].values())))
-    kept = list(islice(filled, MOST_ROWS + 1))
-    columns = tuple(dict.fromkeys(chain.from_iterable(cells for _, cells in kept)))
-    if not columns:
-        raise _empty(name)
-    _check_names(name, columns)
-    rows = (Row(number, dict.fromkeys(columns, "") | cells) for number, cells in kept)
-    return _table(name, columns, rows, encoding)
-
-
-def _json_array(name: str, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        items = json.loads(text, object_pairs_hook=partial(_unique, name))
-    except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", 1)
-        raise BadInput(
-            f"{name} is not a whole JSON array: it cannot be read from line {line} on.",
-            code="json_array_broken",
-            file=name,
-            line=line,
-        ) from error
-    for number, item in enumerate(items, start=1):
-        if not isinstance(item, dict):
-            raise BadInput(
-                f'{name}: item {number} of the array is not a JSON object ({{"question": "…"}}).',
-                code="json_item_no_object",
-                file=name,
-                number=number,
-            )
-        yield number, _record(item)
-
-
-def _json_lines(name: str, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield number, _record(_json_object(name, number, line))
-
-
-def _json_object(name: str, number: int, line: str) -> dict[str, Any]:
-    cause = None
-    try:
-        item = json.loads(line, object_pairs_hook=partial(_unique, name))
-        if isinstance(item, dict):
-            return item
-    except (ValueError, RecursionError) as error:
-        cause = error
-    raise BadInput(
-        f"{name}, line {number}: not a JSON object. A question file in JSON has one object "
-        '({"question": "…"}) per line, or one array of objects.',
-        code="json_line_no_object",
-        file=name,
-        line=number,
-    ) from cause
-
-
-def _unique(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. One that has a key twice would lose a text without a word."""
-    tidy = [(_tidy(key) or "_", value) for key, value in pairs]
-    _check_once(name, [key for key, _ in tidy])
-    return dict(tidy)
-
-
-def _record(item: dict[str, Any]) -> dict[str, str]:
-    """The item's texts; HuaTuo's instruction, input and output become question and reference."""
-    cells = {key: _shown(value) for key, value in item.items()}
-    if "instruction" not in cells or "question" in cells:
-        return cells
-    parts = [cells.pop("instruction"), cells.pop("input", "")]
-    folded = {"question": "\n".join(part for part in parts if part.strip())}
-    if "output" in cells and "reference" not in cells:
-        folded["reference"] = cells.pop("output")
-    return folded | cells
-
-
-# -- rows and columns --
-
-
-def _grid_table(name: str, lines: list[_Line], encoding: str) -> Table:
-    if not lines:
-        raise _empty(name)
-    header, *below = lines
-    _check_header(name, header, below)
-    names = dict(_column_names(header, below))
-    _check_names(name, list(names.values()))
-    rows = (_row(line, names) for line in below if _fits(name, line, len(header.cells)))
-    return _table(name, tuple(names.values()), rows, encoding)
-
-
-def _check_header(name: str, header: _Line, below: list[_Line]) -> None:
-    """Raises BadInput where the first row seems to be a title or the first question."""
-    if not _holds(header.cells, _QUESTION):
-        for line in below[:_ROWS_ABOVE_HEADER]:
-            if _holds(line.cells, _QUESTION):
-                raise BadInput(
-                    f"{name}: the column names seem to be in line {line.number}. Delete the lines "
-                    "above it.",
-                    code="header_not_first",
-                    file=name,
-                    line=line.number,
-                )
-    if _holds(header.cells, _KNOWN):
-        return
-    for cell in map(_tidy, header.cells):
-        if _NO_NAME.search(cell):
-            raise BadInput(
-                f"{name} has no column names: its first row holds {_short(cell)!r}. Put a row with "
-                "the names of the columns above it, for example “question”.",
-                code="no_header",
-                file=name,
-                cell=_short(cell),
-            )
-
-
-def _column_names(header: _Line, below: list[_Line]) -> Iterator[tuple[int, str]]:
-    """Place and name of each column; one without a name but with texts is called by its letter."""
-    for place, cell in enumerate(header.cells):
-        if found := _tidy(cell):
-            yield place, found
-        elif any(_has_content(line, place) for line in below):
-            yield place, get_column_letter(place + 1)
-
-
-def _has_content(line: _Line, place: int) -> bool:
-    return place in line.formulas or bool("".join(line.cells[place : place + 1]).strip())
-
-
-def _check_names(name: str, columns: Sequence[str]) -> None:
-    if len(columns) > MOST_COLUMNS:
-        raise BadInput(
-            f"{name} has {len(columns)} columns; at most {MOST_COLUMNS}.",
-            code="too_many_columns",
-            file=name,
-            columns=len(columns),
-            most=MOST_COLUMNS,
-        )
-    longest = max(columns, key=len, default="")
-    if len(longest) > MOST_CHARACTERS_OF_NAME:
-        raise BadInput(
-            f"{name}: the column name “{_short(longest)}” has {len(longest)} characters; at most "
-            f"{MOST_CHARACTERS_OF_NAME}. The first row must hold the names of the columns.",
-            code="column_name_too_long",
-            file=name,
-            column=_short(longest),
-            length=len(longest),
-            most=MOST_CHARACTERS_OF_NAME,
-        )
-    _check_once(name, columns)
-
-
-def _check_once(name: str, columns: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for column in columns:
-        if column in seen:
-            raise BadInput(
-                f"{name} has two columns named “{_short(column)}”. Give each column its own name.",
-                code="column_name_twice",
-                file=name,
-                column=_short(column),
-            )
-        seen.add(column)
-
-
-def _fits(name: str, line: _Line, width: int) -> bool:
-    """True; raises BadInput for a text right of the last column."""
-    if any(map(str.strip, line.cells[width:])):
-        raise BadInput(
-            f"{name}, line {line.number}: it has {len(line.cells)} cells, but the header has "
-            f"{width}. Put a text that holds a separator between quotation marks.",
-            code="row_too_wide",
-            file=name,
-            line=line.number,
-            cells=len(line.cells),
-            columns=width,
-        )
-    return True
-
-
-def _row(line: _Line, names: dict[int, str]) -> Row:
-    cells = {
-        name: line.cells[place] if place < len(line.cells) else "" for place, name in names.items()
-    }
-    return Row(line.number, cells, tuple(names[place] for place in line.formulas))
-
-
-def _table(name: str, columns: tuple[str, ...], rows: Iterable[Row], encoding: str) -> Table:
-    kept = tuple(rows)
-    if len(kept) > MOST_ROWS:
-        raise BadInput(
-            f"{name} has more than {MOST_ROWS} rows. Split it into several files.",
-            code="too_many_rows",
-            file=name,
-            most=MOST_ROWS,
-        )
-    if not kept:
-        raise BadInput(
-            f"{name} has names of columns but no row below them.", code="no_rows", file=name
-        )
-    return Table(columns, kept, encoding)
-
-
-def _tidy(text: str) -> str:
-    """On one line, without what nobody can see."""
-    return " ".join(clean_question(text)[0].split())
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
-# -- what a file is not --
-
-
-def _empty(name: str) -> BadInput:
-    return BadInput(f"{name} is empty.", code="question_file_empty", file=name)
-
-
-def _wrong_format(name: str) -> BadInput:
-    return BadInput(
-        f"{name} is not a CSV, JSON or Excel (.xlsx) file. Save the questions as .xlsx or as CSV "
-        "UTF-8.",
-        code="question_file_format",
-        file=name,
-    )
-
-
-def _old_office(name: str) -> BadInput:
-    return BadInput(
-        f"{name} is in an old Office format. Open it in Excel or WPS and save it as an Excel "
-        "workbook (.xlsx).",
-        code="question_file_old_office",
-        file=name,
-    )
-
-
-def _encrypted(name: str) -> BadInput:
-    return BadInput(
-        f"{name} is protected by a password. Open it in Excel or WPS and save it without one.",
-        code="workbook_encrypted",
-        file=name,
-    )
-
-
-def _holds_package(content: bytes) -> bool:
-    """Whether this container is an encrypted .xlsx and no older format."""
-    return "EncryptedPackage".encode("utf-16-le") in content
-
-
 # -- what the columns hold --
 
 
@@ -657,7 +89,7 @@ def suggest_columns(table: Table) -> Columns | None:
     """
     if len(table.columns) == 1:
         return Columns(table.columns[0])
-    keys = {column: _key(column) for column in table.columns}
+    keys = {column: name_key(column) for column in table.columns}
     found: dict[_Role, str] = {}
     for role, names, _ in _ROLES:
         _claim(found, role, (column for name in names for column in keys if keys[column] == name))
@@ -683,15 +115,6 @@ def _claim(found: dict[_Role, str], role: _Role, fitting: Iterable[str]) -> None
 def _is_within(name: str, key: str) -> bool:
     """Whether a longer name holds this one; in English from the start of a word."""
     return f"_{name}" in f"_{key}" if name.isascii() else name in key
-
-
-def _key(column: str) -> str:
-    """Lower case, words joined by one underscore each: "Question ID" is question_id."""
-    return "_".join(re.findall(r"[^\W_]+", column.casefold()))
-
-
-def _holds(cells: Iterable[str], names: Iterable[str]) -> bool:
-    return any(_key(cell) in names for cell in cells if len(cell) <= MOST_CHARACTERS_OF_NAME)
 
 
 # -- drafts --
@@ -798,9 +221,9 @@ def _repetitions(row: int, draft: QuestionDraft, first_rows: _FirstRows) -> Iter
     """An id or a question that an earlier row has already; ``first_rows`` is kept up to date."""
     if draft.question_id and (first := first_rows.setdefault(("id", draft.question_id), row)) < row:
         yield BadInput(
-            f"The number “{_short(draft.question_id)}” stands already in row {first}.",
+            f"The number “{short(draft.question_id)}” stands already in row {first}.",
             code="question_id_twice",
-            question_id=_short(draft.question_id),
+            question_id=short(draft.question_id),
             first=first,
         )
     if draft.text and (first := first_rows.setdefault(("text", draft.text), row)) < row:

@@ -63,10 +63,11 @@ def begin_answering(
     models = list(dict.fromkeys(models))
     if not models:
         raise StorageError("no_models")
-    if len(models) > MOST_RESPONSES:
-        raise StorageError("too_many_responses", count=len(models), most=MOST_RESPONSES)
     with store.transaction() as db:
         require_draft(db, study_id)
+        count = len(_models_there(db, study_id).union(models))
+        if count > MOST_RESPONSES:
+            raise StorageError("too_many_responses", count=count, most=MOST_RESPONSES)
         real = "study_id = ? AND kind = 'real'"
         if not db.table("questions").count_where(real, [study_id]):
             raise StorageError("study_empty")
@@ -193,6 +194,16 @@ def answer_progress(store: Store, study_id: str) -> AnswerProgress:
             given,
         )
         return AnswerProgress(done, total, tuple(Failure(*row) for row in failures))
+
+
+def _models_there(db: Database, study_id: str) -> set[str]:
+    """The models that have answered any question of a study."""
+    sql = """
+        SELECT DISTINCT responses.model FROM responses
+        JOIN questions ON questions.id = responses.question
+        WHERE questions.study_id = ? AND questions.kind = 'real'
+        """
+    return {row[0] for row in db.execute(sql, [study_id])}
 
 
 def _require_job(db: Database, study_id: str) -> AnswerJob:

@@ -1,9 +1,9 @@
 """A whole study as one zip, which another database takes in without loss.
 
 Owns what belongs to a study, the form of the zip, and the mistrust of one that arrives: it is read
-member by member and line by line, never extracted, and everything in it is checked. That its rows
-are those that were packed, the hashes of its manifest tell; that its ratings are those that were
-saved, their chain. Neither can tell who has packed it.
+member by member and line by line, never extracted, and everything in it is checked, its values by
+``archive_rules``. That its rows are those that were packed, the hashes of its manifest tell; that
+its ratings are those that were saved, their chain. Neither can tell who has packed it.
 
 Not in it: sessions, coordinators and their rights, dry runs. Knows nothing of pages.
 """
@@ -11,7 +11,6 @@ Not in it: sessions, coordinators and their rights, dry runs. Knows nothing of p
 import hashlib
 import io
 import json
-import math
 import re
 import sqlite3
 import stat
@@ -20,24 +19,32 @@ import zipfile
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from sqlite_utils import Database
 
+from storage.archive_rules import (
+    DECODER,
+    NUMBERED,
+    Damage,
+    Row,
+    check_rows,
+    columns_of,
+    is_id,
+    is_time,
+    short,
+)
 from storage.chain import START, seal
 from storage.coordinators import Coordinator
 from storage.database import Store
 from storage.errors import StorageError
-from storage.events import EVENTS, log_event
+from storage.events import log_event
 from storage.export import order_lines, score_lines
 from storage.ids import storable, utc_now
 from storage.migrations import MIGRATIONS
-from storage.ratings import SPAN_KINDS
 from storage.studies import Study, require_study
 
 FORMAT = "medchat-study"
@@ -56,13 +63,9 @@ LONGEST_MANIFEST = 2**20
 LONGEST_DIRECTORY = 2**16
 """Of the zip's own list of members, which is read before they can be counted."""
 
-MOST_POSITION = 1000
-"""Of an answer on screen, where it is a letter."""
 CACHE_KIB = 2**17
 """Of memory at most while a study is taken in: its ids are random, and so are the pages they go to;
 with SQLite's usual 2 MiB, each would be read anew while everyone else waits to save."""
-
-Row = dict[str, Any]
 
 _QUESTIONS = "(SELECT id FROM questions WHERE study_id = :study)"
 _RESPONSES = f"(SELECT id FROM responses WHERE question IN {_QUESTIONS})"
@@ -81,8 +84,6 @@ _TABLES = {
 }
 """Which rows of each table are a study's, and their order in the file. A table comes behind those
 that it refers to, but for ``items.latest``."""
-_NUMBERED = ("rating_log", "study_events")
-"""Tables whose ids are the database's own count, and are given anew."""
 
 _MANIFEST = "manifest.json"
 _README = """\
@@ -123,17 +124,6 @@ order.csv              谁按什么顺序看到了什么；不含模型名
 _MEMBERS = (*(f"{table}.jsonl" for table in _TABLES), "scores.csv", "order.csv", "README.txt")
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-class _Damage(ValueError):
-    """What is wrong with a study or a file, as part of a sentence."""
-
-
 # -- packing --
 
 
@@ -151,7 +141,7 @@ def pack_study(store: Store, study_id: str, coordinator: str, version: str) -> b
         study = require_study(db, study_id)
         try:
             _require_whole(db, study_id)
-        except _Damage as damage:
+        except Damage as damage:
             raise StorageError("study_not_whole", name=study.name, reason=damage) from damage
     with store.transaction() as db:
         log_event(db, study_id, "packed", coordinator)
@@ -240,9 +230,10 @@ def unpack_study(
     with _opened(content) as archive, _telling_damage():
         pack = _Pack(archive)
         with store.connect() as db:
-            columns = {table: _columns(db, table) for table in _TABLES}
+            columns = {table: columns_of(db, table) for table in _TABLES}
         numbers = {
-            table: _check_rows(pack, table, columns[table], pack.is_older) for table in _TABLES
+            table: check_rows(pack.rows(table), table, columns[table], pack.is_older)
+            for table in _TABLES
         }
         for member in ("scores.csv", "order.csv", "README.txt"):
             pack.check(member)
@@ -252,7 +243,7 @@ def unpack_study(
             _take_in(db, pack, wanted, numbers["rating_log"])
             _require_all_of_one_study(db, pack)
             if _require_whole(db, pack.study_id) != pack.chain_end:
-                raise _Damage("the ratings do not end with the hash that the manifest names")
+                raise Damage("the ratings do not end with the hash that the manifest names")
             _give_to(db, pack.study_id, coordinator)
             by = coordinator.name if coordinator else COMMAND_LINE
             log_event(db, pack.study_id, "unpacked", by, pack.packed_at)
@@ -313,7 +304,7 @@ def _telling_damage() -> Iterator[None]:
     try:
         yield
     except (*_UNREADABLE, sqlite3.IntegrityError) as error:
-        raise StorageError("archive_damaged", reason=_short(error)) from error
+        raise StorageError("archive_damaged", reason=short(error)) from error
 
 
 class _Pack:
@@ -333,14 +324,14 @@ class _Pack:
             self.is_older = set(manifest["migrations"]) != set(known)
             newer = set(manifest["migrations"]) - set(known)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise _Damage(f"{_MANIFEST} lacks what it must say ({error!r})") from error
+            raise Damage(f"{_MANIFEST} lacks what it must say ({error!r})") from error
         if newer:
             raise StorageError("archive_newer", version=_version(manifest))
         named = isinstance(self.name, str) and "" != self.name == self.name.strip()
-        if not (named and _is_id(self.study_id)):
-            raise _Damage(f"{_MANIFEST} does not name the study")
-        if not _is_time(self.packed_at):
-            raise _Damage(f"{_MANIFEST} does not tell when the study was packed")
+        if not (named and is_id(self.study_id)):
+            raise Damage(f"{_MANIFEST} does not name the study")
+        if not is_time(self.packed_at):
+            raise Damage(f"{_MANIFEST} does not tell when the study was packed")
         self._require_members()
 
     def rows(self, table: str) -> Iterator[Row]:
@@ -348,14 +339,14 @@ class _Pack:
         member, number = f"{table}.jsonl", 0
         for number, line in enumerate(self._pieces(member, by_line=True), start=1):
             try:
-                row = _DECODER.decode(line.decode())
+                row = DECODER.decode(line.decode())
             except (ValueError, RecursionError) as error:
-                raise _Damage(f"{member}, line {number}: {error}") from error
+                raise Damage(f"{member}, line {number}: {error}") from error
             if not isinstance(row, dict):
-                raise _Damage(f"{member}, line {number} is no JSON object")
+                raise Damage(f"{member}, line {number} is no JSON object")
             yield row
         if number != self.rows_of(table):
-            raise _Damage(f"{member} has not as many rows as the manifest says")
+            raise Damage(f"{member} has not as many rows as the manifest says")
 
     def rows_of(self, table: str) -> object:
         """How many rows of a table the manifest promises."""
@@ -379,7 +370,7 @@ class _Pack:
                 yield piece
         facts = self._facts[member]
         if facts.get("sha256") != digest.hexdigest() or facts.get("bytes") != size:
-            raise _Damage(f"{member} is not what was packed: its hash is another")
+            raise Damage(f"{member} is not what was packed: its hash is another")
 
     def _read_manifest(self) -> bytes:
         if self._entries[_MANIFEST].file_size > LONGEST_MANIFEST:
@@ -389,10 +380,10 @@ class _Pack:
     def _require_members(self) -> None:
         for name in self._entries:
             if name != _MANIFEST and name not in _MEMBERS:
-                raise StorageError("archive_member_refused", member=_short(ascii(name)))
+                raise StorageError("archive_member_refused", member=short(ascii(name)))
         for name in _MEMBERS:
             if name not in self._entries or name not in self._facts:
-                raise _Damage(f"{name} is missing")
+                raise Damage(f"{name} is missing")
 
 
 def _safe_entries(entries: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
@@ -409,7 +400,7 @@ def _safe_entries(entries: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
             or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
             or kind not in (0, stat.S_IFREG)
         ):
-            name = _short(ascii(entry.orig_filename))
+            name = short(ascii(entry.orig_filename))
             raise StorageError("archive_member_refused", member=name)
         safe[entry.filename] = entry
     return safe
@@ -424,172 +415,22 @@ def _check_sizes(entries: list[zipfile.ZipInfo]) -> None:
         raise _too_large(f"{total} bytes unpacked, at most {MOST_BYTES}")
     for entry in entries:
         if entry.file_size > max(RATIO_FROM, MOST_RATIO * entry.compress_size):
-            raise _too_large(f"{_short(ascii(entry.filename))} is a bomb by its compression")
+            raise _too_large(f"{short(ascii(entry.filename))} is a bomb by its compression")
 
 
 def _manifest(content: bytes) -> Row:
     try:
-        manifest = _DECODER.decode(content.decode())
+        manifest = DECODER.decode(content.decode())
     except (ValueError, RecursionError) as error:
-        raise _Damage(f"{_MANIFEST}: {error}") from error
+        raise Damage(f"{_MANIFEST}: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise StorageError("not_an_archive")
     version = manifest.get("format_version")
     if type(version) is not int or version < 1:
-        raise _Damage(f"{_MANIFEST} tells no version of its format")
+        raise Damage(f"{_MANIFEST} tells no version of its format")
     if version > FORMAT_VERSION:
         raise StorageError("archive_newer", version=_version(manifest))
     return manifest
-
-
-# -- what a row may hold --
-
-
-@dataclass(frozen=True)
-class _Column:
-    """``allows`` says whether a value is one that the program can have written."""
-
-    types: tuple[type, ...]
-    nullable: bool
-    has_default: bool
-    allows: Callable[[Any], bool] | None
-
-
-def _columns(db: Database, table: str) -> dict[str, _Column]:
-    types = {"TEXT": (str,), "INTEGER": (int,), "REAL": (float, int)}
-    return {
-        name: _Column(
-            types[kind],
-            nullable=not (notnull or key),
-            has_default=default is not None or not (notnull or key),
-            allows=_rule(table, name, kind),
-        )
-        for _, name, kind, notnull, default, key in db.execute(f"PRAGMA table_info({table})")
-    }
-
-
-def _check_rows(
-    pack: _Pack, table: str, columns: dict[str, _Column], is_older: bool
-) -> "array[int]":
-    """Check every value of a member; returns the ids of a table whose ids are numbers."""
-    numbers = array("q")
-    used: dict[str, _Column] = {}
-    for line, row in enumerate(pack.rows(table), start=1):
-        if line == 1:
-            used = _used_columns(table, row, columns, is_older)
-        if row.keys() != used.keys():
-            raise _Damage(f"{table}.jsonl, line {line} has other columns than the first")
-        for name, column in used.items():
-            value = row[name]
-            if value is None:
-                allowed = column.nullable
-            else:
-                # not isinstance: True is an int, but no score that somebody chose
-                allowed = type(value) in column.types and (
-                    column.allows is None or column.allows(value)
-                )
-            if not allowed:
-                raise _Damage(
-                    f"{table}.jsonl, line {line}: {name} cannot be {_short(ascii(value))}"
-                )
-        if table in _NUMBERED:
-            if numbers and row["id"] <= numbers[-1]:
-                raise _Damage(f"{table}.jsonl, line {line} is out of order")
-            numbers.append(row["id"])
-    return numbers
-
-
-def _used_columns(
-    table: str, row: Row, columns: dict[str, _Column], is_older: bool
-) -> dict[str, _Column]:
-    """The columns of a member. In an older pack those may lack that have a default."""
-    for name in row:
-        if name not in columns:
-            raise _Damage(f"{table}.jsonl has an unknown column {_short(ascii(name))}")
-    for name, column in columns.items():
-        if name not in row and not (is_older and column.has_default):
-            raise _Damage(f"{table}.jsonl lacks the column {name}")
-    return {name: columns[name] for name in row}
-
-
-def _rule(table: str, column: str, kind: str) -> Callable[[Any], bool] | None:
-    if kind == "REAL":
-        return math.isfinite
-    if column.endswith("_at"):
-        return _is_time
-    if kind == "TEXT" and column in ("id", "response", "study", "study_id", "question", "rater"):
-        return _is_id
-    return _RULES.get(f"{table}.{column}")
-
-
-def _is_id(value: object) -> bool:
-    """Ids stand in addresses and pages; so nothing that means something there."""
-    return isinstance(value, str) and re.fullmatch(r"[0-9A-Za-z_-]{1,64}", value) is not None
-
-
-_TIME = re.compile(r"(19|20|21)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00", re.ASCII)
-
-
-def _is_time(value: object) -> bool:
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        return False
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_span(span: object) -> bool:
-    return (
-        isinstance(span, dict)
-        and span.keys() == {"start", "end", "kind"}
-        and type(span["start"]) is int
-        and type(span["end"]) is int
-        and 0 <= span["start"] < span["end"]
-        and span["kind"] in SPAN_KINDS
-    )
-
-
-def _json(holds: Callable[[Any], bool]) -> Callable[[str], bool]:
-    """A rule for a text that is JSON, and whose content fulfils ``holds``."""
-
-    def allows(text: str) -> bool:
-        if text == "[]":
-            return holds([])
-        try:
-            value = _DECODER.decode(text)
-            json.dumps(value, ensure_ascii=False).encode()  # an escape can hide half a character
-        except (ValueError, RecursionError):
-            return False
-        return holds(value)
-
-    return allows
-
-
-def _is_list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(holds, value))
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-_RULES: dict[str, Callable[[Any], bool]] = {
-    "studies.seed": lambda value: value >= 0,
-    "raters.code_hash": lambda value: re.fullmatch("[0-9a-f]{64}", value) is not None,
-    "responses.finish_reason": lambda value: value in ("stop", "length", "cancelled", "error"),
-    "responses.provenance": _json(lambda value: isinstance(value, dict)),
-    "items.position": lambda value: value <= MOST_POSITION,
-    "rating_log.item": _is_id,
-    "rating_log.flags": _json(_is_list_of(_is_text)),
-    "rating_log.spans": _json(_is_list_of(_is_span)),
-    "study_events.event": lambda value: value in EVENTS,
-    "answering.models": _json(_is_list_of(_is_text)),
-    "answering.options": _json(lambda value: value is None or isinstance(value, dict)),
-}
-"""What the program relies on beyond the database's own checks: a page that meets something else
-would break, and whoever makes a file can make its hashes too."""
 
 
 # -- taking it in --
@@ -633,7 +474,7 @@ def _latest(pack: _Pack, old: "array[int]", first: int) -> Iterator[tuple[int, s
         if (latest := row.get("latest")) is not None:
             place = bisect_left(old, latest)
             if place == len(old) or old[place] != latest:
-                raise _Damage(f"answer {row['id']} counts a rating that is not in the log")
+                raise Damage(f"answer {row['id']} counts a rating that is not in the log")
             yield first + place, row["id"]
 
 
@@ -641,7 +482,7 @@ def _insert(db: Database, table: str, rows: Iterator[Row]) -> None:
     head = next(rows, None)
     if head is None:
         return
-    given_later = {"items": ("latest",)} | dict.fromkeys(_NUMBERED, ("id",))
+    given_later = {"items": ("latest",)} | dict.fromkeys(NUMBERED, ("id",))
     names = [name for name in head if name not in given_later.get(table, ())]
     marks = ", ".join(f":{name}" for name in names)
     sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
@@ -652,7 +493,7 @@ def _insert(db: Database, table: str, rows: Iterator[Row]) -> None:
         # a trigger speaks where the log has a row of this key already
         if error.sqlite_errorname in _TAKEN:
             raise StorageError("archive_ids_taken", member=f"{table}.jsonl") from error
-        raise _Damage(f"{table}.jsonl: {error}") from error
+        raise Damage(f"{table}.jsonl: {error}") from error
 
 
 _TAKEN = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_TRIGGER")
@@ -663,7 +504,7 @@ def _require_all_of_one_study(db: Database, pack: _Pack) -> None:
     for table, (where, _) in _TABLES.items():
         sql = f"SELECT count(*) FROM {table} WHERE {where}"
         if db.execute(sql, {"study": pack.study_id}).fetchone()[0] != pack.rows_of(table):
-            raise _Damage(f"{table}.jsonl holds rows of another study")
+            raise Damage(f"{table}.jsonl holds rows of another study")
 
 
 def _give_to(db: Database, study_id: str, coordinator: Coordinator | None) -> None:
@@ -710,19 +551,19 @@ _FLAWS = {
 
 
 def _require_whole(db: Database, study_id: str) -> str:
-    """Return the hash at the end of a study's chain. Raises _Damage where anything is wrong."""
+    """Return the hash at the end of a study's chain. Raises Damage where anything is wrong."""
     for flaw, sql in _FLAWS.items():
         if db.execute(f"{sql} LIMIT 1", {"study": study_id}).fetchone():
-            raise _Damage(flaw)
+            raise Damage(flaw)
     _require_marked_text(db, study_id)
     end = START
     rows = db.query("SELECT * FROM rating_log WHERE study = ? ORDER BY id", [study_id])
     for number, row in enumerate(rows, start=1):
         if row["previous"] != end:
-            raise _Damage(f"the chain of ratings is broken before its row {number}")
+            raise Damage(f"the chain of ratings is broken before its row {number}")
         end = row["hash"]
         if seal(row["previous"], row) != end:
-            raise _Damage(f"row {number} of the ratings is not what was saved")
+            raise Damage(f"row {number} of the ratings is not what was saved")
     return end
 
 
@@ -737,7 +578,7 @@ def _require_marked_text(db: Database, study_id: str) -> None:
     )
     for spans, text in rows:
         if any(span["end"] > len(text) for span in json.loads(spans)):
-            raise _Damage("text is marked that an answer does not have")
+            raise Damage("text is marked that an answer does not have")
 
 
 def _chain_end(db: Database, study_id: str) -> str:
@@ -754,8 +595,4 @@ def _too_large(reason: str) -> StorageError:
 
 
 def _version(manifest: Row) -> str:
-    return _short(storable(str(manifest.get("program_version", "?"))))
-
-
-def _short(text: object) -> str:
-    return storable(str(text))[:200]
+    return short(storable(str(manifest.get("program_version", "?"))))
