@@ -17,6 +17,7 @@ from medchat.models import Registry, Turn
 from storage import (
     AnswerJob,
     AnswerProgress,
+    JobState,
     NewResponse,
     Question,
     StorageError,
@@ -67,7 +68,7 @@ class Answering:
         """Work on a study's job, unless somebody does already."""
         with self._lock:
             known = self._runs.get(study_id)
-            if known is None or not known.is_alive():
+            if known is None or known.ended or not known.is_alive():
                 self._runs[study_id] = _Run(self._store, self._engine, self._registry, study_id)
                 self._runs[study_id].start()
 
@@ -118,6 +119,11 @@ class _Run(threading.Thread):
         if self.is_alive() and threading.current_thread() is not self:
             self.join(timeout=10)
 
+    @property
+    def ended(self) -> bool:
+        """Whether it takes nothing more, though its thread may still be about."""
+        return self._ended.is_set()
+
     def seconds_left(self, progress: AnswerProgress) -> float | None:
         missing = progress.total - progress.done - len(progress.failures)
         if not self._stored or missing <= 0:
@@ -144,7 +150,9 @@ class _Run(threading.Thread):
             self._ask(job, question, model)
         if self._asked:
             return True
-        set_job_state(self._store, self._study_id, "paused" if self._down else "done")
+        self._ended.set()
+        state: JobState = "paused" if self._down else "done"
+        set_job_state(self._store, self._study_id, state, begun=job.started_at)
         return False
 
     def _missing(self, job: AnswerJob) -> list[tuple[Question, str]]:

@@ -101,9 +101,14 @@ def running_jobs(store: Store) -> list[AnswerJob]:
         return [_as_job(row) for row in db.query("SELECT * FROM answering WHERE state = 'running'")]
 
 
-def set_job_state(store: Store, study_id: str, state: JobState) -> None:
+def set_job_state(store: Store, study_id: str, state: JobState, begun: str | None = None) -> None:
+    """Set the state of a study's job; with ``begun`` only if it has not been begun anew since."""
     with store.transaction() as db:
-        db.execute("UPDATE answering SET state = ? WHERE study = ?", [state, study_id])
+        db.execute(
+            "UPDATE answering SET state = :state"
+            " WHERE study = :study AND (:begun IS NULL OR started_at = :begun)",
+            {"state": state, "study": study_id, "begun": begun},
+        )
 
 
 def next_unanswered(store: Store, job: AnswerJob, most: int) -> list[tuple[Question, str]]:
@@ -136,7 +141,9 @@ def next_unanswered(store: Store, job: AnswerJob, most: int) -> list[tuple[Quest
 
 
 def store_answer(store: Store, question: Question, response: NewResponse) -> bool:
-    """Store one model's answer to a question of a draft; False where there is one already.
+    """Store one model's answer to a question of a draft.
+
+    False where there is one already, or the question has been taken out meanwhile.
 
     Raises:
         StorageError: study_opened.
@@ -145,6 +152,8 @@ def store_answer(store: Store, question: Question, response: NewResponse) -> boo
         require_draft(db, question.study_id)
         known = "question = ? AND model = ?"
         if db.table("responses").count_where(known, [question.id, response.model]):
+            return False
+        if not db.table("questions").count_where("id = ?", [question.id]):
             return False
         db.table("responses").insert(response_row(question, response))
         db.execute(
@@ -160,11 +169,11 @@ def note_failure(store: Store, question: Question, model: str, error: str) -> No
         db.execute(
             """
             INSERT INTO answer_failures (question, model, attempts, error, failed_at)
-            VALUES (?, ?, 1, ?, ?)
+            SELECT id, ?, 1, ?, ? FROM questions WHERE id = ?
             ON CONFLICT DO UPDATE SET attempts = attempts + 1, error = excluded.error,
                 failed_at = excluded.failed_at
             """,
-            [question.id, model, storable(error), utc_now()],
+            [model, storable(error), utc_now(), question.id],
         )
 
 

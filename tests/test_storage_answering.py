@@ -1,5 +1,6 @@
 """The job of having models answer a draft: what is missing, what failed, what survives."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from storage import (
     next_unanswered,
     note_failure,
     open_study,
+    remove_questions,
     running_jobs,
     set_job_state,
     store_answer,
@@ -119,3 +121,20 @@ def test_a_job_needs_questions(store: Store) -> None:
     with pytest.raises(StorageError) as refused:
         begin_answering(store, study.id, ["a"])
     assert refused.value.code == "study_empty"
+
+
+def test_a_question_taken_out_meanwhile_is_not_missed(store: Store, study: Study) -> None:
+    job = begin_answering(store, study.id, ["a"])
+    (question, model), *_ = next_unanswered(store, job, 5)
+    remove_questions(store, study.id, [question.question_id])
+    assert not store_answer(store, question, NewResponse(model, "答", "stop"))
+    note_failure(store, question, model, "它倒了。")
+    assert missing(store, study) == [("三", "a")]
+
+
+def test_the_end_of_an_old_job_does_not_end_a_new_one(store: Store, study: Study) -> None:
+    old = begin_answering(store, study.id, ["a"])
+    time.sleep(0.002)
+    begin_answering(store, study.id, ["a", "b"])
+    set_job_state(store, study.id, "done", begun=old.started_at)
+    assert len(running_jobs(store)) == 1
