@@ -203,12 +203,13 @@ def _answers(db: Database, study_id: str, kind: str) -> dict[str, list[str]]:
 
 
 def _holders(db: Database, study_id: str) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Raters of each question: those who have it now, and those who ever had it."""
+    """Raters of each question: those who have all of it now, and those who ever had any of it."""
     holders: dict[str, set[str]] = defaultdict(set)
     seen: dict[str, set[str]] = defaultdict(set)
     rows = db.query(
         """
-        SELECT DISTINCT items.question, items.rater, items.withdrawn_at IS NULL AS held
+        SELECT DISTINCT items.question, items.rater,
+            items.withdrawn_at IS NULL AND items.adjudication = 0 AS held
         FROM items JOIN questions ON questions.id = items.question
         WHERE questions.study_id = ? AND items.kind = 'real'
         """,

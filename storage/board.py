@@ -36,6 +36,8 @@ class RaterLine:
 class Coverage:
     """One question: how many raters have finished it, of how many who are to.
 
+    Further raters of disputed answers are none of them: they see those answers alone.
+
     ``wanted`` is at least what the study asks for, so that a question nobody has is a gap too.
     """
 
@@ -94,7 +96,8 @@ def _collect(db: Database, study_id: str) -> None:
     db.execute(
         """
         CREATE TEMP TABLE pairs AS
-        SELECT items.rater, items.question, items.kind, count(*) = count(items.latest) AS finished
+        SELECT items.rater, items.question, iif(items.adjudication, 'further', items.kind) AS kind,
+            count(*) = count(items.latest) AS finished
         FROM items JOIN raters ON raters.id = items.rater
         WHERE raters.study_id = ? AND raters.trial = 0 AND items.kind <> 'practice'
             AND items.withdrawn_at IS NULL

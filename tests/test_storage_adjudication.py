@@ -19,6 +19,7 @@ from storage import (
     add_question,
     adjudicate,
     assignment,
+    board,
     change_settings,
     create_study,
     disputes,
@@ -151,6 +152,21 @@ def test_nobody_revoked_gets_a_dispute_and_none_is_given_after_the_lock(store: S
     with pytest.raises(StorageError) as refused:
         adjudicate(store, study.id, "anna")
     assert refused.value.code == "study_locked"
+
+
+def test_a_further_rater_of_one_answer_fills_no_gap(store: Store) -> None:
+    study = overlapping(store, raters=2, overlap=2)
+    first, second = _raters(store)
+    response = responses(store)[0]
+    rate(store, first, response, 1)
+    rate(store, second, response, 3)
+    invite_raters(store, study.id, 1, adjudicator=True)
+    adjudicate(store, study.id, "anna")
+    further = _raters(store)[2]
+    rate(store, further, response, 1)
+    (coverage,) = board(store, study.id).questions
+    assert (coverage.finished, coverage.wanted) == (0, 2)
+    assert board(store, study.id).raters[2].state == "done"
 
 
 def test_a_further_rater_practises_first(store: Store) -> None:

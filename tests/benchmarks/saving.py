@@ -74,7 +74,7 @@ class Rater:
     def work(self, saves: int, pause: float, until: float = float("inf")) -> None:
         """Rate ``saves`` answers, one question after the other, or as many as fit."""
         self._ask("GET", f"/r/{self.token}")
-        places = [place for place, _ in self._ask("GET", "/rating/list")["questions"]]
+        places = [place for place, *_ in self._ask("GET", "/rating/list")["questions"]]
         time.sleep(random.uniform(0, max(pause, 0.2)))
         number = 0
         while number < saves and time.monotonic() < until:
