@@ -117,14 +117,14 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
             api_visibility="private",
         )
         pane.model.input(
-            _clear(services, texts, notice=True),
+            guarded(_clear(services, texts, notice=True), 3 * len(panes), texts),
             [*[other.model for other in panes], *sessions],
             [*sessions, *chats, *statuses],
             **QUEUED,
         )
     stop.click(_stop(services, texts), sessions, statuses, queue=False, api_visibility="private")
     clear.click(
-        _clear(services, texts, notice=False),
+        guarded(_clear(services, texts, notice=False), 3 * len(panes), texts),
         [*[pane.model for pane in panes], *sessions],
         [*sessions, *chats, *statuses],
         **QUEUED,

@@ -270,7 +270,7 @@ def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name, "")
     if not isinstance(value, str):
         raise BadInput(f"{name} must be a text.", code="not_json")
-    return value
+    return value.encode("utf-8", "replace").decode()  # half a character cannot be answered
 
 
 # -- errors --

@@ -24,7 +24,12 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     gate = gr.HTML(elem_id="report-gate")
     with gr.Column(visible=False) as body:
         with gr.Row(elem_classes="field-and-button"):
-            study = gr.Dropdown(choices=[], label=texts("study_choice"), elem_id="report-study")
+            study = gr.Dropdown(
+                choices=[],
+                allow_custom_value=True,
+                label=texts("study_choice"),
+                elem_id="report-study",
+            )
             refresh = gr.Button(texts("refresh"), elem_id="report-refresh", scale=0, min_width=140)
         report = gr.HTML(elem_id="report")
 

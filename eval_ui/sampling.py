@@ -1,12 +1,14 @@
 """The controls of the generation settings, for the chat and for a study's answers."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import gradio as gr
 
 from eval_ui.texts import Texts
 from medchat.config import GenerationOptions
+from medchat.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,15 @@ def create_sampling(texts: Texts, elem_id: str) -> Sampling:
 
 def options_of(values: tuple[Any, ...]) -> GenerationOptions:
     """The settings of ``Sampling.values``. Raises BadInput for what cannot be."""
-    temperature, top_p, top_k, penalty, most, seed = values
+    # An empty field is 0.
+    if not all(isinstance(value or 0, int | float) and isfinite(value or 0) for value in values):
+        raise BadInput(f"These generation settings are no numbers: {str(values)[:200]}.")
+    temperature, top_p, top_k, penalty, most, seed = (value or 0 for value in values)
     return GenerationOptions(
         max_new_tokens=int(most),
         temperature=float(temperature),
         top_p=float(top_p),
         top_k=int(top_k),
         repetition_penalty=float(penalty),
-        seed=int(seed or 0),
+        seed=int(seed),
     )

@@ -7,7 +7,7 @@ import gradio as gr
 
 from eval_ui.guide import default_guide
 from eval_ui.notices import inform
-from eval_ui.study_work import Step, StudyWork, hint
+from eval_ui.study_work import Step, StudyWork, hint, whole_number
 from medchat.errors import BadInput
 from medchat.practice_files import BUILT_IN, read_practice
 from storage import (
@@ -107,11 +107,7 @@ class _Handlers:
         return self.fill(changed)
 
     def _whole(self, value: float | None) -> int | None:
-        if value is None:
-            return None
-        if value != int(value):
-            raise BadInput(self._texts("not_whole", value=value))
-        return int(value)
+        return whole_number(value, self._texts("not_whole", value=value))
 
     def add_built_in(self, study: Study) -> list[Any]:
         self._add(study, BUILT_IN)

@@ -34,7 +34,9 @@ def create_opening_step(work: StudyWork) -> Step:
     hint(texts, "opening_info")
     state = gr.HTML(elem_id="opening-state")
     with gr.Column(visible=False) as review:
-        answer = gr.Dropdown([], label=texts("answer_to_check"), elem_id="answer-to-check")
+        answer = gr.Dropdown(
+            [], allow_custom_value=True, label=texts("answer_to_check"), elem_id="answer-to-check"
+        )
         found = gr.HTML(elem_id="answer-found")
         mask = gr.Textbox(label=texts("mask"), info=texts("mask_info"), lines=4, elem_id="mask")
         with gr.Row(elem_classes="actions"):

@@ -40,12 +40,19 @@ def create_questions_step(work: StudyWork) -> Step:
     )
     with gr.Row():
         columns = [
-            gr.Dropdown([], label=texts(f"column_{part}"), elem_id=f"column-{part}", min_width=160)
+            gr.Dropdown(
+                [],
+                allow_custom_value=True,
+                label=texts(f"column_{part}"),
+                elem_id=f"column-{part}",
+                min_width=160,
+            )
             for part in PARTS
         ]
         answers = gr.Dropdown(
             [],
             multiselect=True,
+            allow_custom_value=True,
             label=texts("column_answers"),
             info=texts("column_answers_info"),
             elem_id="column-answers",

@@ -6,7 +6,7 @@ import gradio as gr
 
 from eval_ui.notices import inform
 from eval_ui.safe_text import as_html, table
-from eval_ui.study_work import Step, StudyWork, hint
+from eval_ui.study_work import Step, StudyWork, hint, whole_number
 from medchat.errors import BadInput
 from storage import (
     Invitation,
@@ -37,7 +37,9 @@ def create_raters_step(work: StudyWork) -> Step:
     links = gr.HTML(elem_id="links")
     hint(texts, "renew_info")
     with gr.Row(elem_classes="field-and-button"):
-        rater = gr.Dropdown(choices=[], label=texts("rater"), elem_id="renew-rater")
+        rater = gr.Dropdown(
+            choices=[], allow_custom_value=True, label=texts("rater"), elem_id="renew-rater"
+        )
         renew = gr.Button(texts("renew_button"), elem_id="renew", scale=0, min_width=110)
         revoke = gr.Button(texts("revoke_button"), elem_id="revoke", scale=0, min_width=110)
         pass_on = gr.Button(texts("hand_over"), elem_id="hand-over", scale=0, min_width=110)
@@ -60,9 +62,11 @@ class _Handlers:
         return [gr.update(choices=labels, value=None)]
 
     def invite(self, study: Study, count: float | None, further: bool) -> list[str]:
-        if count is None or count != int(count):
-            raise BadInput(self._texts("invite_not_whole"))
-        invitations = invite_raters(self._store, study.id, int(count), adjudicator=bool(further))
+        sentence = self._texts("invite_not_whole")
+        whole = whole_number(count, sentence)
+        if whole is None:
+            raise BadInput(sentence)
+        invitations = invite_raters(self._store, study.id, whole, adjudicator=bool(further))
         return [self._links(invitations)]
 
     def renew(self, study: Study, rater: str | None) -> list[str]:

@@ -40,7 +40,11 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     gate = gr.HTML(elem_id="study-gate")
     with gr.Column(visible=False) as body:
         with gr.Row(elem_classes="field-and-button"):
-            study = gr.Dropdown(choices=[], label=texts("study_choice"), elem_id="study")
+            # Custom values: a restarted program knows no choices of a page that was open before;
+            # whose study it is, the handlers check anyway.
+            study = gr.Dropdown(
+                choices=[], allow_custom_value=True, label=texts("study_choice"), elem_id="study"
+            )
             refresh = gr.Button(texts("refresh"), elem_id="study-refresh", scale=0, min_width=140)
         with gr.Accordion(texts("study_new"), open=False, elem_id="new-study") as making:
             with gr.Row(elem_classes="field-and-button"):

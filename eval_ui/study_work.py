@@ -5,6 +5,7 @@ coordinator who clicked may work on it. What it changes is drawn by every step; 
 changes nothing on the page, so that what was typed stays.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from eval_ui.notices import QUEUED, guarded
 from eval_ui.services import Services
 from eval_ui.studies import require_own
 from eval_ui.texts import Texts
+from medchat.errors import BadInput
 from storage import Study
 
 Handler = Callable[..., Sequence[Any]]
@@ -95,6 +97,15 @@ class StudyWork:
 
 def _bare(result: Any) -> Any:
     return result[0] if isinstance(result, list) else result
+
+
+def whole_number(value: float | None, sentence: str) -> int | None:
+    """What a number field holds; None where it is empty. Raises BadInput with ``sentence``."""
+    if value is None:
+        return None
+    if not math.isfinite(value) or value != int(value):
+        raise BadInput(sentence)
+    return int(value)
 
 
 def hint(texts: Texts, key: str) -> gr.Markdown:

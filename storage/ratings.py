@@ -6,7 +6,6 @@ the HuaTuo study: safety, usability and smoothness (called fluency here), each 1
 """
 
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -156,8 +155,8 @@ def _checked(entry: RatingEntry) -> RatingEntry:
         raise StorageError("comment_too_long", length=len(entry.comment), most=LONGEST_COMMENT)
     seconds = entry.active_seconds
     if seconds is not None:
-        if not (math.isfinite(seconds) and 0 <= seconds <= MOST_SECONDS):
-            raise StorageError("active_seconds_out_of_range", value=seconds)
+        if not 0 <= seconds <= MOST_SECONDS:  # nor is it that for what is no number
+            raise StorageError("active_seconds_out_of_range", value=str(seconds)[:40])
         seconds = round(float(seconds), 3)
     if not entry.idempotency_key or len(entry.idempotency_key) > LONGEST_KEY:
         raise StorageError("save_key_missing")

@@ -260,3 +260,16 @@ def test_a_profile_that_breaks_a_rule_is_told(client: TestClient, changes, code:
     body = {"specialty": "内科", "years": None, "agreed": True} | changes
     answer = client.post("/rating/profile", json=body)
     assert answer.json()["code"] == code
+
+
+def test_half_a_character_in_a_key_and_an_endless_time_are_answered(
+    client: TestClient, study
+) -> None:
+    sent = rating(first_item(client)) | {"key": "half \ud800"}
+    answer = client.post(
+        "/rating/save", content=json.dumps(sent), headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["key"]) == (200, "half ?")
+    endless = rating(first_item(client), "endless") | {"active_seconds": 10**400}
+    refused = client.post("/rating/save", json=endless)
+    assert (refused.status_code, refused.json()["code"]) == (422, "active_seconds_out_of_range")

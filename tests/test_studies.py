@@ -139,7 +139,7 @@ def test_a_study_is_its_makers_alone(work: StudyWork, store: Store) -> None:
 # -- inviting --
 
 
-@pytest.mark.parametrize("count", [None, 2.5, 0.1])
+@pytest.mark.parametrize("count", [None, 2.5, 0.1, float("inf"), float("nan")])
 def test_a_number_of_raters_that_is_not_whole_is_refused(
     work: StudyWork, store: Store, count: float | None
 ) -> None:
