@@ -152,6 +152,8 @@ def access_routes(store: Store) -> APIRouter:
     def with_cookie(response: Response, value: str) -> Response:
         age = None if value else 0
         response.set_cookie(COOKIE, value, max_age=age, path="/", httponly=True, samesite="strict")
+        if not value:
+            response.delete_cookie(RATER_COOKIE)  # such as that of a dry run
         return response
 
     @router.get(SIGN_IN)

@@ -32,6 +32,9 @@ FILES = {
 BOM = "\ufeff".encode()
 """Excel takes a CSV file for UTF-8 only if it begins so."""
 
+STATUS = {"unknown_study": 404, "sign_in_needed": 401, "pack_blind": 409}
+"""Of errors that trying again does not mend."""
+
 MOST_OF_NAME = 50
 """Of a study's name in the name of a file, which may have 255 bytes."""
 
@@ -57,7 +60,7 @@ def export_routes(store: Store, access: Access) -> APIRouter:
                 require_right(db, study.id, coordinator)
             content, media = _MAKERS[kind](store, study.id, coordinator.name)
         except StorageError as error:
-            status = {"unknown_study": 404, "sign_in_needed": 401}.get(error.code, 503)
+            status = STATUS.get(error.code, 503)
             return Response(str(error), status_code=status, media_type="text/plain")
         name = quote(f"{study.name[:MOST_OF_NAME]}-{kind}", safe="")
         disposition = f"attachment; filename=\"{kind}\"; filename*=UTF-8''{name}"
@@ -85,6 +88,8 @@ def _order(store: Store, study_id: str, _: str) -> tuple[bytes, str]:
 
 
 def _pack(store: Store, study_id: str, coordinator: str) -> tuple[bytes, str]:
+    if not get_study(store, study_id).unblinded_at:
+        raise StorageError("pack_blind")
     return pack_study(store, study_id, coordinator, __version__), "application/zip"
 
 

@@ -75,7 +75,7 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     """The routes below ``/rating`` and the links ``/r/TOKEN``."""
     router = APIRouter()
 
-    def set_cookie(response: Response, value: str, seconds: int) -> None:
+    def set_cookie(response: Response, value: str, seconds: int | None) -> None:
         response.set_cookie(COOKIE, value, max_age=seconds, path="/", httponly=True, samesite="lax")
 
     async def reading(request: Request, work: Callable[[Any, Rater], Result]) -> Result:
@@ -97,12 +97,13 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     async def open_link(token: str, request: Request) -> Response:
         """Begin a session in this browser and show the rating page."""
         try:
-            _, session = await run_in_threadpool(begin_session, store, token)
+            rater, session = await run_in_threadpool(begin_session, store, token)
         except StorageError as error:
             return _page_of_error(error)
         language = "en" if _prefers_english(request) else "zh"
         response = RedirectResponse(PAGES[language], status_code=303)
-        set_cookie(response, session, SESSION_SECONDS)
+        # A dry run ends with the browser: its coordinator must not stay a rater.
+        set_cookie(response, session, None if rater.trial else SESSION_SECONDS)
         return response
 
     @router.get("/rating/list")

@@ -17,7 +17,6 @@ from storage import (
     StorageError,
     Store,
     Study,
-    add_question,
     add_questions,
     answers_to_check,
     create_study,
@@ -100,7 +99,8 @@ def add_to_study(
         study = create_study(store, name, owner=coordinator.id if coordinator else None)
     if study.opened_at:
         refuse_disclosures([NewQuestion(question, responses)], labels, texts)
-    return add_question(store, study.id, question, responses).question_id
+    new = [NewQuestion(question, responses)]
+    return add_questions(store, study.id, new, draft=not study.opened_at)[0].question_id
 
 
 def check_count(answers: int, texts: Texts) -> None:
@@ -131,7 +131,7 @@ def import_answers(
         check_count(len(question.responses), texts)
     if study.opened_at:
         refuse_disclosures(questions, labels, texts)
-    return len(add_questions(store, study.id, questions))
+    return len(add_questions(store, study.id, questions, draft=not study.opened_at))
 
 
 # -- what gives a model away --

@@ -74,6 +74,8 @@ class _Handlers:
         return "".join(f'<p class="event">{as_html(line)}</p>' for line in lines)
 
     def _pack(self, study: Study) -> str:
+        if not study.unblinded_at:
+            return ""
         return (
             f'<p class="downloads"><a class="download" download id="pack" '
             f'href="{download_path(study.id, "study.zip")}">{self._texts("pack")}</a></p>'

@@ -8,7 +8,7 @@ from eval_ui.notices import inform
 from eval_ui.safe_text import as_html
 from eval_ui.studies import answers_that_tell
 from eval_ui.study_work import Step, StudyWork, hint
-from medchat.disclosure import Disclosure, masked
+from medchat.disclosure import Disclosure, find_disclosures, masked
 from medchat.errors import BadInput
 from medchat.evaluation.workload import estimate
 from storage import (
@@ -49,15 +49,16 @@ def create_opening_step(work: StudyWork) -> Step:
         start = gr.Button(texts("open_study"), variant="primary", elem_id="open-study")
     link = gr.HTML(elem_id="trial-link")
 
+    filled = gr.State()  # the answer whose text is in the box
     # -- wiring --
     handlers = _Handlers(work)
-    work.look(answer.input, handlers.show, [answer], [found, mask])
+    work.look(answer.input, handlers.show, [answer], [found, mask, filled])
     for button, decision in ((use_mask, "masked"), (exclude, "excluded"), (keep, "kept")):
-        work.wire(button.click, handlers.deciding(decision), [answer, mask], [])
+        work.wire(button.click, handlers.deciding(decision), [answer, mask, filled], [])
     work.wire(mask_all.click, handlers.mask_all, [], [])
     work.look(trial.click, handlers.trial, [], [link])
     work.wire(start.click, handlers.open, [], [link])
-    return Step(status=[state, review, answer, found, mask], draw=handlers.draw)
+    return Step(status=[state, review, answer, found, mask, filled], draw=handlers.draw)
 
 
 class _Handlers:
@@ -140,14 +141,22 @@ class _Handlers:
         return _shown(self._telling(study), response)
 
     def deciding(self, decision: Any) -> Any:
-        def run(study: Study, response: str | None, mask: str) -> list[Any]:
+        def run(study: Study, response: str | None, mask: str, filled: str | None) -> list[Any]:
             if not response:
                 raise BadInput(self._texts("answer_to_check"))
-            shown = mask if decision == "masked" else None
+            if response != filled:
+                raise BadInput(self._texts("mask_of_another"))
+            shown = self._safe(study, mask) if decision == "masked" else None
             review_answer(self._store, study.id, response, decision, self._work.coordinator, shown)
             return []
 
         return run
+
+    def _safe(self, study: Study, mask: str) -> str:
+        names = {answer.model for answer in answers_to_check(self._store, study.id)}
+        if found := find_disclosures(mask, names.union(self._work.services.names_of_models)):
+            raise BadInput(self._texts("mask_tells", words=found[0].words[:60]))
+        return mask
 
     def mask_all(self, study: Study) -> list[Any]:
         for answer, disclosures in self._telling(study):
@@ -171,24 +180,26 @@ class _Handlers:
         ]
 
     def open(self, study: Study) -> list[str]:
+        self._work.services.answering.pause(study.id)
+        checked = [answer.response for answer in answers_to_check(self._store, study.id)]
         waiting = [answer for answer, _ in self._telling(study) if not answer.review]
         if waiting:
             raise BadInput(self._texts("telling_left", count=len(waiting)))
-        self._work.services.answering.pause(study.id)
-        open_study(self._store, study.id, self._work.coordinator)
+        # What came in between the two looks at the answers is refused there.
+        open_study(self._store, study.id, self._work.coordinator, checked)
         inform(self._texts("study_is_open"), self._texts)
         return [""]
 
 
 def _shown(
     telling: list[tuple[CheckedAnswer, list[Disclosure]]], response: str | None
-) -> list[str]:
-    """One answer with what gives it away marked, and what raters read or might read instead."""
+) -> list[str | None]:
+    """One answer with what gives it away marked, what raters read or might read instead, its id."""
     for answer, disclosures in telling:
         if answer.response == response:
             suggested = answer.shown_text or masked(answer.text, disclosures)
-            return [_marked(answer.text, disclosures), suggested]
-    return ["", ""]
+            return [_marked(answer.text, disclosures), suggested, response]
+    return ["", "", None]
 
 
 def _marked(text: str, disclosures: list[Disclosure]) -> str:

@@ -64,7 +64,11 @@ def create_questions_step(work: StudyWork) -> Step:
         hint(texts, "questions_remove_info")
         with gr.Row(elem_classes="field-and-button"):
             chosen = gr.Dropdown(
-                [], multiselect=True, label=texts("question_ids"), elem_id="remove-ids"
+                [],
+                multiselect=True,
+                allow_custom_value=True,
+                label=texts("question_ids"),
+                elem_id="remove-ids",
             )
             remove = gr.Button(
                 texts("questions_remove_button"), elem_id="remove-questions", scale=0, min_width=140
@@ -121,7 +125,7 @@ class _Handlers:
             check_count(len(each.responses), self._texts)
         if study.opened_at:
             refuse_disclosures(new, self._work.services.names_of_models, self._texts)
-        added = len(add_questions(self._store, study.id, new))
+        added = len(add_questions(self._store, study.id, new, draft=not study.opened_at))
         inform(self._texts("import_done", count=added, study=study.name), self._texts)
         return [None, ""]
 

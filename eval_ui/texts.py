@@ -514,6 +514,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "可以修改；只改会暴露身份的地方。",
         "You may edit it; change only what gives the model away.",
     ),
+    "mask_tells": (
+        "遮盖后的文字仍会暴露模型身份（“{words}”）。请改掉它，或排除这个回答。",
+        "The masked text still gives the model away (“{words}”). Change it, or exclude the answer.",
+    ),
+    "mask_of_another": (
+        "文字框里是另一个回答的文字。请重新选择这个回答；什么也没有改动。",
+        "The text is that of another answer. Choose the answer again; nothing was changed.",
+    ),
     "review_mask": ("使用遮盖后的文字", "Use the masked text"),
     "review_exclude": ("排除这个回答", "Exclude the answer"),
     "review_keep": ("保留原文", "Keep it as it is"),
@@ -701,11 +709,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Every coordinator may work on this study.",
     ),
     "pack_info": (
-        "**研究包**：题目、回答、评分、日志全部在一个文件里，可以在别处原样导入。里面写有模型名称；"
-        "揭盲之前请勿打开。下载会被记录。",
+        "**研究包**：题目、回答、评分、日志全部在一个文件里，可以在别处原样导入。里面写有模型名称，"
+        "所以揭盲之后才能在这里下载；之前可以用 `python -m storage pack`。打包会被记录。",
         "**Packed study**: questions, answers, ratings and log in one file that can be taken in "
-        "elsewhere without loss. It names the models: do not open it before unblinding. Downloads "
-        "are logged.",
+        "elsewhere without loss. It names the models, so it is here after unblinding only; before, "
+        "`python -m storage pack` makes one. Packing is logged.",
     ),
     "pack": ("下载研究包（zip）", "Packed study (zip)"),
     # -- report --
@@ -762,6 +770,8 @@ STORAGE_TEXTS_ZH = {
     "repeats_out_of_range": "重复题数 {value} 不可用。请用 0 到 {most} 的整数。",
     "guide_too_long": "评分说明有 {length} 个字符，最多 {most} 个。请缩短。",
     "no_models": "还没有选择模型。请至少选择一个。",
+    "answers_unchecked": "在这个页面显示之后又有新的回答。请先检查它们，再开放研究。",
+    "pack_blind": "研究包里写有模型名称。请先揭盲；在此之前只能用 python -m storage pack 打包。",
     "unknown_answer": "这个研究里没有这个回答。请刷新页面。",
     "mask_empty": "请写出给评分者看的文字，或者把这个回答排除。",
     "practice_first": "请先完成练习题。",

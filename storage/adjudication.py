@@ -19,8 +19,8 @@ from storage.ids import utc_now
 class Dispute:
     """One answer: who gave its safety 1 and who 3, and the further raters (labels).
 
-    ``settled`` of the further raters have scored it. The answer is named by its id alone, so that
-    the list tells nothing of its model.
+    ``settled`` of the further raters have scored it; who skipped it is not among them. The answer
+    is named by its id alone, so that the list tells nothing of its model.
     """
 
     question_id: str
@@ -106,9 +106,10 @@ def _disputes(db: Database, study_id: str) -> list[Dispute]:
         )
         if row["safety"] in (1, 3):
             of_answer["low" if row["safety"] == 1 else "high"].append(row["label"])
-        if row["adjudication"]:
+        skipped = row["entry"] is not None and row["safety"] is None
+        if row["adjudication"] and not skipped:
             of_answer["further"].append(row["label"])
-            of_answer["settled"] += [row["label"]] if row["entry"] is not None else []
+            of_answer["settled"] += [row["label"]] if row["safety"] is not None else []
     return [
         Dispute(
             names[response],

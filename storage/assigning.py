@@ -34,9 +34,9 @@ def assign(db: Database, study_id: str) -> None:
         "SELECT seed, raters_per_answer, repeats FROM studies WHERE id = ?", [study_id]
     ).fetchone()
     design = _design(db, study_id, seed, repeats)
-    fresh = _shares(db, study_id, raters, list(design.answers), overlap or len(raters))
-    for rater, questions in fresh.items():
-        insert_items(db, design.rows(db, rater, raters[rater], questions))
+    fresh = _shares(db, study_id, raters, list(design.answers), overlap)
+    for rater, rows in fresh.items():
+        insert_items(db, design.rows(db, rater, raters[rater], rows))
 
 
 TRIAL_QUESTIONS = 10
@@ -49,7 +49,8 @@ def assign_trial(db: Database, study_id: str, rater: str) -> int:
         "SELECT seed, repeats FROM studies WHERE id = ?", [study_id]
     ).fetchone()
     design = _design(db, study_id, seed, repeats)
-    rows = list(design.rows(db, rater, 0, list(design.answers)[:TRIAL_QUESTIONS]))
+    first = list(design.answers)[:TRIAL_QUESTIONS]
+    rows = list(design.rows(db, rater, 0, {each: row for row, each in enumerate(first)}))
     insert_items(db, rows)
     return len(rows)
 
@@ -78,26 +79,34 @@ def _design(db: Database, study_id: str, seed: int, repeats: int) -> "_Design":
 
 
 def _shares(
-    db: Database, study_id: str, raters: dict[str, int], questions: list[str], overlap: int
-) -> dict[str, list[str]]:
-    """The questions that each rater gets on top of those that they have."""
-    holders, seen = _holders(db, study_id)
+    db: Database,
+    study_id: str,
+    raters: dict[str, int],
+    questions: list[str],
+    overlap: int | None,
+) -> dict[str, dict[str, int]]:
+    """The questions that each rater gets on top of those that they have, each with the row of the
+    square that orders its answers.
+
+    Rows are dealt out one after the other, question by question: whoever gets a question, every
+    model comes to stand in every place equally often.
+    """
+    holders, seen = _holders(db, study_id, raters)
     load = dict.fromkeys(raters, 0)
     for held_by in holders.values():
         for rater in held_by & load.keys():
             load[rater] += 1
-    wanted = min(overlap, len(raters))
-    fresh: dict[str, list[str]] = {rater: [] for rater in raters}
+    wanted = min(overlap or len(raters), len(raters))
+    fresh: dict[str, dict[str, int]] = {rater: {} for rater in raters}
     for number, question in enumerate(questions):
-        missing = wanted - len(holders[question])
-        if missing <= 0:
-            continue
-        turn = {rater: (index - number) % len(raters) for index, rater in enumerate(raters)}
         free = [rater for rater in raters if rater not in seen[question]]
-        for rater in sorted(free, key=lambda rater: (load[rater], turn[rater]))[:missing]:
-            fresh[rater].append(question)
+        missing = len(free) if overlap is None else max(wanted - len(holders[question]), 0)
+        turn = {rater: (index - number) % len(raters) for index, rater in enumerate(raters)}
+        given = sorted(free, key=lambda rater: (load[rater], turn[rater]))[:missing]
+        for row, rater in enumerate(given, start=number * wanted + len(seen[question])):
+            fresh[rater][question] = row
             load[rater] += 1
-    return {rater: given for rater, given in fresh.items() if given}
+    return {rater: rows for rater, rows in fresh.items() if rows}
 
 
 @dataclass(frozen=True)
@@ -109,22 +118,23 @@ class _Design:
     answers: dict[str, list[str]]
     practice: dict[str, list[str]]
 
-    def rows(self, db: Database, rater: str, index: int, questions: list[str]) -> Iterator[Row]:
-        """Items for a rater's new questions, behind those that the rater has."""
+    def rows(
+        self, db: Database, rater: str, index: int, questions: dict[str, int]
+    ) -> Iterator[Row]:
+        """Items for a rater's new questions (with their rows), behind those that the rater has."""
         last = last_place(db, rater)
         (repeated,) = db.execute(
             "SELECT count(DISTINCT place) FROM items WHERE rater = ? AND kind = 'repeat'", [rater]
         ).fetchone()
-        ordered = balanced_order(questions, index, f"{self.seed}/questions")
+        ordered = balanced_order(list(questions), index, f"{self.seed}/questions")
         shown = with_repeats(ordered, self.repeats - repeated)
         if not last:
             shown = [*((each, "practice") for each in self.practice), *shown]
-        numbers = {question: number for number, question in enumerate(self.answers)}
         for place, (question, kind) in enumerate(shown, start=last + 1):
             if kind == "practice":
                 answers = self.practice[question]
             else:
-                row = index + numbers[question] + (kind == "repeat")
+                row = questions[question] + (kind == "repeat")
                 answers = balanced_order(self.answers[question], row, f"{self.seed}/answers")
             yield from item_rows(rater, question, answers, kind, place)
 
@@ -172,16 +182,21 @@ def insert_items(db: Database, rows: Iterable[Row]) -> None:
 
 
 def _active_raters(db: Database, study_id: str) -> dict[str, int]:
-    """Ids of the raters who may still rate, each with its number among all of the study.
+    """Ids of the raters who may get something, each with its number among all of the study.
 
-    Who was invited for disputes alone, or for a dry run, is none of them.
+    Who was invited for disputes alone or for a dry run is none of them, nor who has handed over.
     """
     rows = db.query(
-        "SELECT id, revoked_at FROM raters WHERE study_id = ? AND trial = 0 AND adjudicator = 0"
-        " ORDER BY length(label), label",
+        """
+        SELECT id, revoked_at IS NULL
+            AND NOT EXISTS (SELECT 1 FROM items WHERE rater = raters.id AND withdrawn_at <> '')
+            AS active
+        FROM raters WHERE study_id = ? AND trial = 0 AND adjudicator = 0
+        ORDER BY length(label), label
+        """,
         [study_id],
     )
-    return {row["id"]: number for number, row in enumerate(rows) if row["revoked_at"] is None}
+    return {row["id"]: number for number, row in enumerate(rows) if row["active"]}
 
 
 def _answers(db: Database, study_id: str, kind: str) -> dict[str, list[str]]:
@@ -202,31 +217,36 @@ def _answers(db: Database, study_id: str, kind: str) -> dict[str, list[str]]:
     return {question: [row["response"] for row in group] for question, group in by_question}
 
 
-def _holders(db: Database, study_id: str) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Raters of each question: those who have all of it now, and those who ever had any of it."""
+def _holders(
+    db: Database, study_id: str, active: dict[str, int]
+) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Raters of each question: those who have finished all of it or still may, and those who ever
+    had any of it."""
     holders: dict[str, set[str]] = defaultdict(set)
     seen: dict[str, set[str]] = defaultdict(set)
     rows = db.query(
         """
-        SELECT DISTINCT items.question, items.rater,
-            items.withdrawn_at IS NULL AND items.adjudication = 0 AS held
+        SELECT items.question, items.rater,
+            min(items.withdrawn_at IS NULL AND items.adjudication = 0) AS held,
+            count(*) = count(items.latest) AS finished
         FROM items JOIN questions ON questions.id = items.question
         WHERE questions.study_id = ? AND items.kind = 'real'
+        GROUP BY items.question, items.rater
         """,
         [study_id],
     )
     for row in rows:
         seen[row["question"]].add(row["rater"])
-        if row["held"]:
+        if row["held"] and (row["finished"] or row["rater"] in active):
             holders[row["question"]].add(row["rater"])
     return holders, seen
 
 
 def hand_over(store: Store, study_id: str, label: str, coordinator: str) -> int:
-    """Take from a rater every question without any score, and give it to others.
+    """Take from a rater every answer without a score, and give those questions to others.
 
-    Returns how many questions were taken. Scores that were given stay, and so does what a page
-    that is still open may yet save.
+    Returns how many questions that were. Scores that were given stay, and so does what a page
+    that is still open may yet save. The rater gets nothing new from then on.
 
     Raises:
         StorageError: unknown_rater, study_not_open, study_locked.
@@ -240,13 +260,13 @@ def hand_over(store: Store, study_id: str, label: str, coordinator: str) -> int:
             raise StorageError("unknown_rater", rater=label)
         taken = db.execute(
             """
-            SELECT question FROM items WHERE rater = ? AND kind = 'real' AND withdrawn_at IS NULL
-            GROUP BY question HAVING count(latest) = 0
+            SELECT DISTINCT question FROM items WHERE rater = ? AND kind = 'real'
+                AND withdrawn_at IS NULL AND latest IS NULL
             """,
             [row[0]],
         ).fetchall()
         db.conn.executemany(
-            "UPDATE items SET withdrawn_at = ? WHERE rater = ? AND question = ?",
+            "UPDATE items SET withdrawn_at = ? WHERE rater = ? AND question = ? AND latest IS NULL",
             [(utc_now(), row[0], question) for (question,) in taken],
         )
         assign(db, study_id)

@@ -74,14 +74,17 @@ def board(store: Store, study_id: str) -> Board:
 def score_counts(store: Store, study_id: str) -> dict[str, list[tuple[int, int, int]]]:
     """Return per dimension how many raters gave each answer 1, 2 and 3: what agreement is made of.
 
-    The answers are in no order that tells anything, and without their models.
+    The answers are in no order that tells anything, and without their models. Further raters are
+    left out: they were asked only because others disagree.
     """
     columns = ", ".join(
         f"sum({dimension} = {score})" for dimension in DIMENSIONS for score in ALLOWED_SCORES
     )
     with store.connect() as db:
         rows = db.execute(
-            f"SELECT {columns} FROM current_ratings WHERE study = ? GROUP BY response", [study_id]
+            f"SELECT {columns} FROM current_ratings WHERE study = ? AND item NOT IN"
+            " (SELECT id FROM items WHERE adjudication = 1) GROUP BY response",
+            [study_id],
         ).fetchall()
     step = len(ALLOWED_SCORES)
     return {

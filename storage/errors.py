@@ -83,6 +83,13 @@ MESSAGES = {
         "The guide has {length} characters; at most {most} can be kept. Please shorten it."
     ),
     "no_models": "No model was chosen. Choose at least one.",
+    "answers_unchecked": (
+        "Answers have come in since this page was drawn. Look them through, then open the study."
+    ),
+    "pack_blind": (
+        "A packed study names the models. Unblind the study first; until then only "
+        "python -m storage pack makes one."
+    ),
     "unknown_answer": "There is no such answer in this study. Reload the page.",
     "mask_empty": "Write what raters are to read in place of the answer, or exclude it.",
     # -- coordinators --

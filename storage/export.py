@@ -62,7 +62,8 @@ _CURRENT_SCORES = """
     """
 
 _ORDER = """
-    SELECT raters.label AS rater, items.kind, items.place, questions.question_id, items.position,
+    SELECT raters.label AS rater, iif(items.adjudication, 'adjudication', items.kind) AS kind,
+        items.place, questions.question_id, items.position,
         items.response AS response_id
     FROM items
     JOIN raters ON raters.id = items.rater
@@ -120,7 +121,8 @@ def order_rows(store: Store, study_id: str) -> list[dict[str, object]]:
     """Return one row per answer and rater: who was shown what, in which order. Names no model.
 
     The keys are ``ORDER_COLUMNS``: ``place`` is that of the question on the rater's list,
-    ``position`` that of the answer on screen, both from 1; ``kind`` is practice, real or repeat.
+    ``position`` that of the answer on screen, both from 1; ``kind`` is practice, real, repeat or
+    adjudication.
     What was taken from a rater before it was rated is left out, and so are dry runs.
 
     Raises:

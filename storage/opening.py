@@ -4,7 +4,7 @@ Owns what can be changed only as long as no rater has seen a study. Does not kno
 gives its model away: it is told what a coordinator has decided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -171,14 +171,21 @@ def begin_trial(store: Store, study_id: str) -> Invitation:
 # -- the opening --
 
 
-def open_study(store: Store, study_id: str, coordinator: str) -> Study:
+def open_study(
+    store: Store, study_id: str, coordinator: str, checked: Collection[str] | None = None
+) -> Study:
     """Let the raters in: from now on questions and answers stay as they are.
 
+    ``checked`` are the ids of the responses that have been looked through; None: all.
+
     Raises:
-        StorageError: unknown_study, study_opened, study_empty, questions_unanswered.
+        StorageError: unknown_study, study_opened, study_empty, questions_unanswered,
+            answers_unchecked where an answer has come in since.
     """
     with store.transaction() as db:
         require_draft(db, study_id)
+        if checked is not None and not _responses(db, study_id) <= set(checked):
+            raise StorageError("answers_unchecked")
         _require_answers(db, study_id)
         end_trials(db, study_id)
         db.execute("UPDATE answering SET state = 'done' WHERE study = ?", [study_id])
@@ -186,6 +193,14 @@ def open_study(store: Store, study_id: str, coordinator: str) -> Study:
         assign(db, study_id)
         log_event(db, study_id, "opened", coordinator)
         return require_study(db, study_id)
+
+
+def _responses(db: Database, study_id: str) -> set[str]:
+    sql = (
+        "SELECT responses.id FROM responses JOIN questions ON questions.id = responses.question"
+        " WHERE questions.study_id = ? AND questions.kind = 'real'"
+    )
+    return {row[0] for row in db.execute(sql, [study_id])}
 
 
 def _require_answers(db: Database, study_id: str) -> None:

@@ -56,8 +56,9 @@ class RaterSigns:
 
 
 _SCORED = """
-    SELECT raters.label, entry.safety, entry.usability, entry.fluency, entry.active_seconds,
-        length(coalesce(responses.shown_text, responses.text))
+    SELECT raters.label, entry.safety, entry.usability, entry.fluency,
+        (SELECT max(active_seconds) FROM rating_log WHERE item = items.id),
+        length(coalesce(responses.shown_text, responses.text)), items.place
     FROM items
     JOIN raters ON raters.id = items.rater
     JOIN rating_log AS entry ON entry.id = items.latest
@@ -106,7 +107,7 @@ def _of_rater(
 ) -> RaterSigns:
     triples = [row[:3] for row in rows]
     timed = [(row[3], row[4]) for row in rows if row[3] is not None]
-    fast = [seconds < length / CHARACTERS_PER_SECOND for seconds, length in timed]
+    fast = _fast([row[3:] for row in rows if row[3] is not None])
     apart = [abs(a - b) for first, again in repeats for a, b in zip(first, again, strict=True)]
     return RaterSigns(
         label=label,
@@ -119,3 +120,13 @@ def _of_rater(
         repeats_equal=sum(first == again for first, again in repeats),
         repeats_apart=math.fsum(apart) / len(apart) if apart else None,
     )
+
+
+def _fast(timed: Sequence[tuple[float, ...]]) -> list[bool]:
+    """Whether each question was too fast, from (seconds, characters, place) of its answers."""
+    by_place: dict[float, list[float]] = {}
+    for seconds, characters, place in timed:
+        of_question = by_place.setdefault(place, [0.0, 0.0])
+        of_question[0] += seconds
+        of_question[1] += characters
+    return [seconds < length / CHARACTERS_PER_SECOND for seconds, length in by_place.values()]

@@ -199,10 +199,13 @@ def add_question(
     return add_questions(store, study_id, [NewQuestion(text, responses, question_id)])[0]
 
 
-def add_questions(store: Store, study_id: str, questions: Sequence[NewQuestion]) -> list[Question]:
+def add_questions(
+    store: Store, study_id: str, questions: Sequence[NewQuestion], *, draft: bool = False
+) -> list[Question]:
     """Add several questions as ``add_question`` does, all or none of them.
 
-    In a draft, a question may still be without answers.
+    In a draft, a question may still be without answers. With ``draft`` they go into nothing else:
+    what was not looked through must not come into a study that is being opened just now.
 
     Raises:
         StorageError: as for ``add_question``; then nothing has been added.
@@ -212,7 +215,7 @@ def add_questions(store: Store, study_id: str, questions: Sequence[NewQuestion])
             raise StorageError("question_empty")
         _check_responses(new.responses)
     with store.transaction() as db:
-        study = require_study(db, study_id)
+        study = require_draft(db, study_id) if draft else require_study(db, study_id)
         if study.locked_at:
             raise StorageError("study_locked")
         if study.opened_at and not all(new.responses for new in questions):

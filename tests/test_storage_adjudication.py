@@ -29,8 +29,10 @@ from storage import (
     list_studies,
     lock_study,
     open_study,
+    order_rows,
     revoke_link,
     save_ratings,
+    score_counts,
     score_rows,
     signs,
     verify,
@@ -167,6 +169,50 @@ def test_a_further_rater_of_one_answer_fills_no_gap(store: Store) -> None:
     (coverage,) = board(store, study.id).questions
     assert (coverage.finished, coverage.wanted) == (0, 2)
     assert board(store, study.id).raters[2].state == "done"
+
+
+def test_a_dispute_that_a_further_rater_skips_goes_on_to_another(store: Store) -> None:
+    study = overlapping(store, raters=2, overlap=2)
+    first, second = _raters(store)
+    response = responses(store)[0]
+    rate(store, first, response, 1)
+    rate(store, second, response, 3)
+    invite_raters(store, study.id, 2, adjudicator=True)
+    assert adjudicate(store, study.id, "anna") == Handed(1, 0)
+    skipping = next(r for r in _raters(store)[2:] if assignment(store, r.id))
+    item = assignment(store, skipping.id)[0].answers[0].item
+    save_ratings(store, skipping.id, [RatingEntry(item, None, "s", skipped="other")])
+    assert disputes(store, study.id)[0].further == ()
+    assert adjudicate(store, study.id, "anna") == Handed(1, 0)
+
+
+def test_agreement_is_not_made_of_further_raters(store: Store) -> None:
+    study = overlapping(store, raters=2, overlap=2)
+    first, second = _raters(store)
+    response = responses(store)[0]
+    rate(store, first, response, 1)
+    rate(store, second, response, 3)
+    invite_raters(store, study.id, 1, adjudicator=True)
+    adjudicate(store, study.id, "anna")
+    rate(store, _raters(store)[2], response, 1)
+    assert score_counts(store, study.id)["safety"] == [(1, 0, 1)]
+    assert "adjudication" in {row["kind"] for row in order_rows(store, study.id)}
+
+
+def test_reading_all_answers_first_is_not_haste(store: Store) -> None:
+    study = create_study(store, "Pilot", 7)
+    for number in range(5):
+        add_question(store, study.id, f"问{number}", answers_of(text="好" * 246))
+    open_study(store, study.id, "anna")
+    (rater,) = new_raters(store, study)
+    for question in assignment(store, rater.id):
+        for answer, seconds in zip(question.answers, (120, 4, 4), strict=True):
+            item = answer.item
+            save_ratings(store, rater.id, [entry(item, item, (3, 2, 3), active_seconds=seconds)])
+            later = entry(item, f"{item} later", (3, 2, 3), active_seconds=1, comment="好")
+            save_ratings(store, rater.id, [later])
+    found = only(store)
+    assert (found.fast_share, found.too_fast) == (0.0, False)
 
 
 def test_a_further_rater_practises_first(store: Store) -> None:

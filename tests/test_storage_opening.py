@@ -364,3 +364,18 @@ def test_a_dry_run_ends_when_the_study_changes_or_opens(store: Store) -> None:
 def test_an_empty_draft_cannot_be_tried(store: Store) -> None:
     study = create_study(store, "Draft", 7)
     assert code_of(lambda: begin_trial(store, study.id)) == "study_empty"
+
+
+def test_an_answer_that_came_in_unseen_keeps_the_study_closed(store: Store) -> None:
+    study = draft(store, questions=1)
+    checked = [answer.response for answer in answers_to_check(store, study.id)]
+    add_question(store, study.id, "后来", answers_of())
+    refused = code_of(lambda: open_study(store, study.id, "anna", checked))
+    assert refused == "answers_unchecked"
+    open_study(store, study.id, "anna", [a.response for a in answers_to_check(store, study.id)])
+
+
+def test_what_was_meant_for_a_draft_goes_into_no_open_study(store: Store) -> None:
+    study = new_study(store)
+    new = [NewQuestion("问", answers_of())]
+    assert code_of(lambda: add_questions(store, study.id, new, draft=True)) == "study_opened"

@@ -13,6 +13,7 @@ from storage_fixtures import MODELS, answers_of, answers_shown_to, entry, new_ra
 from storage import (
     AssignedAnswer,
     AssignedQuestion,
+    NewQuestion,
     RatingEntry,
     Scores,
     Span,
@@ -20,6 +21,7 @@ from storage import (
     Store,
     StudySettings,
     add_question,
+    add_questions,
     assignment,
     change_settings,
     create_study,
@@ -137,6 +139,60 @@ def test_every_model_stands_in_every_place_equally_often(store: Store, models) -
     assert len(orders) > 1
 
 
+@pytest.mark.parametrize("models", [2, 3, 4, 5])
+@pytest.mark.parametrize(("raters", "overlap"), [(4, 2), (6, 2), (6, 3), (3, 2), (5, 2), (5, 1)])
+def test_places_are_balanced_whoever_gets_a_question(store, models, raters, overlap) -> None:
+    study = create_study(store, "Overlap", 3)
+    change_settings(store, study.id, StudySettings(raters_per_answer=overlap))
+    names = [f"m{number}" for number in range(models)]
+    add_questions(store, study.id, [NewQuestion(f"问{n}", answers_of(names)) for n in range(60)])
+    open_study(store, study.id, "anna")
+    new_raters(store, study, raters)
+    with store.connect() as db:
+        rows = db.execute(
+            "SELECT responses.model, items.position FROM items"
+            " JOIN responses ON responses.id = items.response"
+        ).fetchall()
+    seen = Counter(rows)
+    assert len(seen) == models * models
+    assert max(seen.values()) - min(seen.values()) <= 1
+
+
+def test_a_rater_who_comes_in_place_of_another_gets_everything(store: Store) -> None:
+    study = new_study(store, questions=3)
+    *_, gone = new_raters(store, study, 3)
+    begun = assignment(store, gone.id)[0]
+    save_ratings(store, gone.id, [entry(begun.answers[0].item, "k")])
+    revoke_link(store, study.id, gone.label)
+    (fresh,) = new_raters(store, study)
+    assert len(assignment(store, fresh.id)) == 3
+
+
+def test_with_an_overlap_what_a_revoked_rater_left_unfinished_goes_to_others(store) -> None:
+    study = create_study(store, "Overlap", 3)
+    change_settings(store, study.id, StudySettings(raters_per_answer=1))
+    add_questions(store, study.id, [NewQuestion(f"问{n}", answers_of()) for n in range(2)])
+    open_study(store, study.id, "anna")
+    (gone,) = new_raters(store, study)
+    for answer in assignment(store, gone.id)[0].answers:
+        save_ratings(store, gone.id, [entry(answer.item, answer.item)])
+    revoke_link(store, study.id, gone.label)
+    (fresh,) = new_raters(store, study)
+    assert len(assignment(store, fresh.id)) == 1
+
+
+def test_who_has_handed_over_gets_nothing_new(store: Store) -> None:
+    study = create_study(store, "Overlap", 3)
+    change_settings(store, study.id, StudySettings(raters_per_answer=1))
+    add_questions(store, study.id, [NewQuestion(f"问{n}", answers_of()) for n in range(6)])
+    raters = new_raters(store, study, 3)
+    open_study(store, study.id, "anna")
+    assert [len(assignment(store, each.id)) for each in raters] == [2, 2, 2]
+    hand_over(store, study.id, "r01", "anna")
+    hand_over(store, study.id, "r02", "anna")
+    assert [len(assignment(store, each.id)) for each in raters] == [0, 0, 6]
+
+
 def test_williams_rows_are_balanced_for_place_and_for_what_stands_before() -> None:
     for size in range(1, 9):
         rows = [williams_row(size, row) for row in range(2 * size)]
@@ -173,10 +229,11 @@ def test_what_a_rater_has_not_begun_can_be_given_to_others(store: Store) -> None
     save_ratings(store, first.id, [entry(begun.answers[0].item, "k")])
     second = new_raters(store, study)[0]
     assert assignment(store, second.id) == []
-    assert hand_over(store, study.id, "r01", "anna") == 3
-    assert [each.text for each in assignment(store, first.id)] == [begun.text]
-    assert len(assignment(store, second.id)) == 3
-    assert hand_over(store, study.id, "r02", "anna") == 3
+    assert hand_over(store, study.id, "r01", "anna") == 4
+    (left,) = assignment(store, first.id)
+    assert (left.text, len(left.answers)) == (begun.text, 1), "what is scored stays"
+    assert len(assignment(store, second.id)) == 4, "what was half done, another does whole"
+    assert hand_over(store, study.id, "r02", "anna") == 4
     assert assignment(store, second.id) == []
     assert len(assignment(store, first.id)) == 1, "a question never comes back to who gave it up"
 

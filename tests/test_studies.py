@@ -207,15 +207,20 @@ def telling(store: Store, text: str = "作为ChatGLM，我建议多喝水。") -
 def test_a_study_is_not_opened_before_every_telling_answer_is_decided(work, store) -> None:
     study = telling(store)
     handlers = study_opening._Handlers(work)
-    state, _, choices, found, mask = handlers.draw(study)
+    state, _, choices, found, mask, filled = handlers.draw(study)
     assert "待处理：1" in state
     assert "<mark>ChatGLM</mark>" in found
     assert mask == "作为█████，我建议多喝水。"
+    work.services.answering = SimpleNamespace(pause=lambda _: None)
     with pytest.raises(BadInput, match="还有 1 个"):
         handlers.open(study)
-    handlers.deciding("masked")(study, choices["value"], mask)
+    decide = handlers.deciding("masked")
+    with pytest.raises(BadInput, match="仍会暴露模型身份（“华驼”）"):
+        decide(study, choices["value"], "我是华驼", filled)
+    with pytest.raises(BadInput, match="是另一个回答的文字"):
+        decide(study, choices["value"], mask, "another")
+    decide(study, choices["value"], mask, filled)
     assert "待处理：0" in handlers.draw(study)[0]
-    work.services.answering = SimpleNamespace(pause=lambda _: None)
     handlers.open(study)
     (rater,) = new_raters(store, study)
     shown = {answer.text for answer in assignment(store, rater.id)[0].answers}

@@ -122,6 +122,10 @@ def test_from_a_file_of_questions_to_an_open_study(
     expect(page.locator("#closer-look")).to_contain_text("Krippendorff")
     open_tab(page, "7 锁定与存档")
     expect(page.locator("#study-events")).to_contain_text("遮盖回答")
+    expect(page.locator("#pack")).to_have_count(0)  # it names the models
+    page.locator("#lock").click()
+    expect(page.locator("#study-overview")).to_contain_text("锁定")
+    page.locator("#unblind").click()
     with page.expect_download() as download:
         page.locator("#pack").click()
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"
