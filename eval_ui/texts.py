@@ -560,9 +560,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invite_button": ("生成链接", "Make links"),
     "renew_info": (
         "**重发或收回链接**：旧链接立即失效，已保存的评分保留。**转交**："
-        "把此人还没有开始评的题目分给其他人。",
+        "把此人没有评完的题目分给其他人，此后不再给此人分题。",
         "**Renew or withdraw a link**: the old one stops working at once; saved scores are kept. "
-        "**Hand over**: what this rater has not begun goes to others.",
+        "**Hand over**: what this rater has not finished goes to others; nothing new comes.",
     ),
     "renew_button": ("重发", "Renew"),
     "revoke_button": ("收回", "Withdraw"),
