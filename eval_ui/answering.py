@@ -5,6 +5,7 @@ finds what is left from the database: a kill at any moment loses only the answer
 nothing of pages.
 """
 
+import logging
 import queue
 import threading
 import time
@@ -31,6 +32,7 @@ from storage import (
     store_answer,
 )
 
+log = logging.getLogger(__name__)
 UNDER_WAY = 16
 """Requests that the engine holds of one study; each base advances up to eight of them in turn."""
 LOOK_SECONDS = 0.5
@@ -112,6 +114,7 @@ class _Run(threading.Thread):
         self._stored = 0
         self._began = time.monotonic()
         self._ended = threading.Event()
+        self._over = False
         self.problem: MedchatError | StorageError | None = None
 
     def end(self) -> None:
@@ -122,7 +125,7 @@ class _Run(threading.Thread):
     @property
     def ended(self) -> bool:
         """Whether it takes nothing more, though its thread may still be about."""
-        return self._ended.is_set()
+        return self._over or self._ended.is_set()
 
     def seconds_left(self, progress: AnswerProgress) -> float | None:
         missing = progress.total - progress.done - len(progress.failures)
@@ -137,6 +140,10 @@ class _Run(threading.Thread):
         except StorageError as error:  # such as a full disk: what is stored is stored
             self.problem = error
             self._pause()
+        except Exception as error:  # a defect: told and logged, and the job can be begun again
+            log.exception("answering %s failed", self._study_id)
+            self.problem = MedchatError(f"{type(error).__name__}: {error}")
+            self._pause()
         finally:
             for _, _, ticket in self._asked.values():
                 ticket.cancel()
@@ -150,10 +157,10 @@ class _Run(threading.Thread):
             self._ask(job, question, model)
         if self._asked:
             return True
-        self._ended.set()
+        self._over = True  # first, so that who begins the job anew starts another run
         state: JobState = "paused" if self._down else "done"
-        set_job_state(self._store, self._study_id, state, begun=job.started_at)
-        return False
+        self._over = set_job_state(self._store, self._study_id, state, begun=job.started_at)
+        return not self._over
 
     def _missing(self, job: AnswerJob) -> list[tuple[Question, str]]:
         room = UNDER_WAY - len(self._asked)

@@ -101,14 +101,18 @@ def running_jobs(store: Store) -> list[AnswerJob]:
         return [_as_job(row) for row in db.query("SELECT * FROM answering WHERE state = 'running'")]
 
 
-def set_job_state(store: Store, study_id: str, state: JobState, begun: str | None = None) -> None:
-    """Set the state of a study's job; with ``begun`` only if it has not been begun anew since."""
+def set_job_state(store: Store, study_id: str, state: JobState, begun: str | None = None) -> bool:
+    """Set the state of a study's job; with ``begun`` only if it has not been begun anew since.
+
+    Returns whether it was set.
+    """
     with store.transaction() as db:
-        db.execute(
+        changed = db.execute(
             "UPDATE answering SET state = :state"
             " WHERE study = :study AND (:begun IS NULL OR started_at = :begun)",
             {"state": state, "study": study_id, "begun": begun},
         )
+        return changed.rowcount > 0
 
 
 def next_unanswered(store: Store, job: AnswerJob, most: int) -> list[tuple[Question, str]]:

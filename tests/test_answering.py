@@ -234,6 +234,33 @@ def test_a_full_disk_pauses_with_its_sentence(store, study, running, monkeypatch
     assert "full" in str(view.problem)
 
 
+def test_a_defect_pauses_the_job_and_is_told(store, study, running, monkeypatch) -> None:
+    def broken(*_: object) -> bool:
+        raise RuntimeError("broken")
+
+    answering, _ = running(fine)
+    monkeypatch.setattr("eval_ui.answering.store_answer", broken)
+    begin_answering(store, study.id, ["a"])
+    answering.start(study.id)
+    wait(store, study, "paused")
+    view = answering.view(study.id)
+    assert view is not None
+    assert str(view.problem) == "RuntimeError: broken"
+
+
+def test_a_job_begun_anew_while_the_old_one_ends_is_worked_on(store, study, running) -> None:
+    """Whatever moment the second click meets."""
+    answering, _ = running(fine)
+    for models in (["a"], ["a", "b"]):
+        begin_answering(store, study.id, models)
+        answering.start(study.id)
+        deadline = time.monotonic() + 20
+        while len(answers_to_check(store, study.id)) < QUESTIONS and time.monotonic() < deadline:
+            time.sleep(0.001)
+    wait(store, study, "done")
+    assert len(answers_to_check(store, study.id)) == 2 * QUESTIONS
+
+
 def test_only_declared_and_available_models_can_be_chosen() -> None:
     require_choice(["a", "b"], REGISTRY)
     with pytest.raises(BadInput, match="GONE"):
