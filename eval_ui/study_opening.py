@@ -70,11 +70,8 @@ class _Handlers:
 
     def draw(self, study: Study) -> list[Any]:
         if study.opened_at:
-            return [
-                f"<p>{self._texts('study_is_open')}</p>",
-                gr.update(visible=False),
-                *[gr.skip()] * 3,
-            ]
+            told = f"<p>{self._texts('study_is_open')}</p>"
+            return [told, gr.update(visible=False), *[gr.skip() for _ in range(4)]]
         telling = self._telling(study)
         waiting = [answer for answer, _ in telling if not answer.review]
         choices = [
