@@ -34,7 +34,7 @@ from storage import (
 
 log = logging.getLogger(__name__)
 UNDER_WAY = 16
-"""Requests that the engine holds of one study; each base advances up to eight of them in turn."""
+"""Requests that the engine holds of one study; each base advances up to eight of them together."""
 LOOK_SECONDS = 0.5
 """Between two looks at whether a job has been paused."""
 FINISHED = ("stop", "length")
@@ -179,7 +179,7 @@ class _Run(threading.Thread):
         try:
             spec = self._registry.find(model)
             options = _options(job, spec.defaults)
-            request = Request(pane, model, (Turn(question.text),), options)
+            request = Request(pane, model, (Turn(question.text),), options, batched=True)
             self._asked[pane] = question, model, self._engine.submit(request, self._events.put)
         except MedchatError as error:
             self._failed(question, model, error)

@@ -4,6 +4,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from model_fixtures import TinyModels, tiny_models, write_adapter
 from medchat.config import GenerationOptions
 from medchat.engine import Delta, End, Event, LocalEngine, Request, Ticket, astream, stream
 from medchat.engine.decoding import Decoding, TextStream, fit_prompt
+from medchat.engine.together import Together
 from medchat.errors import BadInput, ModelUnavailable
 from medchat.models import LoadedModel, ModelSpec, Registry, Turn, load, load_base
 from medchat.models.templates import find_template
@@ -214,6 +216,98 @@ def test_twenty_requests_at_once_all_end_with_their_own_answer(shared, alone) ->
         assert ends[pane].text == wanted, pane
         assert ends[pane].provenance["model"] == model
         assert ends[pane].prompt == question
+
+
+# -- together --
+
+
+def batched(model: str, question: str, pane: str, **options: Any) -> Request:
+    return replace(ask(model, question, pane, **options), batched=True)
+
+
+def test_batched_answers_are_those_made_alone_whoever_joins_and_leaves(shared, alone) -> None:
+    tasks = [(f"{n}", MODELS[n % len(MODELS)], QUESTIONS[n % 4], 3 + 5 * n % 29) for n in range(70)]
+    requests = [batched(m, q, pane, max_new_tokens=count) for pane, m, q, count in tasks]
+    ends = answers(shared, *requests)
+    for pane, model, question, count in tasks:
+        wanted = TextStream(alone[model])
+        wanted.add(generated(alone[model], question, count))
+        assert ends[pane].text == wanted.finish(), (pane, model, question, count)
+        assert ends[pane].provenance["batched"] is True
+        assert ends[pane].provenance["model"] == model
+
+
+@pytest.mark.parametrize("model", ["second", "chatglm", "bloom"])
+def test_batched_answers_keep_their_own_seeds(shared, model) -> None:
+    asked = [ask(model, q, f"{q} {n}", **SAMPLED | {"seed": n}) for q in QUESTIONS for n in (1, 2)]
+    wanted = {request.pane: answer(shared, request).text for request in asked}
+    ends = answers(shared, *(replace(request, batched=True) for request in asked))
+    assert {pane: end.text for pane, end in ends.items()} == wanted
+
+
+def test_batched_answers_share_their_passes(shared, monkeypatch) -> None:
+    passes = {"alone": 0, "together": 0}
+
+    def counting(kind: str, call: Any) -> Any:
+        def counted(*given: Any) -> Any:
+            passes[kind] += 1
+            return call(*given)
+
+        return counted
+
+    monkeypatch.setattr(Decoding, "step", counting("alone", Decoding.step))
+    monkeypatch.setattr(Together, "next_logits", counting("together", Together.next_logits))
+    answers(shared, *(batched("chatglm", QUESTIONS[n % 4], f"{n}") for n in range(8)))
+    assert passes["alone"] == 8  # each prompt
+    assert 23 <= passes["together"] <= 30  # the 23 tokens behind it, and what late ones miss
+
+
+def test_a_watched_answer_does_not_wait_for_batched_ones(shared) -> None:
+    requests = [batched("llama", QUESTIONS[0], f"{n}", max_new_tokens=200) for n in range(16)]
+    order = [
+        event.pane
+        for event in stream(shared, [*requests, ask("first", pane="mine", max_new_tokens=4)])
+        if isinstance(event, End)
+    ]
+    assert order[0] == "mine"
+
+
+def test_a_shared_pass_that_fails_ends_its_own_answers_only(shared, alone, monkeypatch) -> None:
+    pass_of_all = Together.next_logits
+
+    def failing(group: Together, decodings: list[Decoding]) -> list[torch.Tensor]:
+        if decodings[0]._loaded.adapter == "first":
+            raise RuntimeError("out of memory")
+        return pass_of_all(group, decodings)
+
+    monkeypatch.setattr(Together, "next_logits", failing)
+    ends = answers(
+        shared,
+        *(batched(model, QUESTIONS[0], f"{model} {n}") for model in LLAMAS for n in range(2)),
+        ask("first", pane="watched"),
+    )
+    assert {pane for pane, end in ends.items() if end.error} == {"first 0", "first 1"}
+    for pane, end in ends.items():
+        if not end.error:
+            model = alone[end.provenance["model"]]
+            assert end.text == as_text(model, generated(model, QUESTIONS[0], 24)), pane
+
+
+def test_a_batched_answer_that_is_cancelled_leaves_the_others(shared, alone) -> None:
+    collected = [Collector() for _ in range(3)]
+    tickets = [
+        shared.submit(
+            batched("llama", QUESTIONS[n], f"{n}", max_new_tokens=200 if n == 1 else 60), collector
+        )
+        for n, collector in enumerate(collected)
+    ]
+    collected[1].wait_for(Delta)
+    tickets[1].cancel()
+    ends = [collector.wait_for(End) for collector in collected]
+    assert [end.finish_reason for end in ends] == ["length", "cancelled", "length"]
+    for n in (0, 2):
+        wanted = as_text(alone["llama"], generated(alone["llama"], QUESTIONS[n], 60))
+        assert ends[n].text == wanted
 
 
 # -- sampling --

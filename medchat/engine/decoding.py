@@ -138,12 +138,51 @@ class Decoding:
     def new_tokens(self) -> int:
         return len(self.text.ids)
 
+    # -- alone --
+
     @torch.inference_mode()
     def step(self) -> str:
         """One token more (with beams: the whole answer); returns the text that is new."""
         if self._options.num_beams > 1:
             return self._search()
-        token = self._choose(self._next_logits())
+        return self.take(self._next_logits())
+
+    # -- together with others: who makes the pass for several asks for these --
+
+    @property
+    def seen(self) -> int:
+        """Tokens whose keys and values are known: all but the newest. 0 before the first step."""
+        return self._sequence.shape[1] - 1 if self.text.ids else 0
+
+    @property
+    def last_token(self) -> Tensor:
+        """The newest token's id, ``[1, 1]``."""
+        return self._sequence[:, -1:]
+
+    @property
+    def device(self) -> torch.device:
+        return self._device
+
+    def activate(self) -> Any:
+        """The network, with this answer's adapter switched on."""
+        return self._base.activate(self._loaded.adapter)
+
+    def next_position(self) -> Tensor | None:
+        """Position ids of the newest token, or None for a network that counts the mask itself."""
+        if self._loaded.family == "llama":
+            return torch.tensor([[self.seen]], device=self._device)
+        positions = self._loaded.positions(self._sequence)
+        return None if positions is None else positions[..., -1:]
+
+    def give_cache(self) -> DynamicCache:
+        """Hand over the keys and values; from then on this answer cannot ``step`` alone."""
+        cache, self._cache = self._cache, DynamicCache()
+        return cache
+
+    @torch.inference_mode()
+    def take(self, logits: Tensor) -> str:
+        """Choose the next token by logits ``[1, vocabulary]``; returns the text that is new."""
+        token = self._choose(logits)
         if token in self._loaded.eos_ids:
             self.finish_reason = "stop"
             return ""
@@ -157,11 +196,10 @@ class Decoding:
 
     def _next_logits(self) -> Tensor:
         """Logits ``[1, vocabulary]`` behind the sequence so far, float32."""
-        model = self._base.activate(self._loaded.adapter)
         seen = self._cache.get_seq_length()
         positions = self._loaded.positions(self._sequence)
         extra = {} if positions is None else {"position_ids": positions[..., seen:]}
-        output = cast(Any, model)(
+        output = self.activate()(
             input_ids=self._sequence[:, seen:],
             past_key_values=self._cache,
             use_cache=True,
@@ -178,8 +216,7 @@ class Decoding:
         return int(torch.multinomial(shares, 1, generator=self._generator))
 
     def _search(self) -> str:
-        model = self._base.activate(self._loaded.adapter)
-        found = cast(Any, model).generate(
+        found = self.activate().generate(
             input_ids=self._sequence,
             attention_mask=torch.ones_like(self._sequence),
             max_new_tokens=self._options.max_new_tokens,

@@ -2,26 +2,30 @@
 
 Switching an adapter changes the base for everyone, so a base and its adapters are only ever called
 from that thread. It advances all answers under way one token each in turn, so that every pane
-streams, and takes up new requests between two rounds.
+streams, and takes up new requests between two rounds. Batched requests of one model take their
+step in one forward pass.
 """
 
 import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from medchat.engine.base import Deliver, Ticket
 from medchat.engine.decoding import Decoding, Prompt, fit_prompt
 from medchat.engine.events import Delta, End, FinishReason, Request
+from medchat.engine.together import Together
 from medchat.errors import MedchatError, ModelUnavailable
 from medchat.models.loaded import LoadedBase, LoadedModel
 from medchat.models.loading import load_base
 from medchat.models.registry import ModelSpec, Registry
 
 AT_ONCE = 8
-"""Answers that one base advances in turn; later ones wait."""
+"""Watched answers that one base advances in turn, and as many batched ones; later ones wait."""
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,7 @@ class Job:
         provenance = dict(self.loaded.provenance) if self.loaded else {}
         provenance["options"] = self.request.options.as_dict()
         provenance["prompt"] = prompt.text
+        provenance["batched"] = self.request.batched
         self.send(
             End(
                 pane=self.request.pane,
@@ -89,6 +94,7 @@ class BaseScheduler:
         self._loading: str | None = None
         self._active: list[Job] = []
         self._waiting: list[Job] = []
+        self._together: dict[str | None, Together] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"base {name}", daemon=True)
         self._thread.start()
@@ -123,7 +129,11 @@ class BaseScheduler:
             if self._closed:
                 break
             self._admit()
-            for job in list(self._active):
+            for job in self._active[:]:
+                if job.ticket.cancelled:
+                    self._finish(job, "cancelled")
+            self._advance_together()
+            for job in [job for job in self._active if not _joinable(job)]:
                 self._advance(job)
         for job in [*self._active, *self._waiting]:
             job.end("cancelled")
@@ -146,10 +156,15 @@ class BaseScheduler:
         for job in [job for job in self._waiting if job.ticket.cancelled]:
             self._waiting.remove(job)
             job.end("cancelled")
-        while self._waiting and len(self._active) < AT_ONCE:
-            job = self._waiting.pop(0)
-            if self._begin(job):
-                self._active.append(job)
+        for batched in (False, True):
+            under_way = sum(job.request.batched == batched for job in self._active)
+            for job in [job for job in self._waiting if job.request.batched == batched]:
+                if under_way >= AT_ONCE:
+                    break
+                self._waiting.remove(job)
+                if self._begin(job):
+                    self._active.append(job)
+                    under_way += 1
 
     def _begin(self, job: Job) -> bool:
         if job.ticket.cancelled:
@@ -170,14 +185,28 @@ class BaseScheduler:
             job.end("error", _failure(job, error))
         return job.decoding is not None
 
-    def _advance(self, job: Job) -> None:
+    def _advance_together(self) -> None:
+        """One step of every batched answer that is past its prompt; a pass for each model."""
+        groups: dict[str | None, list[tuple[Job, Decoding]]] = {}
+        for job in self._active:
+            if job.loaded and job.decoding and _joinable(job):
+                groups.setdefault(job.loaded.adapter, []).append((job, job.decoding))
+        self._together = {key: self._together.get(key) or Together() for key in groups}
+        for adapter, group in groups.items():
+            try:
+                logits = self._together[adapter].next_logits([decoding for _, decoding in group])
+            except Exception as error:
+                for job, _ in group:
+                    self._finish(job, "error", _failure(job, error))
+                continue
+            for (job, decoding), own in zip(group, logits, strict=True):
+                self._advance(job, partial(decoding.take, own))
+
+    def _advance(self, job: Job, step: Callable[[], str] | None = None) -> None:
         decoding = job.decoding
         assert decoding is not None
-        if job.ticket.cancelled:
-            self._finish(job, "cancelled")
-            return
         try:
-            text = decoding.step()
+            text = (step or decoding.step)()
         except Exception as error:
             self._finish(job, "error", _failure(job, error))
             return
@@ -218,6 +247,11 @@ class BaseScheduler:
         if spec.adapter:
             self._base.add_adapter(spec.name, spec.adapter)
         self._loaded[spec.name] = self._base.as_loaded(spec)
+
+
+def _joinable(job: Job) -> bool:
+    """Whether its next step may be made together with others': its prompt's pass is behind it."""
+    return job.request.batched and job.decoding is not None and job.decoding.seen > 0
 
 
 def _failure(job: Job, error: Exception) -> MedchatError:

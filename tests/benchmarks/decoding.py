@@ -7,6 +7,7 @@ within the run mean anything; they are medians of rounds in which both take turn
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,6 +15,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.cache_utils import DynamicCache
 
+from medchat.config import GenerationOptions
+from medchat.engine import End, LocalEngine, Request, stream
+from medchat.models import Registry, Turn
 from medchat.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from medchat.models.precision import processor_multiplies_bfloat16
 
@@ -104,7 +108,33 @@ def compare_precisions() -> None:
         print(f"  {size:6.0f} M: {1 / half:6.1f} / {1 / full:6.1f}  ratio {full / half:.2f}")
 
 
+def compare_batched() -> None:
+    """Whole answers through the engine: eight requests that share their passes, or do not."""
+    print("batched answers against answers in turn, eight at once, tokens per second")
+    engine = LocalEngine(Registry.read(Path("models.toml")), device="cpu")
+    try:
+        for name in ("demo-llama", "demo-huatuo", "demo-chatglm-med"):
+            alone, shared = in_turns(
+                *(partial(seconds_per_token, engine, name, batched) for batched in (False, True))
+            )
+            print(f"  {name:17}: {1 / shared:6.1f} / {1 / alone:6.1f}  ratio {alone / shared:.2f}")
+    finally:
+        engine.close()
+
+
+def seconds_per_token(engine: LocalEngine, model: str, batched: bool) -> float:
+    options = GenerationOptions(max_new_tokens=60)
+    requests = [
+        Request(str(n), model, (Turn(f"感冒了怎么办？{'请说明。' * n}"),), options, batched)
+        for n in range(8)
+    ]
+    started = time.perf_counter()
+    ends = [event for event in stream(engine, requests) if isinstance(event, End)]
+    return (time.perf_counter() - started) / sum(end.new_tokens for end in ends)
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
     compare_families()
     compare_precisions()
+    compare_batched()
