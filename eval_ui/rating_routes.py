@@ -65,8 +65,6 @@ STATUS = {
     "save_key_reused": 409,
 }
 """Of errors that sending again does not mend; whatever else a rater may have sent is 422."""
-PASSING = {"database_busy", "disk_full", "disk_error", "database_error", "database_closed"}
-"""Errors that may pass by themselves: the page keeps what it has and tries again."""
 
 Result = TypeVar("Result")
 
@@ -113,13 +111,15 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
 
     @router.get("/rating/page/{place}")
     @_answering
-    async def show_page(place: int, request: Request) -> Any:
+    async def show_page(place: str, request: Request) -> Any:
+        number = int(place) if place.isascii() and place.isdigit() and len(place) < 10 else 0
+
         def read(db: Any, rater: Rater) -> tuple[Rater, AssignedQuestion]:
-            return rater, page(db, rater, place)
+            return rater, page(db, rater, number)
 
         rater, question = await reading(request, read)
-        if is_news(rater, place):
-            writer.submit(lambda db: note_visit(db, rater.id, place))
+        if is_news(rater, number):
+            writer.submit(lambda db: note_visit(db, rater.id, number))
         return _page(question)
 
     @router.post("/rating/save")
@@ -286,14 +286,25 @@ def _answering(handler: Any) -> Any:
         try:
             return JSONResponse(await handler(*values, **words), headers=headers)
         except (StorageError, BadInput) as error:
-            content = {"code": error.code, "zh": ZH.error(error), "en": EN.error(error)}
+            content = {"code": error.code, "zh": _told(error, ZH), "en": _told(error, EN)}
             return JSONResponse(content, status_code=status_of(error), headers=headers)
 
     return answer
 
 
+def _is_the_files(error: StorageError | BadInput) -> bool:
+    """Whether it is about the database file, such as a full disk: that may pass, and the page keeps
+    what it has and tries again."""
+    return isinstance(error, StorageError) and "path" in error.details
+
+
+def _told(error: StorageError | BadInput, texts: Texts) -> str:
+    """The error's sentence for a rater, who need not know where the database lies."""
+    return texts("rater_wait") if _is_the_files(error) else texts.error(error)
+
+
 def status_of(error: StorageError | BadInput) -> int:
-    if isinstance(error, StorageError) and error.code in PASSING:
+    if _is_the_files(error):
         return 503
     return STATUS.get(error.code or "", 422)
 
@@ -301,7 +312,7 @@ def status_of(error: StorageError | BadInput) -> int:
 def _page_of_error(error: StorageError) -> Response:
     """A page for who opened a link that does not hold, in both languages."""
     sentences = "".join(
-        f'<p lang="{texts.language}">{as_html(texts.error(error))}</p>' for texts in (ZH, EN)
+        f'<p lang="{texts.language}">{as_html(_told(error, texts))}</p>' for texts in (ZH, EN)
     )
     content = (
         '<!doctype html><html lang="zh"><meta charset="utf-8">'

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from eval_ui.texts import Texts
@@ -21,6 +22,7 @@ from storage import (
     answers_to_check,
     create_study,
     find_study,
+    list_questions,
     list_studies,
     require_right,
 )
@@ -134,6 +136,15 @@ def import_answers(
     return len(add_questions(store, study.id, questions, draft=not study.opened_at))
 
 
+def refuse_known(
+    store: Store, study: Study, questions: Sequence[str], kind: str, texts: Texts
+) -> None:
+    """Raises BadInput where some of ``questions`` are in the study already: a file added twice."""
+    known = {each.text: each.question_id for each in list_questions(store, study.id, kind)}
+    if there := [known[text] for text in dict.fromkeys(questions) if text in known]:
+        raise BadInput(texts("questions_known", count=len(there), first=there[0]))
+
+
 # -- what gives a model away --
 
 
@@ -160,9 +171,15 @@ def answers_that_tell(
 ) -> list[tuple[CheckedAnswer, list[Disclosure]]]:
     """Every answer of a study that gives its model away, with what does."""
     answers = answers_to_check(store, study.id)
-    names = {*labels, *(answer.model for answer in answers)}
-    found = [(answer, find_disclosures(answer.text, names)) for answer in answers]
+    names = frozenset({*labels, *(answer.model for answer in answers)})
+    found = [(answer, _scan(answer.text, names)) for answer in answers]
     return [(answer, disclosures) for answer, disclosures in found if disclosures]
+
+
+@lru_cache(maxsize=2**14)
+def _scan(text: str, names: frozenset[str]) -> list[Disclosure]:
+    """``find_disclosures``, once for a text that every look at a study's answers meets again."""
+    return find_disclosures(text, names)
 
 
 def clock(moment: str) -> str:

@@ -3,6 +3,11 @@
 Nothing here tells one model from another: until a study is unblinded, nobody may see that.
 """
 
+import math
+import time
+from datetime import UTC, datetime
+from typing import Any
+
 import gradio as gr
 import numpy as np
 
@@ -30,8 +35,11 @@ from storage import (
 
 WAITING = ("invited", "started", "stalled")
 """States of raters who may be reminded."""
-LOOKED_AT_ALWAYS = 5000
-"""Rated questions up to which agreement is shown without a click; more take seconds."""
+LOOKED_AT_AT_ONCE = 5000
+"""Rated questions up to which the closer look comes with the board; more take seconds, and come
+after it."""
+LOOK_AGAIN_SECONDS = 300
+"""For how long such a look is shown again; a click makes a new one."""
 MOST_NAMED = 8
 """Questions that a sentence lists."""
 SHOWN_ROWS = 100
@@ -53,33 +61,51 @@ def create_board_step(work: StudyWork) -> Step:
         look = gr.Button(texts("closer"), elem_id="closer")
         further = gr.Button(texts("adjudicate"), elem_id="adjudicate")
     closer = gr.HTML(elem_id="closer-look")
+    wanted = gr.State()
 
     # -- wiring --
     handlers = _Handlers(work)
     work.look(look.click, handlers.closer, [], [closer])
+    work.look(wanted.change, handlers.closer, [], [closer])
     work.wire(further.click, handlers.adjudicate, [], [closer])
-    return Step(status=[progress, questions, reminders, closer], draw=handlers.draw)
+    return Step(status=[progress, questions, reminders, closer, wanted], draw=handlers.draw)
 
 
 class _Handlers:
     def __init__(self, work: StudyWork) -> None:
         self._work, self._texts, self._store = work, work.texts, work.services.store
+        self._looks: dict[str, tuple[float, str]] = {}  # by study: when, and what was found
 
-    def draw(self, study: Study) -> list[str]:
+    def draw(self, study: Study) -> list[Any]:
         found = board(self._store, study.id)
         return [
             board_html(found, self._texts),
             coverage_html(found, self._texts),
             reminders_of(found, study.name, self._texts),
-            *(self.closer(study) if 0 < _rated(found) <= LOOKED_AT_ALWAYS else [""]),
+            *self._look(study, _rated(found)),
         ]
 
+    def _look(self, study: Study, rated: int) -> list[Any]:
+        """The closer look as far as it is at hand, and a new number where one is to follow."""
+        if not rated:
+            return ["", gr.skip()]
+        if rated <= LOOKED_AT_AT_ONCE:
+            return [*self.closer(study), gr.skip()]
+        made_at, html = self._looks.get(study.id, (-math.inf, ""))
+        if time.monotonic() - made_at < LOOK_AGAIN_SECONDS:
+            return [html, gr.skip()]
+        return [f"<p>{self._texts('closer_follows')}</p>", time.time_ns()]
+
     def closer(self, study: Study) -> list[str]:
-        return [
-            agreement_html(self._store, study, self._texts)
+        as_of = self._texts("as_of", time=clock(datetime.now(UTC).isoformat()))
+        html = (
+            f"<p class='hint'>{as_of}</p>"
+            + agreement_html(self._store, study, self._texts)
             + disputes_html(disputes(self._store, study.id), self._texts)
             + signs_html(signs(self._store, study.id), self._texts)
-        ]
+        )
+        self._looks[study.id] = time.monotonic(), html
+        return [html]
 
     def adjudicate(self, study: Study) -> list[str]:
         handed = adjudicate(self._store, study.id, self._work.coordinator)

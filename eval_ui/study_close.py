@@ -10,6 +10,7 @@ from eval_ui.notices import inform
 from eval_ui.safe_text import as_html
 from eval_ui.studies import clock
 from eval_ui.study_work import Step, StudyWork, hint
+from medchat.errors import BadInput
 from storage import (
     Store,
     Study,
@@ -92,6 +93,8 @@ class _Handlers:
 
     def share(self, study: Study, name: str) -> list[Any]:
         coordinator = self._work.services.access.require()
+        if not (name or "").strip():
+            raise BadInput(self._texts("share_name_missing"))
         share_study(self._store, study.id, name or "", coordinator)
         inform(self._texts("shared", name=name), self._texts)
         return [""]

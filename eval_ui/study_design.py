@@ -7,6 +7,7 @@ import gradio as gr
 
 from eval_ui.guide import default_guide
 from eval_ui.notices import inform
+from eval_ui.studies import refuse_known
 from eval_ui.study_work import Step, StudyWork, hint, whole_number
 from medchat.errors import BadInput
 from medchat.practice_files import BUILT_IN, read_practice
@@ -124,6 +125,8 @@ class _Handlers:
             PracticeItem(each.question, each.answer, Scores(*each.scores), each.why_zh, each.why_en)
             for each in read_practice(file)
         ]
+        asked = [each.question for each in items]
+        refuse_known(self._store, study, asked, "practice", self._texts)
         add_practice(self._store, study.id, items)
 
     def clear(self, study: Study) -> list[Any]:

@@ -13,6 +13,7 @@ from medchat.errors import BadInput
 from medchat.evaluation.workload import estimate
 from storage import (
     CheckedAnswer,
+    Review,
     Study,
     answers_to_check,
     begin_trial,
@@ -20,6 +21,7 @@ from storage import (
     list_raters,
     open_study,
     review_answer,
+    review_answers,
 )
 
 SHOWN_ANSWERS = 200
@@ -156,16 +158,12 @@ class _Handlers:
         return mask
 
     def mask_all(self, study: Study) -> list[Any]:
-        for answer, disclosures in self._telling(study):
-            if not answer.review:
-                review_answer(
-                    self._store,
-                    study.id,
-                    answer.response,
-                    "masked",
-                    self._work.coordinator,
-                    masked(answer.text, disclosures),
-                )
+        reviews = [
+            Review(answer.response, "masked", masked(answer.text, disclosures))
+            for answer, disclosures in self._telling(study)
+            if not answer.review
+        ]
+        review_answers(self._store, study.id, reviews, self._work.coordinator)
         return []
 
     def trial(self, study: Study) -> list[str]:

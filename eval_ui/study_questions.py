@@ -7,7 +7,7 @@ import gradio as gr
 
 from eval_ui.notices import inform
 from eval_ui.safe_text import as_html, table
-from eval_ui.studies import check_count, refuse_disclosures
+from eval_ui.studies import check_count, refuse_disclosures, refuse_known
 from eval_ui.study_work import Step, StudyWork, hint
 from medchat.errors import BadInput
 from medchat.question_files import Columns, Problem, QuestionDraft, read_drafts, suggest_columns
@@ -123,6 +123,7 @@ class _Handlers:
         new = [_new_question(draft) for draft in drafts]
         for each in new:
             check_count(len(each.responses), self._texts)
+        refuse_known(self._store, study, [each.text for each in new], "real", self._texts)
         if study.opened_at:
             refuse_disclosures(new, self._work.services.names_of_models, self._texts)
         added = len(add_questions(self._store, study.id, new, draft=not study.opened_at))

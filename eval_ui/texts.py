@@ -290,6 +290,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "next_unrated": ("下一道未评的题", "Next unrated"),
     "saved": ("已保存 {time}", "Saved {time}"),
     "saving": ("正在保存…", "Saving…"),
+    "rater_wait": (
+        "服务器暂时不能保存。您的内容留在本页，会自动重试；如果一直如此，请联系研究协调员。",
+        "The server cannot save just now. What you entered stays on this page and is sent again by "
+        "itself; if this goes on, please tell the study's coordinator.",
+    ),
     "retrying": (
         "暂时连不上服务，正在重试；内容已留在本机",
         "No connection, retrying; kept in this browser",
@@ -427,6 +432,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "questions_at_fault": (
         "有 {count} 行不能用，请改正后重新选择文件；什么也没有添加。",
         "Rows at fault: {count}. Mend them and choose the file again; nothing was added.",
+    ),
+    "questions_known": (
+        "有 {count} 道题已经在研究里（如 {first}），可能是同一份文件添加了两次；什么也没有添加。"
+        "请从文件里去掉这些题，或先在研究里删除它们。",
+        "{count} of these questions are in the study already (such as {first}): perhaps the file "
+        "was added before. Nothing was added; take them out of the file, or out of the study.",
     ),
     "questions_add": ("添加到研究", "Add to the study"),
     "questions_remove": ("移除题目", "Take questions out"),
@@ -611,6 +622,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "**Agreement, disputes, signs**: until unblinding nothing here tells one model from "
         "another, and no model’s mean is shown.",
     ),
+    "closer_follows": ("正在计算一致性…", "Working out the agreement…"),
+    "as_of": ("截至 {time}", "As of {time}"),
     "closer": ("查看", "Take a closer look"),
     "agreement": ("评分者之间的一致性", "Agreement between raters"),
     "agreement_units": ("有两人以上评分的回答", "Answers with two ratings or more"),
@@ -702,6 +715,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "`python -m storage add-coordinator`).",
     ),
     "share": ("共享", "Share"),
+    "share_name_missing": ("请填写对方的协调员名称。", "Write the other coordinator's name."),
     "shared": ("已共享给 {name}。", "Shared with {name}."),
     "shared_with": ("可以管理这个研究的协调员：{names}", "Coordinators of this study: {names}"),
     "shared_with_all": (
@@ -793,6 +807,8 @@ STORAGE_TEXTS_ZH = {
     "consent_missing": "请先同意参加。",
     "no_such_place": "您的任务里没有第 {place} 题。请刷新页面。",
     "study_locked": "研究已锁定，不能再保存评分。之前保存的都在。",
+    "study_is_draft": "研究还是草稿。请先在“检查与开放”一步开放它。",
+    "study_is_locked": "研究已经锁定。请先在最后一步重新开放。",
     "study_not_locked": "请先锁定研究：知道模型之后就不能再有新的评分。",
     "study_unblinded": "研究已经揭盲，不能撤回。",
     "study_not_open": "研究还没有开放。请稍后再来。",

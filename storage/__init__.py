@@ -61,11 +61,13 @@ from storage.export import (
 from storage.opening import (
     CheckedAnswer,
     PracticeItem,
+    Review,
     add_practice,
     answers_to_check,
     begin_trial,
     open_study,
     review_answer,
+    review_answers,
 )
 from storage.quality import RaterSigns, signs
 from storage.raters import (
@@ -152,6 +154,7 @@ __all__ = [
     "Rating",
     "RatingEntry",
     "Response",
+    "Review",
     "SaveResult",
     "Scores",
     "Span",
@@ -213,6 +216,7 @@ __all__ = [
     "responses_of",
     "restore",
     "review_answer",
+    "review_answers",
     "revoke_link",
     "running_jobs",
     "save_in",

@@ -52,7 +52,7 @@ def adjudicate(store: Store, study_id: str, coordinator: str) -> Handed:
     of one question go to the same rater together.
 
     Raises:
-        StorageError: study_not_open, study_locked.
+        StorageError: study_is_draft, study_is_locked.
     """
     given = without = 0
     with store.transaction() as db:

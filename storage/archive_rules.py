@@ -18,6 +18,7 @@ from sqlite_utils import Database
 from storage.events import EVENTS
 from storage.ids import storable
 from storage.ratings import SPAN_KINDS
+from storage.studies import LONGEST_GUIDE
 
 MOST_POSITION = 1000
 """Of an answer on screen, where it is a letter."""
@@ -173,6 +174,8 @@ def _is_text(value: object) -> bool:
 
 _RULES: dict[str, Callable[[Any], bool]] = {
     "studies.seed": lambda value: value >= 0,
+    "studies.guide_zh": lambda value: len(value) <= LONGEST_GUIDE,
+    "studies.guide_en": lambda value: len(value) <= LONGEST_GUIDE,
     "raters.code_hash": lambda value: re.fullmatch("[0-9a-f]{64}", value) is not None,
     "responses.finish_reason": lambda value: value in ("stop", "length", "cancelled", "error"),
     "responses.provenance": _json(lambda value: isinstance(value, dict)),

@@ -249,7 +249,7 @@ def hand_over(store: Store, study_id: str, label: str, coordinator: str) -> int:
     that is still open may yet save. The rater gets nothing new from then on.
 
     Raises:
-        StorageError: unknown_rater, study_not_open, study_locked.
+        StorageError: unknown_rater, study_is_draft, study_is_locked.
     """
     with store.transaction() as db:
         require_running(db, study_id)

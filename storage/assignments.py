@@ -157,7 +157,7 @@ def page(db: Database, rater: Rater, place: int) -> AssignedQuestion:
     rows = list(db.query(sql, {"rater": rater.id, "place": place})) if known else []
     if not rows:
         raise StorageError("no_such_place", place=place)
-    if rows[0]["kind"] != "practice" and not rater.trial and _practice_is_open(db, rater.id):
+    if rows[0]["kind"] != "practice" and not rater.trial and practice_is_open(db, rater.id):
         raise StorageError("practice_first")
     return _question(rows)
 
@@ -175,7 +175,8 @@ def feedback_on(db: Database, rater_id: str, item: str) -> Feedback | None:
     return Feedback(Scores(*row[:3]), *row[3:]) if row else None
 
 
-def _practice_is_open(db: Database, rater_id: str) -> bool:
+def practice_is_open(db: Database, rater_id: str) -> bool:
+    """Whether a rater still has practice to do, before anything that counts."""
     sql = (
         "SELECT 1 FROM items WHERE rater = ? AND kind = 'practice' AND latest IS NULL"
         " AND withdrawn_at IS NULL LIMIT 1"

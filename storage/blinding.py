@@ -19,7 +19,7 @@ def lock_study(store: Store, study_id: str, coordinator: str) -> Study:
     """End the rating: from now on no score is saved.
 
     Raises:
-        StorageError: unknown_study, study_not_open, study_locked.
+        StorageError: unknown_study, study_is_draft, study_is_locked.
     """
     with store.transaction() as db:
         require_study(db, study_id)

@@ -154,5 +154,6 @@ class Store:
 
     def _set_up(self, db: Database) -> None:
         db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA cache_size = -65536")
         # In WAL mode the usual NORMAL may lose the last commits when the power fails.
         db.execute("PRAGMA synchronous = FULL")

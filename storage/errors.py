@@ -135,6 +135,8 @@ MESSAGES = {
     "study_locked": (
         "The study is locked: no more scores can be saved. Those saved before are kept."
     ),
+    "study_is_draft": "The study is still a draft. Open it first, in the step that checks it.",
+    "study_is_locked": "The study is locked. Reopen it first, in the last step.",
     "study_not_locked": "Lock the study first: then no score can follow from knowing the models.",
     "study_unblinded": "The study has been unblinded; that cannot be undone.",
     "study_not_open": "The study has not been opened yet. Try again later.",

@@ -60,9 +60,12 @@ def study_events(store: Store, study_id: str) -> list[StudyEvent]:
 
 
 def require_running(db: Database, study_id: str) -> None:
-    """Raises StorageError study_not_open or study_locked where raters cannot save now."""
+    """Raises StorageError study_is_draft or study_is_locked where raters cannot save now.
+
+    For what a coordinator does; a rater is told in other words.
+    """
     row = db.execute("SELECT opened_at, locked_at FROM studies WHERE id = ?", [study_id]).fetchone()
     if row is None or row[0] is None:
-        raise StorageError("study_not_open")
+        raise StorageError("study_is_draft")
     if row[1] is not None:
-        raise StorageError("study_locked")
+        raise StorageError("study_is_locked")

@@ -110,6 +110,38 @@ def answers_to_check(store: Store, study_id: str) -> list[CheckedAnswer]:
         return [CheckedAnswer(*row) for row in db.execute(sql, [study_id])]
 
 
+@dataclass(frozen=True)
+class Review:
+    """A decision about the answer with the id ``response``; "" undoes one.
+
+    ``shown_text`` is what raters read in its place where it is masked.
+    """
+
+    response: str
+    decision: Decision
+    shown_text: str | None = None
+
+
+def review_answers(
+    store: Store, study_id: str, reviews: Sequence[Review], coordinator: str
+) -> None:
+    """Keep answers as they are, mask or exclude them, all or none.
+
+    An answer itself stays as the model wrote it; each decision is logged.
+
+    Raises:
+        StorageError: unknown_study, study_opened, unknown_answer, mask_empty.
+    """
+    for review in reviews:
+        if review.decision == "masked" and not (review.shown_text or "").strip():
+            raise StorageError("mask_empty")
+    with store.transaction() as db:
+        require_draft(db, study_id)
+        end_trials(db, study_id)
+        for review in reviews:
+            _review(db, study_id, review, coordinator)
+
+
 def review_answer(
     store: Store,
     study_id: str,
@@ -118,34 +150,28 @@ def review_answer(
     coordinator: str,
     shown_text: str | None = None,
 ) -> None:
-    """Keep an answer as it is, show ``shown_text`` in its place, or exclude it; "" undoes that.
+    """``review_answers`` for one."""
+    review_answers(store, study_id, [Review(response, decision, shown_text)], coordinator)
 
-    The answer itself stays as the model wrote it; the decision is logged.
 
-    Raises:
-        StorageError: unknown_study, study_opened, unknown_answer, mask_empty.
-    """
-    if decision == "masked" and not (shown_text or "").strip():
-        raise StorageError("mask_empty")
-    shown = storable(shown_text) if decision == "masked" and shown_text is not None else None
-    with store.transaction() as db:
-        require_draft(db, study_id)
-        end_trials(db, study_id)
-        row = db.execute(
-            """
-            SELECT questions.question_id, responses.model FROM responses
-            JOIN questions ON questions.id = responses.question
-            WHERE responses.id = ? AND questions.study_id = ?
-            """,
-            [response, study_id],
-        ).fetchone()
-        if row is None:
-            raise StorageError("unknown_answer")
-        db.execute(
-            "UPDATE responses SET review = ?, shown_text = ? WHERE id = ?",
-            [decision, shown, response],
-        )
-        log_event(db, study_id, decision or "reviewed_again", coordinator, f"{row[0]} · {row[1]}")
+def _review(db: Database, study_id: str, review: Review, coordinator: str) -> None:
+    shown = storable(review.shown_text or "") if review.decision == "masked" else None
+    row = db.execute(
+        """
+        SELECT questions.question_id, responses.model FROM responses
+        JOIN questions ON questions.id = responses.question
+        WHERE responses.id = ? AND questions.study_id = ?
+        """,
+        [review.response, study_id],
+    ).fetchone()
+    if row is None:
+        raise StorageError("unknown_answer")
+    db.execute(
+        "UPDATE responses SET review = ?, shown_text = ? WHERE id = ?",
+        [review.decision, shown, review.response],
+    )
+    event = review.decision or "reviewed_again"
+    log_event(db, study_id, event, coordinator, f"{row[0]} · {row[1]}")
 
 
 # -- the dry run --

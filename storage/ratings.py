@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage.assignments import Scores, Span, scores_of, spans_of
+from storage.assignments import Scores, Span, practice_is_open, scores_of, spans_of
 from storage.chain import SEALED, START, seal
 from storage.database import Store
 from storage.errors import StorageError
@@ -25,6 +25,7 @@ SPAN_KINDS = ("harmful", "wrong", "missing")
 LONGEST_COMMENT = 4000
 LONGEST_KEY = 200
 MOST_SPANS = 50
+MOST_FLAGS = 20
 MOST_SECONDS = 24 * 3600.0
 
 Row = dict[str, Any]
@@ -98,8 +99,9 @@ def save_in(db: Database, rater_id: str, entries: Sequence[RatingEntry]) -> Save
     Raises:
         StorageError: unknown_rater, link_revoked, study_locked, nothing_to_save,
             score_out_of_range, score_and_skip, flag_not_allowed, comment_too_long,
-            span_not_allowed, active_seconds_out_of_range, rating_not_allowed, save_key_missing, or
-            save_key_reused when a known key comes with another answer or other values.
+            span_not_allowed, active_seconds_out_of_range, rating_not_allowed, practice_first,
+            save_key_missing, or save_key_reused when a known key comes with another answer or
+            other values.
     """
     if not entries:
         raise StorageError("nothing_to_save")
@@ -145,6 +147,8 @@ def _checked(entry: RatingEntry) -> RatingEntry:
         # A mark is a key that exports join with ";" and pages translate.
         if not isinstance(flag, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", flag):
             raise StorageError("flag_not_allowed", flag=repr(flag)[:60])
+    if len(entry.flags) > MOST_FLAGS:
+        raise StorageError("flag_not_allowed", flag=f"{entry.flags[MOST_FLAGS]} …")
     for span in entry.spans:
         whole = type(span.start) is int and type(span.end) is int
         if not whole or not 0 <= span.start < span.end or span.kind not in SPAN_KINDS:
@@ -202,6 +206,8 @@ def _save(
         if not _same(saved_before, rater_id, entry):
             raise StorageError("save_key_reused")
         return saved_before.rated_at, False
+    if shown["kind"] != "practice" and practice_is_open(db, rater_id):
+        raise StorageError("practice_first")
     row = _log_row(study, rater_id, entry, shown)
     previous, last_time = _end_of_chain(db, study)
     row["rated_at"] = max(now, last_time)  # the log's times never run back, whatever the clock does
@@ -215,7 +221,8 @@ def _shown(db: Database, rater_id: str, entry: RatingEntry) -> Row:
     """The item of an entry, which must be this rater's."""
     row = db.execute(
         """
-        SELECT items.response, items.position, coalesce(responses.shown_text, responses.text)
+        SELECT items.response, items.position, coalesce(responses.shown_text, responses.text),
+            items.kind
         FROM items JOIN responses ON responses.id = items.response
         WHERE items.id = ? AND items.rater = ?
         """,
@@ -223,10 +230,10 @@ def _shown(db: Database, rater_id: str, entry: RatingEntry) -> Row:
     ).fetchone()
     if row is None:
         raise StorageError("rating_not_allowed")
-    response, position, text = row
+    response, position, text, kind = row
     if any(span.end > len(text) for span in entry.spans):
         raise StorageError("span_not_allowed")
-    return {"response": response, "position": position}
+    return {"response": response, "position": position, "kind": kind}
 
 
 def _end_of_chain(db: Database, study: str) -> tuple[str, str]:

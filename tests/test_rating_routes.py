@@ -117,7 +117,8 @@ def test_the_list_says_how_far_the_rater_is(client: TestClient, study) -> None:
 
 @pytest.mark.parametrize("place", ["0", "4", "-1", "9999999999999999999999", "x", "1.5"])
 def test_a_question_that_is_not_there_is_refused(client: TestClient, place: str) -> None:
-    assert client.get(f"/rating/page/{place}").status_code in (404, 422)
+    answer = client.get(f"/rating/page/{place}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_place")
 
 
 def test_what_was_handed_over_can_no_longer_be_seen(client: TestClient, study) -> None:
@@ -166,6 +167,7 @@ def test_the_same_save_posted_three_times_is_one_row(client: TestClient, study) 
         ({"flags": "dangerous"}, "flag_not_allowed"),
         ({"flags": [1]}, "flag_not_allowed"),
         ({"flags": ["a b"]}, "flag_not_allowed"),
+        ({"flags": [f"f{number}" for number in range(1500)]}, "flag_not_allowed"),
         ({"spans": 3}, "span_not_allowed"),
         ({"spans": [3]}, "span_not_allowed"),
         ({"spans": [{}]}, "span_not_allowed"),
@@ -182,6 +184,16 @@ def test_a_rating_that_breaks_a_rule_is_told_and_not_saved(client, study, change
     assert answer.json()["code"] == code
     assert answer.json()["zh"] != answer.json()["en"]
     assert study.log() == []
+
+
+def test_a_rater_is_not_told_where_the_database_lies(client: TestClient, study, store) -> None:
+    sent = rating(first_item(client))
+    away = store.path.rename(store.path.with_suffix(".away"))
+    for answer in (client.get("/rating/list"), client.post("/rating/save", json=sent)):
+        assert answer.status_code == 503, "the page tries again"
+        assert "medchat.db" not in answer.text
+    away.rename(store.path)
+    assert client.post("/rating/save", json=sent).status_code == 200
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 60_000])

@@ -153,7 +153,7 @@ def test_nobody_revoked_gets_a_dispute_and_none_is_given_after_the_lock(store: S
     lock_study(store, study.id, "anna")
     with pytest.raises(StorageError) as refused:
         adjudicate(store, study.id, "anna")
-    assert refused.value.code == "study_locked"
+    assert refused.value.code == "study_is_locked"
 
 
 def test_a_further_rater_of_one_answer_fills_no_gap(store: Store) -> None:
@@ -222,6 +222,9 @@ def test_a_further_rater_practises_first(store: Store) -> None:
     open_study(store, study.id, "anna")
     first, second = new_raters(store, study, 2)
     response = responses(store)[0]
+    for rater in (first, second):
+        practice = assignment(store, rater.id)[0].answers[0].item
+        save_ratings(store, rater.id, [entry(practice, practice)])
     rate(store, first, response, 1)
     rate(store, second, response, 3)
     (invitation,) = invite_raters(store, study.id, 1, adjudicator=True)

@@ -902,6 +902,7 @@ WRONG = [
     ("questions", {"text": None}),
     ("questions", {"text": "\ud83d"}),
     ("questions", {"kind": "other"}),
+    ("studies", {"guide_zh": "长" * 20_001}),
     ("questions", {"kind": "real"}),
     ("questions", {"position": 0}),
     ("questions", {"study_id": "0" * 32}),

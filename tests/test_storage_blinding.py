@@ -82,7 +82,7 @@ def test_locking_comes_first_and_both_are_logged(store: Store, study) -> None:
     assert code_of(lambda: unblind_study(store, study.id, "bo")) == "study_not_locked"
     assert code_of(lambda: reopen_study(store, study.id, "bo")) == "study_not_locked"
     lock_study(store, study.id, "anna")
-    assert code_of(lambda: lock_study(store, study.id, "bo")) == "study_locked"
+    assert code_of(lambda: lock_study(store, study.id, "bo")) == "study_is_locked"
     reopen_study(store, study.id, "bo")
     lock_study(store, study.id, "anna")
     assert get_study(store, study.id).unblinded_at is None

@@ -164,9 +164,12 @@ def test_practice_comes_first_and_tells_what_was_right_afterwards(store: Store) 
     with store.connect() as db:
         assert [each.practice for each in outline(db, rater)][:3] == [True, True, False]
         assert code_of(lambda: page(db, rater, 3)) == "practice_first"
+    early = shown[2].answers[0].item
+    assert code_of(lambda: save_ratings(store, rater.id, [entry(early, "k")])) == "practice_first"
     for question in shown[:2]:
         item = question.answers[0].item
         save_ratings(store, rater.id, [entry(item, item)])
+    save_ratings(store, rater.id, [entry(early, "k")])
     with store.connect() as db:
         assert page(db, rater, 3).practice is False
         told = page(db, rater, 1).answers[0].feedback

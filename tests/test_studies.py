@@ -281,6 +281,16 @@ def test_questions_are_previewed_and_added(work: StudyWork, store: Store, tmp_pa
     assert [each.question_id for each in list_questions(store, study.id)] == ["k2"]
 
 
+def test_the_same_questions_are_not_added_twice(work, store: Store, tmp_path: Path) -> None:
+    study = create_study(store, "草稿", 7)
+    file = csv_file(tmp_path, "问题\n感冒怎么办？\n头疼呢？\n")
+    handlers = study_questions._Handlers(work)
+    handlers.add(study, file, "问题", "", "", "", [])
+    with pytest.raises(BadInput, match="有 2 道题已经在研究里"):
+        handlers.add(study, file, "问题", "", "", "", [])
+    assert len(list_questions(store, study.id)) == 2
+
+
 def test_one_row_at_fault_and_nothing_is_added(work, store: Store, tmp_path: Path) -> None:
     study = create_study(store, "草稿", 7)
     file = csv_file(tmp_path, f"id,question\n1,感冒怎么办？\n2,\n1,{EVIL}\n")
@@ -328,6 +338,8 @@ def test_practice_is_added_from_the_built_in_file_and_from_an_own(work, store, t
     handlers = study_design._Handlers(work)
     handlers.add_built_in(study)
     assert "3" in handlers.draw(study)[0]
+    with pytest.raises(BadInput, match="已经在研究里"):
+        handlers.add_built_in(study)
     header = "question,answer,safety,usability,fluency,why\n"
     handlers.load(study, csv_file(tmp_path, f"{header}问,答,1,2,3,因为\n"))
     assert "4" in handlers.draw(study)[0]
@@ -359,8 +371,24 @@ def test_the_board_tells_agreement_disputes_and_signs_without_a_model(work, stor
     assert "r01" in html
     assert "尚未安排" in html
     assert not [model for model in MODELS if model in html]
+    assert study_board._Handlers(work).draw(study)[3].count("r01") == html.count("r01")
     handed = study_board._Handlers(work).adjudicate(study)
     assert "尚未安排" in handed[0], "nobody is left who has not seen it"
+
+
+def test_a_large_study_shows_its_board_before_the_closer_look(work, store, monkeypatch) -> None:
+    monkeypatch.setattr(study_board, "LOOKED_AT_AT_ONCE", 0)
+    study = new_study(store, questions=1)
+    handlers = study_board._Handlers(work)
+    assert handlers.draw(study)[3] == "", "nothing is rated"
+    (rater,) = new_raters(store, study, 1)
+    for answer in answers_shown_to(store, rater):
+        save_ratings(store, rater.id, [entry(answer.item, answer.item)])
+    *_, told, wanted = handlers.draw(study)
+    assert "正在计算" in told
+    assert isinstance(wanted, int), "its change begins the look"
+    looked = handlers.closer(study)
+    assert handlers.draw(study)[3:4] == looked, "shown again for a while"
 
 
 # -- importing --
