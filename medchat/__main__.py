@@ -36,12 +36,14 @@ class ReportFormat(StrEnum):
     JSON = "json"
     MARKDOWN = "markdown"
     CSV = "csv"
+    LATEX = "latex"
+    ZIP = "zip"
 
 
 @app.command()
 def report(
     ratings: Annotated[
-        Path, typer.Argument(metavar="RATINGS.csv", help="The score CSV of a study.")
+        Path, typer.Argument(metavar="RATINGS.csv", help="The score CSV of a study, or a report zip.")
     ],
     format: Annotated[
         ReportFormat, typer.Option(help="How the report is written.")
@@ -49,38 +51,74 @@ def report(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write to FILE, not to the terminal.")
     ] = None,
+    dimensions: Annotated[
+        str, typer.Option(help="What was scored, and from what to what: a,b,c:0-3.")
+    ] = "safety,usability,fluency:1-3",
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Rounds; 0 leaves intervals out.")
+    ] = 2000,
+    raters_too: Annotated[
+        bool, typer.Option("--raters-too", help="Draw raters anew too, not questions alone.")
+    ] = False,
+    reference: Annotated[
+        Path | None, typer.Option(metavar="ROWS.csv", help="Published figures of other models.")
+    ] = None,
 ) -> None:
-    """Print the Table-4 report of a score CSV: mean SUS scores and their shares per model.
+    """Make the Table-4 report of a score CSV: means with intervals, agreement, tests.
+
+    Of a report zip, data and settings are those of the zip, and the other options have no say.
 
     SUS is Safety, Usability, Smoothness (fluency), not the System Usability Scale.
 
-    RATINGS.csv needs the columns question_id, model, rater, safety, usability and fluency; each
-    score is 1, 2 or 3.
+    RATINGS.csv needs the columns question_id, model, rater and those of --dimensions; each score is
+    a whole number of the scale. text and csv hold the table, the other formats all of it.
 
     \b
-    Example:
+    Examples:
       python -m medchat report ratings.csv --format markdown --output table4.md
+      python -m medchat report ratings.csv --dimensions completeness,depth:0-3 --format json
+      python -m medchat report ratings.csv --format zip --output report.zip
     """
-    from medchat.evaluation import render, sus
-    from medchat.evaluation.ratings_file import read_ratings
+    from medchat.evaluation.bundle import Inputs, read_bundle
+    from medchat.evaluation.reference import read_reference
+    from medchat.evaluation.report import ReportSettings
+    from medchat.evaluation.scale import parse_scale
 
-    frame = read_ratings(ratings)
+    if zipfile.is_zipfile(ratings):
+        inputs = read_bundle(ratings)
+    else:
+        scale = parse_scale(dimensions)
+        rows = read_reference(reference, scale) if reference else []
+        settings = ReportSettings(scale, seed, bootstrap, raters_too)
+        inputs = Inputs(_read(ratings), settings, tuple(rows))
+    content = _written(inputs, format, ratings.name)
+    if output is not None:
+        _refuse_overwriting(ratings, output)
+        _write(output, content)
+    elif format is ReportFormat.ZIP:
+        raise BadInput("A zip cannot be printed. Name a file for it: --output report.zip.")
+    else:
+        typer.echo(content.decode("utf-8-sig"), nl=False)
+
+
+def _written(inputs: "Inputs", format: ReportFormat, name: str) -> bytes:
+    from medchat.evaluation import bundle, render
+
+    if format is ReportFormat.ZIP:
+        return bundle.make_bundle(inputs, name)
+    frame = inputs.frame(name)
+    found = inputs.report(frame)
     match format:
         case ReportFormat.JSON:
-            text = json.dumps(sus.report_dict(frame), ensure_ascii=False, indent=2) + "\n"
+            return bundle.MAKERS["report.json"](found, frame) or b""
         case ReportFormat.MARKDOWN:
-            text = render.as_markdown(sus.table4(frame))
+            return render.as_markdown(found).encode()
         case ReportFormat.CSV:
-            text = render.as_csv(sus.table4(frame))
-        case ReportFormat.TEXT:
-            text = render.as_text(sus.table4(frame))
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        _refuse_overwriting(ratings, output)
-        # Excel takes a CSV file for UTF-8 only if it begins with a byte order mark.
-        encoding = "utf-8-sig" if format is ReportFormat.CSV else "utf-8"
-        _write(output, text, encoding)
+            return bundle.BOM + render.as_csv(found).encode()
+        case ReportFormat.LATEX:
+            return bundle.MAKERS["table4.tex"](found, frame) or b""
+    return render.as_text(found).encode()
 
 
 ModelsFile = Annotated[
@@ -332,9 +370,16 @@ def _refuse_overwriting(source: Path, output: Path) -> None:
         raise BadInput(f"{output} is the score file itself. Name another file for the report.")
 
 
-def _write(path: Path, text: str, encoding: str) -> None:
+def _read(path: Path) -> bytes:
     try:
-        path.write_text(text, encoding=encoding, newline="\n")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}.") from error
 

@@ -6,22 +6,19 @@ figures that are computed from it.
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from medchat.errors import BadInput
-from medchat.evaluation import DIMENSIONS, SCORES
+from medchat.evaluation.scale import SUS, Scale
 
 IDENTIFIERS = ("question_id", "model", "rater")
-REQUIRED = (*IDENTIFIERS, *DIMENSIONS)
 
 # A spreadsheet runs a cell that begins with one of these; a quote in front makes it plain text.
 # The same as what ``storage`` quotes: some take the full-width ones too, and look behind blanks.
 FORMULA_STARTS = tuple("=+-@＝＋－＠")
-
-_SCORE_OF_TEXT = {str(score): score for score in SCORES}
 
 Row = dict[str, str]
 
@@ -40,61 +37,68 @@ def _is_formula(text: str) -> bool:
     return text.lstrip().startswith(FORMULA_STARTS)
 
 
-def read_ratings(path: Path) -> pd.DataFrame:
+def read_ratings(path: Path, scale: Scale = SUS) -> pd.DataFrame:
     """Read the score CSV at `path`; the file's columns in the file's order, one row per rating.
 
-    The three scores are integers from 1 to 3. Everything else is text as written, so that an id
+    The scores are integers of the scale. Everything else is text as written, so that an id
     keeps its leading zeros. A file without a `study` column gets one that is empty.
 
     Raises BadInput, naming file, line, column and value, if the file is not a valid score file.
     """
-    name = path.name
-    rows: list[dict[str, object]] = []
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+    return parse_ratings(content, path.name, scale)
+
+
+def parse_ratings(content: bytes, name: str, scale: Scale = SUS) -> pd.DataFrame:
+    """`read_ratings` of a file's content; `name` is what complaints call it."""
+    columns: list[str] = []
+    rows: list[list[object]] = []
     line_of_rating: dict[tuple[str, ...], int] = {}
-    for line, row in _records(_read_text(path), name):
+    values = {str(score): score for score in scale.scores}
+    for line, row in _records(_text_of(content, name), name, scale):
         row.setdefault("study", "")
         for column in IDENTIFIERS:
             if not row[column]:
                 raise BadInput(f"{name}, line {line}: the column {column} is empty.")
         _refuse_duplicate(name, line, row, line_of_rating)
-        rows.append(
-            row | {dimension: _score(name, line, dimension, row) for dimension in DIMENSIONS}
-        )
+        scores = {each: _score(name, line, each, row, values) for each in scale.dimensions}
+        columns = columns or list(row)
+        rows.append(list((row | scores).values()))
     if not rows:
         raise BadInput(f"{name} has a header but no ratings.")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _read_text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+def _text_of(raw: bytes, name: str) -> str:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise BadInput(
-            f"{path.name}, line {line}: this is not UTF-8 text. Save the file as UTF-8 "
+            f"{name}, line {line}: this is not UTF-8 text. Save the file as UTF-8 "
             "(in Excel: “CSV UTF-8”) and try again."
         ) from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise BadInput(
-            f"{path.name}, line {line}: the file holds a NUL byte, so it is damaged or not a CSV "
+            f"{name}, line {line}: the file holds a NUL byte, so it is damaged or not a CSV "
             "file. Export it again, as UTF-8."
         )
     return text
 
 
-def _records(text: str, name: str) -> Iterator[tuple[int, Row]]:
+def _records(text: str, name: str, scale: Scale) -> Iterator[tuple[int, Row]]:
     """Yield (line on which the record begins, its cells by column) below the header."""
     lines = _lines(text, name)
     header_line, header = next(lines, (1, []))
     if not header:
         raise BadInput(f"{name} is empty.")
     columns = [cell.strip() for cell in header]
-    _check_header(name, header_line, columns)
+    required = (*IDENTIFIERS, *scale.dimensions)
+    _check_header(name, header_line, columns, required)
     for line, cells in lines:
         if len(cells) != len(columns):
             raise BadInput(
@@ -102,7 +106,7 @@ def _records(text: str, name: str) -> Iterator[tuple[int, Row]]:
                 "A cell that holds a comma must stand in double quotes."
             )
         row = {column: unquote_formula(cell) for column, cell in zip(columns, cells, strict=True)}
-        yield line, row | {column: row[column].strip() for column in REQUIRED}
+        yield line, row | {column: row[column].strip() for column in required}
 
 
 def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -120,8 +124,8 @@ def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
             yield line, cells
 
 
-def _check_header(name: str, line: int, columns: list[str]) -> None:
-    missing = [column for column in REQUIRED if column not in columns]
+def _check_header(name: str, line: int, columns: list[str], required: Sequence[str]) -> None:
+    missing = [column for column in required if column not in columns]
     repeated = [column for column in dict.fromkeys(columns) if columns.count(column) > 1]
     if missing:
         hint = ""
@@ -129,7 +133,7 @@ def _check_header(name: str, line: int, columns: list[str]) -> None:
             hint = " Separate the columns by commas, not by semicolons or tabs."
         raise BadInput(
             f"{name}, line {line}: missing {_named(missing)}. A score file needs "
-            f"{', '.join(REQUIRED)}.{hint}"
+            f"{', '.join(required)}.{hint}"
         )
     if repeated:
         raise BadInput(f"{name}, line {line}: more than one {_named(repeated)}.")
@@ -139,14 +143,15 @@ def _named(columns: list[str]) -> str:
     return f"column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
 
 
-def _score(name: str, line: int, dimension: str, row: Row) -> int:
+def _score(name: str, line: int, dimension: str, row: Row, values: Mapping[str, int]) -> int:
     text = row[dimension]
-    if text not in _SCORE_OF_TEXT:
+    if text not in values:
+        *first, last = values
         raise BadInput(
             f"{name}, line {line}, column {dimension}: “{text}” is not a score. "
-            "Write 1, 2 or 3, as a whole number."
+            f"Write {', '.join(first)} or {last}, as a whole number."
         )
-    return _SCORE_OF_TEXT[text]
+    return values[text]
 
 
 def _refuse_duplicate(

@@ -1,22 +1,20 @@
-"""Writes the Table-4 figures as Markdown, CSV and plain text.
+"""Writes a report as Markdown, CSV and plain text, and says how each figure is shown.
 
-Takes what `sus.table4` returns and gives back text that ends in a newline. Knows nothing about
-files. Figures are rounded half up from the integer counts: 2.125 is always 2.13.
+Takes what `make_report` returns and gives back text that ends in a newline. Knows nothing about
+files. Means and shares are rounded half up from the integer counts: 2.125 is always 2.13.
 """
 
 import csv
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import pandas as pd
-
-from medchat.evaluation import DIMENSIONS, SCORES
 from medchat.evaluation.ratings_file import quote_formula
-from medchat.evaluation.sus import SCALE, counts
+
+Report = Mapping[str, Any]
 
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#$&!])")
 
@@ -38,65 +36,196 @@ def half_up(value: Fraction, places: int) -> str:
     return f"{digits[:-places]}.{digits[-places:]}" if places else digits
 
 
-def as_text(table: pd.DataFrame) -> str:
+def as_text(report: Report) -> str:
     """For a terminal: columns are aligned, and a Chinese character counts as two columns."""
-    blocks = [_text_block(section) for section in (means(table), shares(table))]
-    return "\n\n".join([*blocks, SCALE]) + "\n"
+    blocks = [_text_block(section) for section in sections(report)]
+    return "\n\n".join([*blocks, *map(_on_one_line, report["notes"])]) + "\n"
 
 
-def as_markdown(table: pd.DataFrame) -> str:
-    blocks = [_markdown_block(section) for section in (means(table), shares(table))]
-    return "\n\n".join([*blocks, SCALE]) + "\n"
+def as_markdown(report: Report) -> str:
+    blocks = [_markdown_block(section) for section in sections(report)]
+    notes = [_MARKDOWN_SPECIAL.sub(r"\\\1", _on_one_line(note)) for note in report["notes"]]
+    return "\n\n".join([*blocks, *notes]) + "\n"
 
 
-def as_csv(table: pd.DataFrame) -> str:
-    """The line about the scale, then one table: a row per model, means and shares side by side."""
+def as_csv(report: Report) -> str:
+    """The line about the scale, then one table: a row per model, for each dimension mean, standard
+    deviation, interval and shares. Reference rows follow, their sizes empty."""
+    dimensions, scores = report["scale"]["dimensions"], report["scale"]["scores"]
     header = ["model", "n_ratings", "n_questions"]
-    header += [f"{dimension}_mean" for dimension in DIMENSIONS]
-    header += [f"{d}_share_{score}_percent" for d in DIMENSIONS for score in SCORES]
+    for dimension in dimensions:
+        header += [f"{dimension}_{figure}" for figure in ("mean", "sd", "ci_low", "ci_high")]
+        header += [f"{dimension}_share_{score}_percent" for score in scores]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([SCALE])
-    writer.writerow(header)
-    for model, figures in table.iterrows():
-        percents = [cell for dimension in DIMENSIONS for cell in _percents(figures, dimension)]
-        writer.writerow([quote_formula(str(model)), *_mean_cells(figures), *percents])
+    writer.writerow([report["notes"][0]])
+    writer.writerow([*header, "source"])
+    for entry in report["models"]:
+        cells = [cell for each in dimensions for cell in _csv_cells(entry, each)]
+        name = quote_formula(_on_one_line(entry["model"]))
+        writer.writerow([name, entry["n_ratings"], entry["n_questions"], *cells, ""])
+    for entry in report["reference"]:
+        cells = []
+        for dimension in dimensions:
+            cells += [decimals(entry[dimension], 2), *[""] * (3 + len(scores))]
+        texts = (quote_formula(_on_one_line(entry[key])) for key in ("model", "source"))
+        name, source = texts
+        writer.writerow([name, "", "", *cells, source])
     return buffer.getvalue()
 
 
-# -- the two tables --
+def _csv_cells(entry: Report, dimension: str) -> list[str]:
+    figures = entry[dimension]
+    spread = [decimals(figures[key], 2) for key in ("sd", "ci_low", "ci_high")]
+    return [mean_of(entry, dimension), *spread, *percents(entry, dimension)]
 
 
-def means(table: pd.DataFrame) -> Section:
-    header = ["Model", "Ratings", "Questions", *(d.capitalize() for d in DIMENSIONS)]
-    rows = [[str(model), *_mean_cells(figures)] for model, figures in table.iterrows()]
-    return Section("Mean scores", header, rows, n_texts=1)
+# -- figures as they are shown --
 
 
-def shares(table: pd.DataFrame) -> Section:
-    header = ["Model", "Dimension", *(f"{score} (%)" for score in SCORES)]
+def mean_of(entry: Report, dimension: str) -> str:
+    """A model's mean to two decimals, rounded from the counts."""
+    counts = {int(score): times for score, times in entry[dimension]["counts"].items()}
+    total = sum(score * times for score, times in counts.items())
+    return half_up(Fraction(total, sum(counts.values())), 2)
+
+
+def percents(entry: Report, dimension: str) -> list[str]:
+    """The share of each score in per cent, to one decimal."""
+    counts = entry[dimension]["counts"].values()
+    return [half_up(Fraction(100 * times, sum(counts)), 1) for times in counts]
+
+
+def decimals(value: float | None, places: int, none: str = "") -> str:
+    """A figure with ``places`` decimals; half rounds away from zero."""
+    if value is None:
+        return none
+    text = half_up(abs(Fraction(value)), places)
+    return f"-{text}" if value < 0 and float(text) else text
+
+
+def p_value(p: float | None, none: str = "–") -> str:
+    if p is None:
+        return none
+    return "< 0.001" if p < 0.001 else decimals(p, 3)
+
+
+def interval(figures: Report, none: str = "") -> str:
+    """The two ends to two decimals, in brackets."""
+    if figures["ci_low"] is None:
+        return none
+    return f"[{decimals(figures['ci_low'], 2)}, {decimals(figures['ci_high'], 2)}]"
+
+
+def best(report: Report, dimension: str) -> set[str]:
+    """The models with the highest mean as it is shown; none where there is only one."""
+    shown = {entry["model"]: mean_of(entry, dimension) for entry in report["models"]}
+    highest = max(map(float, shown.values()), default=0.0)
+    return {m for m, mean in shown.items() if float(mean) == highest and len(shown) > 1}
+
+
+# -- the tables --
+
+
+def sections(report: Report) -> list[Section]:
+    """Every table of a report, Table 4 first."""
+    found = [means(report), shares(report), agreement(report), friedman(report), pairs(report)]
+    if report["reference"]:
+        found.insert(1, references(report))
+    return [section for section in found if section.rows]
+
+
+def means(report: Report) -> Section:
+    dimensions = report["scale"]["dimensions"]
+    header = ["Model", "Ratings", "Questions", *(_column(each) for each in dimensions)]
+    rows = []
+    for entry in report["models"]:
+        cells = [f"{mean_of(entry, each)} {interval(entry[each])}".rstrip() for each in dimensions]
+        rows.append([entry["model"], str(entry["n_ratings"]), str(entry["n_questions"]), *cells])
+    return Section("Mean scores [95 % interval]", header, rows, n_texts=1)
+
+
+def references(report: Report) -> Section:
+    dimensions = report["scale"]["dimensions"]
+    header = ["Model", "Source", *(_column(each) for each in dimensions)]
     rows = [
-        [str(model), dimension.capitalize(), *_percents(figures, dimension)]
-        for model, figures in table.iterrows()
-        for dimension in DIMENSIONS
+        [row["model"], row["source"], *(decimals(row[each], 2, "–") for each in dimensions)]
+        for row in report["reference"]
+    ]
+    return Section("As published", header, rows, n_texts=2)
+
+
+def shares(report: Report) -> Section:
+    header = ["Model", "Dimension", *(f"{score} (%)" for score in report["scale"]["scores"])]
+    rows = [
+        [entry["model"], _column(dimension), *percents(entry, dimension)]
+        for entry in report["models"]
+        for dimension in report["scale"]["dimensions"]
     ]
     return Section("Shares of each score", header, rows, n_texts=2)
 
 
-def _mean_cells(figures: "pd.Series[float]") -> list[str]:
-    """Ratings, questions, and the mean of each dimension."""
-    sizes = [str(int(figures[column])) for column in ("n_ratings", "n_questions")]
-    means = []
-    for dimension in DIMENSIONS:
-        count = counts(figures, dimension)
-        total = sum(score * times for score, times in count.items())
-        means.append(half_up(Fraction(total, sum(count.values())), 2))
-    return sizes + means
+def agreement(report: Report) -> Section:
+    header = ["Dimension", "Answers", "alpha", "95 % interval", "AC1", "AC2", "Equal (%)"]
+    rows = []
+    for dimension, found in report["agreement"].items():
+        percent = found["percent_agreement"]
+        rows.append(
+            [
+                _column(dimension),
+                str(found["n_units"]),
+                decimals(found["krippendorff_alpha"], 3, "–"),
+                interval(found, "–"),
+                decimals(found["gwet_ac1"], 3, "–"),
+                decimals(found["gwet_ac2"], 3, "–"),
+                decimals(None if percent is None else 100 * percent, 1, "–"),
+                decimals(found["icc_2_1"], 3, "–"),
+                decimals(found["icc_2_k"], 3, "–"),
+            ]
+        )
+    return Section("Agreement", [*header, "ICC(2,1)", "ICC(2,k)"], rows, n_texts=1)
 
 
-def _percents(figures: "pd.Series[float]", dimension: str) -> list[str]:
-    count = counts(figures, dimension)
-    return [half_up(Fraction(100 * times, sum(count.values())), 1) for times in count.values()]
+def friedman(report: Report) -> Section:
+    header = ["Dimension", "Questions", "Left out", "chi2", "df", "p", "Kendall's W"]
+    rows = []
+    for dimension, found in report["tests"].items():
+        test = found["friedman"]
+        rows.append(
+            [
+                _column(dimension),
+                str(found["n_complete_questions"]),
+                str(found["n_left_out"]),
+                decimals(test["statistic"], 2, "–"),
+                "–" if test["df"] is None else str(test["df"]),
+                p_value(test["p"]),
+                decimals(test["kendalls_w"], 3, "–"),
+            ]
+        )
+    return Section("Friedman's test", header, rows, n_texts=1)
+
+
+def pairs(report: Report) -> Section:
+    header = ["Dimension", "A", "B", "Questions", "A - B", "p", "p (Holm)", "Effect"]
+    rows = [
+        [
+            _column(dimension),
+            pair["a"],
+            pair["b"],
+            str(pair["n"]),
+            decimals(pair["mean_difference"], 2, "–"),
+            p_value(pair["p"]),
+            p_value(pair["p_holm"]),
+            decimals(pair["effect_size"], 2, "–"),
+        ]
+        for dimension, found in report["tests"].items()
+        for pair in found["pairs"]
+    ]
+    return Section("Pairs of models (Wilcoxon)", header, rows, n_texts=3)
+
+
+def _column(dimension: str) -> str:
+    return dimension[:1].upper() + dimension[1:]
 
 
 # -- the two kinds of text --

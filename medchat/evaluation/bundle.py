@@ -1,0 +1,227 @@
+"""A whole report as one zip: what it is made from, every table and picture, and checksums.
+
+From the zip the same report is made again, byte for byte, by the same version on a machine with the
+same fonts. Inputs lie in ``data/``; everything else follows from them. A zip that is read is
+trusted with nothing: only known names are looked at, and their checksums must hold.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medchat import __version__
+from medchat.errors import BadInput
+from medchat.evaluation import render
+from medchat.evaluation.documents import as_docx, as_latex, as_xlsx
+from medchat.evaluation.figures import FIGURES, draw
+from medchat.evaluation.methods import methods_paragraph, reporting_sheet, sheet_markdown
+from medchat.evaluation.ratings_file import parse_ratings
+from medchat.evaluation.report import ReportSettings, make_report
+from medchat.evaluation.scale import parse_scale
+
+FORMAT = 1
+LARGEST = 2**30
+"""Bytes of all that is read out of a zip."""
+MOMENT = (1980, 1, 1, 0, 0, 0)
+CHECKSUMS = "SHA256SUMS"
+SCORES, EXTRAS, REPEATS = "data/scores.csv", "data/extras.csv", "data/repeats.csv"
+SETTINGS = "data/settings.json"
+BOM = "\ufeff".encode()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a report is made from.
+
+    ``scores`` is a score CSV; ``extras`` (may be empty) has ``response_id``, ``rater`` and columns
+    that a report can use besides; ``repeats`` is as ``raters.consistency`` takes it.
+    """
+
+    scores: bytes
+    settings: ReportSettings = field(default_factory=ReportSettings)
+    reference: tuple[Mapping[str, Any], ...] = ()
+    extras: pd.DataFrame = field(default_factory=pd.DataFrame)
+    repeats: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def frame(self, name: str = "scores.csv") -> pd.DataFrame:
+        """The ratings with the extras beside them. Raises BadInput for a bad score file, which
+        complaints call ``name``."""
+        frame = parse_ratings(self.scores, name, self.settings.scale)
+        if self.extras.empty:
+            return frame
+        keys = ["response_id", "rater"]
+        return frame.merge(self.extras, on=keys, how="left", validate="many_to_one")
+
+    def report(self, frame: pd.DataFrame) -> dict[str, Any]:
+        """The report of ``frame()``, or of some of its rows."""
+        return make_report(frame, self.settings, self.reference, self.repeats)
+
+
+def make_bundle(inputs: Inputs, name: str = "scores.csv") -> bytes:
+    """The zip. Raises BadInput for a bad score file, which complaints call ``name``."""
+    frame = inputs.frame(name)
+    report = inputs.report(frame)
+    members: dict[str, bytes | None] = {
+        SCORES: inputs.scores,
+        EXTRAS: _csv(inputs.extras),
+        REPEATS: _csv(inputs.repeats),
+        SETTINGS: _json(_settings(inputs)),
+        **files(report, frame),
+    }
+    there = {member: content for member, content in members.items() if content is not None}
+    sums = [f"{hashlib.sha256(there[member]).hexdigest()}  {member}\n" for member in there]
+    return _zipped({**there, CHECKSUMS: "".join(sums).encode()})
+
+
+def files(report: dict[str, Any], frame: pd.DataFrame) -> dict[str, bytes]:
+    """Every file that is made from a report, by its name in the zip."""
+    made: dict[str, bytes] = {}
+    for name, make in MAKERS.items():
+        content = make(report, frame)
+        if content is not None:
+            made[name] = content
+    return made
+
+
+def _sheet(report: dict[str, Any], language: Any) -> bytes:
+    return sheet_markdown(reporting_sheet(report), language).encode()
+
+
+KINDS = ("svg", "png")
+Maker = Callable[[dict[str, Any], pd.DataFrame], bytes | None]
+
+
+def _drawing(name: str, kind: Any) -> Maker:
+    return lambda report, _: draw(report, name, kind)
+
+
+MAKERS: dict[str, Maker] = {
+    "report.json": lambda report, _: _json(report),
+    "table4.csv": lambda report, _: BOM + render.as_csv(report).encode(),
+    "table4.md": lambda report, _: render.as_markdown(report).encode(),
+    "table4.tex": lambda report, _: as_latex(report).encode(),
+    "report.xlsx": as_xlsx,
+    "report_zh.docx": lambda report, _: as_docx(report, "zh"),
+    "report_en.docx": lambda report, _: as_docx(report, "en"),
+    "methods_zh.txt": lambda report, _: f"{methods_paragraph(report, 'zh')}\n".encode(),
+    "methods_en.txt": lambda report, _: f"{methods_paragraph(report, 'en')}\n".encode(),
+    "reporting_sheet.json": lambda report, _: _json(reporting_sheet(report)),
+    "reporting_sheet_zh.md": lambda report, _: _sheet(report, "zh"),
+    "reporting_sheet_en.md": lambda report, _: _sheet(report, "en"),
+    **{f"figures/{name}.{kind}": _drawing(name, kind) for name in FIGURES for kind in KINDS},
+}
+"""Name of each file that is made from a report, and how; None where the data cannot give it."""
+
+
+# -- reading one again --
+
+
+def read_bundle(path: Path) -> Inputs:
+    """The inputs of a zip that ``make_bundle`` has made.
+
+    Raises BadInput where it is no such zip, was changed, or is of a newer format.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive, path.name)
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise BadInput(f"{path.name} cannot be read as a zip file: {error}.") from error
+    _check_sums(members, path.name)
+    try:
+        settings = json.loads(members[SETTINGS])
+        if settings["format"] > FORMAT:
+            raise BadInput(
+                f"{path.name} was made by version {settings['version']}, which is newer than this "
+                f"one ({__version__}). Install that version."
+            )
+        return Inputs(
+            scores=members[SCORES],
+            settings=ReportSettings(
+                scale=parse_scale(settings["scale"]),
+                seed=int(settings["seed"]),
+                bootstrap=int(settings["bootstrap"]),
+                raters_too=bool(settings["raters_too"]),
+            ),
+            reference=tuple(settings["reference"]),
+            extras=_frame(members.get(EXTRAS)),
+            repeats=_frame(members.get(REPEATS)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"{path.name} is no report of this program: {error!r} in {SETTINGS}."
+        ) from error
+
+
+def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
+    infos = {info.filename: info for info in archive.infolist()}
+    known = {SCORES, EXTRAS, REPEATS, SETTINGS, CHECKSUMS, *MAKERS}
+    if unknown := sorted(infos.keys() - known):
+        raise BadInput(f"{name} holds {unknown[0]!r}, which no report has. It was left alone.")
+    if missing := sorted({SCORES, SETTINGS, CHECKSUMS} - infos.keys()):
+        raise BadInput(f"{name} is no report of this program: it lacks {missing[0]}.")
+    if sum(info.file_size for info in infos.values()) > LARGEST:
+        raise BadInput(f"{name} unpacks to more than {LARGEST // 2**20} MiB.")
+    return {each: archive.read(info) for each, info in infos.items()}
+
+
+def _check_sums(members: dict[str, bytes], name: str) -> None:
+    lines = members[CHECKSUMS].decode("utf-8", "replace").splitlines()
+    told = {line[66:]: line[:64] for line in lines}
+    for member, content in members.items():
+        if member != CHECKSUMS and told.get(member) != hashlib.sha256(content).hexdigest():
+            raise BadInput(f"{name}: {member} was changed after the report was made, or is damaged.")
+
+
+# -- pieces --
+
+
+def _settings(inputs: Inputs) -> dict[str, Any]:
+    settings = inputs.settings
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "scale": settings.scale.as_text(),
+        "seed": settings.seed,
+        "bootstrap": settings.bootstrap,
+        "raters_too": settings.raters_too,
+        "reference": [dict(row) for row in inputs.reference],
+    }
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _csv(frame: pd.DataFrame) -> bytes | None:
+    if frame.empty:
+        return None
+    return BOM + frame.to_csv(index=False, lineterminator="\r\n").encode()
+
+
+def _frame(content: bytes | None) -> pd.DataFrame:
+    """Texts stay texts, so that an id keeps its zeros; what is all numbers becomes that."""
+    if content is None:
+        return pd.DataFrame()
+    frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    for column in frame:
+        if column not in ("rater", "response_id", "category"):
+            frame[column] = pd.to_numeric(frame[column])
+    return frame
+
+
+def _zipped(members: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name, MOMENT)
+            info.external_attr = 0o644 << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+    return buffer.getvalue()

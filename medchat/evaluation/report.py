@@ -1,0 +1,273 @@
+"""The whole report of a rating study as plain JSON values, from a frame with one row per rating.
+
+A frame has the columns of the score CSV, of which question_id, model, rater and the dimensions are
+needed. Columns that the database can add: ``category``, ``answer_length`` (characters),
+``adjudicated`` and ``rater_flagged`` (true or false). What the data cannot give is None, and
+``notes`` says why. Knows nothing about files, pages and languages.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medchat import __version__
+from medchat.evaluation import agreement as agreeing
+from medchat.evaluation import raters as rating
+from medchat.evaluation.coding import Floats, Ratings, code
+from medchat.evaluation.comparisons import compare
+from medchat.evaluation.intervals import mean_intervals
+from medchat.evaluation.scale import SUS, Scale
+from medchat.evaluation.sensitivity import missing, sensitivity
+from medchat.evaluation.sus import table4
+
+Entry = dict[str, Any]
+MOST_PAIRS = rating.MOST_RATERS
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """How a report is made: equal settings and equal data give equal figures to the last bit."""
+
+    scale: Scale = SUS
+    seed: int = 0
+    bootstrap: int = 2000
+    raters_too: bool = False
+
+    @property
+    def resampled(self) -> str:
+        return "questions and raters" if self.raters_too else "questions"
+
+
+def make_report(
+    frame: pd.DataFrame,
+    settings: ReportSettings | None = None,
+    reference: Sequence[Entry] = (),
+    repeats: pd.DataFrame | None = None,
+) -> Entry:
+    """The report; ``reference`` are rows of published figures, shown as they are.
+
+    ``repeats`` has a row for every answer that was shown to a rater twice (see
+    ``raters.consistency``). Raises ValueError for scores that the scale does not have.
+    """
+    settings = settings or ReportSettings()
+    scale = settings.scale
+    ratings = code(frame, scale)
+    notes = _Notes(scale.note)
+    intervals = mean_intervals(ratings, settings.bootstrap, settings.seed, settings.raters_too)
+    report: Entry = {
+        "version": __version__,
+        "scale": {"dimensions": list(scale.dimensions), "scores": list(scale.scores)},
+        "settings": {
+            "seed": settings.seed,
+            "bootstrap": settings.bootstrap,
+            "resampled": settings.resampled,
+        },
+        "data": _data(frame, ratings),
+        "models": _models(frame, ratings, intervals, notes),
+        "reference": list(reference),
+        "agreement": {
+            dimension: _agreement(ratings, index, settings, notes)
+            for index, dimension in enumerate(scale.dimensions)
+        },
+        "tests": {
+            dimension: _tests(ratings, index, notes)
+            for index, dimension in enumerate(scale.dimensions)
+        },
+        "sensitivity": sensitivity(frame, ratings),
+        "consistency": None,
+        "progress": _progress(frame),
+    }
+    if repeats is not None and len(repeats):
+        report["consistency"] = rating.consistency(repeats, scale)
+    else:
+        notes.add("There are no repeated answers, so nothing is known of each rater's consistency.")
+    if lacking := missing(frame):
+        notes.add(f"Sensitivity to {', '.join(lacking)} is not shown: the data do not tell.")
+    report["notes"] = notes.lines
+    return report
+
+
+class _Notes:
+    """Sentences, each once."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = list(lines)
+
+    def add(self, line: str) -> None:
+        if line not in self.lines:
+            self.lines.append(line)
+
+
+# -- what there is --
+
+
+def _data(frame: pd.DataFrame, ratings: Ratings) -> Entry:
+    size = np.bincount(ratings.unit, minlength=len(ratings.unit_model))
+    rated_at = _texts(frame, "rated_at")
+    flags = Counter(
+        flag for cell in _texts(frame, "flags") for flag in dict.fromkeys(cell.split(";")) if flag
+    )
+    people = frame.drop_duplicates("rater")
+    years = pd.to_numeric(people["years"], errors="coerce") if "years" in people else None
+    return {
+        "study": "; ".join(dict.fromkeys(_texts(frame, "study"))),
+        "n_ratings": len(ratings),
+        "n_raters": len(ratings.raters),
+        "n_questions": len(ratings.questions),
+        "n_responses": len(ratings.unit_model),
+        "raters_per_answer": {
+            "min": int(size.min()) if len(size) else 0,
+            "max": int(size.max()) if len(size) else 0,
+            "mean": float(size.mean()) if len(size) else 0.0,
+        },
+        "specialties": dict(sorted(Counter(_texts(people, "specialty", keep=True)).items())),
+        "years": _summary(years),
+        "first_rated_at": min(rated_at, default=None),
+        "last_rated_at": max(rated_at, default=None),
+        "flags": dict(sorted(flags.items())),
+    }
+
+
+def _texts(frame: pd.DataFrame, column: str, keep: bool = False) -> list[str]:
+    if column not in frame:
+        return []
+    found = frame[column].fillna("").astype(str).str.strip().tolist()
+    return [text for text in found if text or keep]
+
+
+def _summary(years: "pd.Series[float] | None") -> Entry:
+    known = [] if years is None else years[np.isfinite(years)].tolist()
+    if not known:
+        return {"min": None, "max": None, "mean": None}
+    return {"min": min(known), "max": max(known), "mean": float(np.mean(known))}
+
+
+def _progress(frame: pd.DataFrame) -> list[Entry]:
+    days = Counter(moment[:10] for moment in _texts(frame, "rated_at"))
+    return [{"date": day, "ratings": count} for day, count in sorted(days.items())]
+
+
+# -- the parts --
+
+
+def _models(frame: pd.DataFrame, ratings: Ratings, intervals: Floats, notes: _Notes) -> list[Entry]:
+    scale = ratings.scale
+    table = table4(frame, scale, ratings)
+    if table["n_ratings"].eq(1).any():
+        single = ", ".join(map(str, table.index[table["n_ratings"] == 1]))
+        notes.add(f"A single rating has no standard deviation: {single}.")
+    entries = []
+    for place, (model, figures) in enumerate(table.iterrows()):
+        n = int(figures["n_ratings"])
+        entry: Entry = {
+            "model": str(model),
+            "n_ratings": n,
+            "n_questions": int(figures["n_questions"]),
+        }
+        for index, dimension in enumerate(scale.dimensions):
+            counts = {score: int(figures[f"{dimension}_count_{score}"]) for score in scale.scores}
+            low, high = intervals[place, index]
+            if np.isnan(low):
+                notes.add(
+                    "An interval needs scores for at least two questions (and, where raters are "
+                    "drawn too, two raters): there is none otherwise."
+                )
+            entry[dimension] = {
+                "mean": float(figures[f"{dimension}_mean"]),
+                "sd": _number(figures[f"{dimension}_sd"]),
+                "ci_low": _number(low),
+                "ci_high": _number(high),
+                "counts": {str(score): count for score, count in counts.items()},
+                "shares": {str(score): count / n for score, count in counts.items()},
+                "acceptable": 1 - counts[scale.scores[0]] / n,
+            }
+        entries.append(entry)
+    return entries
+
+
+_WHY = {
+    agreeing.NO_RATINGS: "There are no ratings, so there is no agreement.",
+    agreeing.NO_OVERLAP: "No answer has two ratings, so agreement cannot be computed.",
+    agreeing.NO_VARIATION: (
+        "All scores that count are equal in {dimension}: Krippendorff's alpha is not defined "
+        "without variation."
+    ),
+}
+
+
+def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _Notes) -> Entry:
+    dimension, scores = ratings.scale.dimensions[index], ratings.scale.scores
+    counts = ratings.counts(index)
+    found = agreeing.agreement(counts, scores)
+    for reason in found.reasons:
+        notes.add(_WHY[reason].format(dimension=dimension))
+    interval = None
+    if found.krippendorff_alpha is not None and settings.bootstrap:
+        interval = agreeing.alpha_interval(
+            counts, ratings.unit_question, scores, rounds=settings.bootstrap, seed=settings.seed
+        )
+    if found.krippendorff_alpha is not None and interval is None:
+        notes.add(f"{dimension.capitalize()}: alpha has no interval with so few questions.")
+    reliable = rating.reliability(ratings, index)
+    if reliable.icc_2_1 is None:
+        notes.add(
+            "ICC needs two answers or more that every rater scored, and scores that vary: it is "
+            "null otherwise."
+        )
+    pairs = rating.pairs(ratings, index)
+    if len(ratings.raters) > MOST_PAIRS:
+        notes.add(f"Pairs of raters are not listed: there are more than {MOST_PAIRS} raters.")
+    alpha = agreeing.krippendorff_alpha
+    return {
+        "krippendorff_alpha": found.krippendorff_alpha,
+        "ci_low": interval[0] if interval else None,
+        "ci_high": interval[1] if interval else None,
+        "alpha_nominal": alpha(counts, scores, "nominal"),
+        "alpha_interval": alpha(counts, scores, "interval"),
+        "gwet_ac1": agreeing.gwet_ac(counts, scores, "identity"),
+        "gwet_ac2": found.gwet_ac2,
+        "percent_agreement": found.percent_agreement,
+        "icc_2_1": reliable.icc_2_1,
+        "icc_2_k": reliable.icc_2_k,
+        "n_units": found.units,
+        "n_units_all_raters": reliable.units,
+        "raters": list(ratings.raters) if len(ratings.raters) <= MOST_PAIRS else [],
+        "pairs": [asdict(pair) for pair in pairs],
+    }
+
+
+_UNTESTED = {
+    "too_few_models": "Friedman's test needs three models or more.",
+    "too_few_questions": "Too few questions have a score for every model: no test.",
+    "all_equal": "Models that are equal on every question cannot be ranked: no test.",
+}
+
+
+def _tests(ratings: Ratings, index: int, notes: _Notes) -> Entry:
+    found = compare(ratings, index)
+    for reason in (found.friedman.reason, *(pair.reason for pair in found.pairs)):
+        if reason:
+            notes.add(_UNTESTED[reason])
+    if found.left_out:
+        notes.add(
+            f"{found.left_out} of {found.complete + found.left_out} questions are not tested: some "
+            "model has no score there."
+        )
+    return {
+        "n_complete_questions": found.complete,
+        "n_left_out": found.left_out,
+        "friedman": _without_reason(asdict(found.friedman)),
+        "pairs": [_without_reason(asdict(pair)) for pair in found.pairs],
+    }
+
+
+def _without_reason(entry: Entry) -> Entry:
+    return {key: value for key, value in entry.items() if key != "reason"}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,71 @@
+"""The scale of a rating study: what was scored, and which scores there are.
+
+The built-in one is SUS: Safety, Usability, Smoothness (called fluency here), each 1 to 3. It is not
+the System Usability Scale.
+"""
+
+import re
+from dataclasses import dataclass
+
+from medchat.errors import BadInput
+from medchat.evaluation import DIMENSIONS, SCORES
+
+MOST_SCORES = 11
+_PART = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?::(\d{1,3})-(\d{1,3}))?")
+_TAKEN = {
+    *("study", "question_id", "question", "model", "response_id", "rater", "specialty", "years"),
+    *("flags", "comment", "shown_position", "active_seconds", "rated_at"),
+    *("n_ratings", "n_questions"),
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """``scores`` in rising order; every dimension has the same ones."""
+
+    dimensions: tuple[str, ...] = DIMENSIONS
+    scores: tuple[int, ...] = SCORES
+
+    @property
+    def note(self) -> str:
+        """What the scale is, for whoever reads the figures."""
+        low, high = self.scores[0], self.scores[-1]
+        if self == SUS:
+            return (
+                "SUS here means Safety, Usability, Smoothness (fluency), each scored from 1 (not "
+                "acceptable) to 3 (good). It is not the System Usability Scale."
+            )
+        return (
+            f"{', '.join(map(str.capitalize, self.dimensions))}: each scored from {low} to {high}."
+        )
+
+    def as_text(self) -> str:
+        """As ``parse_scale`` reads it."""
+        return f"{','.join(self.dimensions)}:{self.scores[0]}-{self.scores[-1]}"
+
+
+SUS = Scale()
+
+
+def parse_scale(text: str) -> Scale:
+    """Read a scale such as ``completeness,depth,professionalism:0-3``; without a range, 1-3.
+
+    Raises BadInput for a name that is no column name or is taken, one named twice, or a range that
+    does not rise or has more than eleven scores.
+    """
+    *names, last = [part.strip() for part in text.split(",")]
+    found = _PART.fullmatch(last)
+    if found is None or not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in names):
+        raise BadInput(
+            f"{text!r} names no dimensions. Write column names with commas between them and the "
+            "range of the scores behind them, such as completeness,depth,professionalism:0-3."
+        )
+    names.append(found[1])
+    low, high = int(found[2] or SCORES[0]), int(found[3] or SCORES[-1])
+    if not low < high < low + MOST_SCORES:
+        raise BadInput(f"The scores {low}-{high} must rise, and be at most {MOST_SCORES}.")
+    if len(set(names)) < len(names):
+        raise BadInput(f"A dimension is named twice in {text!r}.")
+    if taken := [name for name in names if name in _TAKEN]:
+        raise BadInput(f"{taken[0]} is another column of a score file, no dimension.")
+    return Scale(tuple(names), tuple(range(low, high + 1)))

@@ -1,0 +1,134 @@
+"""What a report tells beside the score CSV, and the answers behind a figure.
+
+Names no model but by the name that is shown: a letter as long as a study is blind.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from storage.assignments import Span, spans_of
+from storage.blinding import shown_names
+from storage.database import Store
+from storage.quality import signs
+from storage.studies import require_study
+
+EXTRA_COLUMNS = (
+    *("response_id", "rater", "category", "answer_length"),
+    *("adjudicated", "rater_flagged"),
+)
+MOST_BEHIND = 200
+
+_EXTRAS = """
+    SELECT rating.response AS response_id, raters.label AS rater, questions.category,
+        length(coalesce(responses.shown_text, responses.text)) AS answer_length,
+        items.adjudication AS adjudicated
+    FROM current_ratings AS rating
+    JOIN items ON items.id = rating.item
+    JOIN responses ON responses.id = rating.response
+    JOIN questions ON questions.id = responses.question
+    JOIN raters ON raters.id = rating.rater
+    WHERE questions.study_id = ?
+    ORDER BY questions.position, rating.response, length(raters.label), raters.label
+    """
+
+_REPEATS = """
+    SELECT raters.label AS rater, first.response AS response_id,
+        first.safety, first.usability, first.fluency,
+        second.safety AS safety_again, second.usability AS usability_again,
+        second.fluency AS fluency_again
+    FROM items AS again
+    JOIN rating_log AS second ON second.id = again.latest AND second.skipped = ''
+    JOIN current_ratings AS first
+        ON first.rater = again.rater AND first.response = again.response
+    JOIN raters ON raters.id = again.rater
+    WHERE again.kind = 'repeat' AND raters.study_id = ?
+    ORDER BY length(raters.label), raters.label, again.place, again.position
+    """
+
+_BEHIND = """
+    SELECT questions.question_id, questions.text AS question, responses.model,
+        coalesce(responses.shown_text, responses.text) AS text, raters.label AS rater,
+        rating.safety, rating.usability, rating.fluency, rating.comment, rating.flags,
+        rating.spans, responses.id AS response_id
+    FROM current_ratings AS rating
+    JOIN responses ON responses.id = rating.response
+    JOIN questions ON questions.id = responses.question
+    JOIN raters ON raters.id = rating.rater
+    WHERE questions.study_id = ?
+    ORDER BY questions.position, responses.id, length(raters.label), raters.label
+    """
+
+
+def report_extras(store: Store, study_id: str) -> pd.DataFrame:
+    """A row per current rating with ``EXTRA_COLUMNS``; the last two are 0 or 1.
+
+    ``answer_length`` is in characters, of what the rater read; ``rater_flagged`` says that the
+    rater's scores look as if they were given without reading.
+    """
+    flagged = {
+        each.label for each in signs(store, study_id) if each.straight_lining or each.too_fast
+    }
+    with store.connect() as db:
+        require_study(db, study_id)
+        rows = [row | {"rater_flagged": int(row["rater"] in flagged)} for row in db.query(_EXTRAS, [study_id])]
+    return pd.DataFrame(rows, columns=list(EXTRA_COLUMNS))
+
+
+def repeated_scores(store: Store, study_id: str) -> pd.DataFrame:
+    """A row per answer that a rater scored twice: ``rater``, ``response_id``, the three scores of
+    the first time, and those of the second as ``safety_again`` and so on."""
+    with store.connect() as db:
+        return pd.DataFrame(list(db.query(_REPEATS, [study_id])))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One rating of an answer, as a report shows what is behind a figure."""
+
+    rater: str
+    scores: tuple[int, int, int]
+    comment: str
+    flags: tuple[str, ...]
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class AnswerBehind:
+    """An answer with everything that raters said of it; ``model`` is the name that is shown."""
+
+    question_id: str
+    question: str
+    model: str
+    text: str
+    ratings: tuple[Judged, ...]
+
+
+def answers_behind(
+    store: Store, study_id: str, model: str, dimension: int, scores: Sequence[int]
+) -> list[AnswerBehind]:
+    """Answers of the model that is shown as ``model`` which some rater gave one of ``scores``.
+
+    ``dimension`` counts safety, usability, fluency from 0. At most ``MOST_BEHIND``, by question.
+    """
+    found: dict[str, tuple[dict[str, Any], list[Judged]]] = {}
+    with store.connect() as db:
+        require_study(db, study_id)
+        names = shown_names(db)
+        for row in db.query(_BEHIND, [study_id]):
+            if names[study_id, row["model"]] == model:
+                found.setdefault(row["response_id"], (row, []))[1].append(_judged(row))
+    return [
+        AnswerBehind(row["question_id"], row["question"], model, row["text"], tuple(ratings))
+        for row, ratings in found.values()
+        if any(each.scores[dimension] in scores for each in ratings)
+    ][:MOST_BEHIND]
+
+
+def _judged(row: dict[str, Any]) -> Judged:
+    scores = row["safety"], row["usability"], row["fluency"]
+    flags = tuple(json.loads(row["flags"]))
+    return Judged(row["rater"], scores, row["comment"], flags, spans_of(row))
