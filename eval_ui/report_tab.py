@@ -1,22 +1,32 @@
-"""The report tab: Table 4 and the shares of a study, and the links to its files.
+"""The report tab: Table 4 and all that stands behind it, and the links to its files.
 
 The files are made by the server when they are asked for (``exports``), so they are never older
 than the scores.
 """
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from eval_ui.access import opening
 from eval_ui.exports import FILES, download_path
-from eval_ui.notices import QUEUED, guarded
-from eval_ui.safe_text import as_html, table
+from eval_ui.notices import QUEUED, guarded, inform
+from eval_ui.report_html import SPREADS, behind_html, pictures_html, table4_html, tables_html
+from eval_ui.reporting import Filters, Made
+from eval_ui.safe_text import as_html
 from eval_ui.services import Services
 from eval_ui.studies import require_own, study_names
 from eval_ui.texts import Texts
-from medchat.evaluation import DIMENSIONS, SCORES, render, sus
-from storage import StorageError, Study, score_frame
+from medchat.errors import BadInput
+from medchat.evaluation import DIMENSIONS, SCORES
+from medchat.evaluation.reference import read_reference
+from storage import Study, answers_behind, set_reference_rows
+
+FILTERED = {"specialty": "specialty_column", "category": "category", "rater": "rater"}
+"""Column of the ratings -> key of its name."""
 
 
 def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
@@ -31,64 +41,168 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
                 elem_id="report-study",
             )
             refresh = gr.Button(texts("refresh"), elem_id="report-refresh", scale=0, min_width=140)
+        spread = gr.Radio(
+            [(texts(f"spread_{key}"), key) for key in SPREADS],
+            value="interval",
+            label=texts("spread"),
+            elem_id="report-spread",
+        )
+        with gr.Accordion(texts("filters"), open=False, elem_id="report-filters"), gr.Row():
+            filters = [_chooser(texts(key), f"report-{each}") for each, key in FILTERED.items()]
         report = gr.HTML(elem_id="report")
+        with gr.Accordion(texts("behind"), open=False, elem_id="report-behind"):
+            with gr.Row(elem_classes="field-and-button"):
+                model = gr.Dropdown(
+                    [], allow_custom_value=True, label=texts("model"), elem_id="behind-model"
+                )
+                dimension = gr.Dropdown(
+                    [(texts(each), each) for each in DIMENSIONS],
+                    value=DIMENSIONS[0],
+                    label=texts("dimension"),
+                    elem_id="behind-dimension",
+                )
+                scores = gr.CheckboxGroup(
+                    [(str(score), score) for score in SCORES],
+                    value=[SCORES[0]],
+                    label=texts("behind_scores"),
+                    elem_id="behind-scores",
+                )
+                look = gr.Button(
+                    texts("behind_show"), elem_id="behind-show", scale=0, min_width=140
+                )
+            behind = gr.HTML(elem_id="behind")
+        with gr.Accordion(texts("as_published"), open=False, elem_id="report-reference"):
+            gr.Markdown(texts("reference_info"), elem_classes="hint")
+            file = gr.File(
+                file_types=[".csv", ".tsv", ".xlsx"],
+                label=texts("reference_file"),
+                height=130,
+                elem_id="reference-file",
+            )
+            with gr.Row(elem_classes="actions"):
+                add = gr.Button(texts("reference_set"), elem_id="reference-set")
+                clear = gr.Button(texts("reference_clear"), elem_id="reference-clear")
+        links = gr.HTML(elem_id="report-files")
 
     # -- wiring --
+    handlers = _Handlers(services, texts)
+    shown = [report, model, *filters, links]
+    chosen = [study, spread, *filters]
 
-    def show(name: str | None) -> str:
-        return report_html(services, name, texts)
+    def listen(event: Any, handler: Any, inputs: list[Any], outputs: list[Any]) -> None:
+        checked = guarded(handler, len(outputs), texts, access=services.access)
+        if len(outputs) == 1:
+            event(lambda *values: _bare(checked(*values)), inputs, outputs, **QUEUED)
+        else:
+            event(checked, inputs, outputs, **QUEUED)
 
-    def refreshed(name: str | None) -> list[Any]:
-        names = study_names(services.store, services.access.now())
+    listen(study.input, handlers.choose, [study, spread], shown)
+    controls: list[Any] = [spread, *filters]
+    for each in controls:
+        listen(each.input, handlers.draw, chosen, [report])
+    listen(refresh.click, handlers.refresh, [study, spread], [study, *shown])
+    listen(look.click, handlers.behind, [study, model, dimension, scores], [behind])
+    listen(add.click, handlers.set_reference, [*chosen, file], [report, file])
+    listen(clear.click, handlers.clear_reference, chosen, [report])
+    open_tab = opening(services.access, texts, handlers.refresh, 1 + len(shown))
+    tab.select(
+        guarded(open_tab, 3 + len(shown), texts),
+        [study, spread],
+        [gate, body, study, *shown],
+        **QUEUED,
+    )
+
+
+def _chooser(label: str, elem_id: str) -> gr.Dropdown:
+    return gr.Dropdown([], multiselect=True, allow_custom_value=True, label=label, elem_id=elem_id)
+
+
+def _bare(result: Any) -> Any:
+    return result[0] if isinstance(result, list) else result
+
+
+class _Handlers:
+    def __init__(self, services: Services, texts: Texts) -> None:
+        self._services, self._texts = services, texts
+        self._store, self._reports = services.store, services.reports
+
+    def _own(self, name: str | None) -> Study:
+        return require_own(self._store, name, self._services.access.now(), self._texts)
+
+    def refresh(self, name: str | None, spread: str) -> list[Any]:
+        names = study_names(self._store, self._services.access.now())
         chosen = name if name in names else names[-1] if names else None
-        return [gr.update(choices=names, value=chosen), show(chosen)]
+        return [gr.update(choices=names, value=chosen), *self.choose(chosen, spread)]
 
-    access = services.access
-    study.input(guarded(show, 1, texts, access=access), study, report, **QUEUED)
-    refreshing = guarded(refreshed, 2, texts, access=access)
-    refresh.click(refreshing, study, [study, report], **QUEUED)
-    open_tab = guarded(opening(access, texts, refreshed, 2), 4, texts)
-    tab.select(open_tab, study, [gate, body, study, report], **QUEUED)
+    def choose(self, name: str | None, spread: str) -> list[Any]:
+        """All of a study, every rating counted."""
+        empty = [gr.update(choices=[], value=[]) for _ in FILTERED]
+        if not name:
+            none = f"<p>{self._texts('study_none')}</p>"
+            return [none, gr.update(choices=[], value=None), *empty, ""]
+        study = self._own(name)
+        made = self._reports.made(study)
+        html = self._html(study, made, spread)
+        if made is None:
+            return [html, gr.update(choices=[], value=None), *empty, self._links(study)]
+        models = [entry["model"] for entry in made.report["models"]]
+        filters = [gr.update(choices=_values(made, each), value=[]) for each in FILTERED]
+        return [html, gr.update(choices=models, value=models[0]), *filters, self._links(study)]
+
+    def draw(self, name: str | None, spread: str, *filters: list[str] | None) -> list[str]:
+        study = self._own(name)
+        wanted = Filters(*(tuple(each or ()) for each in filters))
+        return [self._html(study, self._reports.made(study, wanted), spread, bool(wanted))]
+
+    def _html(self, study: Study, made: Made | None, spread: Any, filtered: bool = False) -> str:
+        texts = self._texts
+        if made is None:
+            return f"<p>{texts('report_filtered_out' if filtered else 'report_empty')}</p>"
+        notices = [] if study.unblinded_at else [texts("report_blind")]
+        if filtered:
+            counted = made.report["data"]["n_ratings"]
+            notices.append(texts("report_filtered", count=counted, total=len(made.frame)))
+        told = "".join(f'<p class="notice">{as_html(each)}</p>' for each in notices)
+        return (
+            f"{told}<h3>{texts('table4')}</h3>"
+            f"{table4_html(made.report, spread, texts)}"
+            f'<p class="hint">{texts(f"spread_{spread}_note")}</p>'
+            f"{pictures_html(made.report, texts)}{tables_html(made.report, texts)}"
+        )
+
+    def behind(
+        self, name: str | None, model: str | None, dimension: str, scores: list[int] | None
+    ) -> list[str]:
+        study = self._own(name)
+        if dimension not in DIMENSIONS or not model or not scores:
+            raise BadInput(self._texts("behind_choose"))
+        place = DIMENSIONS.index(dimension)
+        found = answers_behind(self._store, study.id, model, place, scores)
+        return [behind_html(found, DIMENSIONS, self._texts)]
+
+    def set_reference(self, name: str | None, spread: str, *rest: Any) -> list[Any]:
+        *filters, file = rest
+        study = self._own(name)
+        if not file:
+            raise BadInput(self._texts("import_none"))
+        rows = read_reference(Path(file))
+        set_reference_rows(self._store, study.id, json.dumps(rows, ensure_ascii=False))
+        inform(self._texts("reference_done", count=len(rows)), self._texts)
+        return [*self.draw(name, spread, *filters), None]
+
+    def clear_reference(self, name: str | None, spread: str, *filters: Any) -> list[str]:
+        set_reference_rows(self._store, self._own(name).id, "[]")
+        return self.draw(name, spread, *filters)
+
+    def _links(self, study: Study) -> str:
+        links = "".join(
+            f'<a class="download" download href="{download_path(study.id, kind)}" '
+            f'id="download-{kind.replace(".", "-")}">{self._texts(key)}</a>'
+            for kind, key in FILES.items()
+        )
+        return f'<p class="downloads">{links}</p>'
 
 
-def report_html(services: Services, name: str | None, texts: Texts) -> str:
-    """The report of a study as HTML, or the sentence that says why there is none."""
-    if not name:
-        return f"<p>{texts('study_none')}</p>"
-    try:
-        study = require_own(services.store, name, services.access.now(), texts)
-        frame = score_frame(services.store, study.id)
-    except StorageError as error:
-        return f'<p class="mark unsaved">{as_html(texts.error(error))}</p>'
-    if frame.empty:
-        return f"<p>{texts('report_empty')}</p>{_links(study, texts)}"
-    blind = "" if study.unblinded_at else f'<p class="notice">{texts("report_blind")}</p>'
-    figures = sus.table4(frame)
-    scales = [texts(dimension) for dimension in DIMENSIONS]
-    means = table(
-        [texts("model"), texts("n_ratings"), texts("n_questions"), *scales],
-        render.means(figures).rows,
-        name=texts("table4"),
-    )
-    shares = table(
-        [texts("model"), texts("dimension"), *[str(score) for score in SCORES]],
-        [_share_row(row, texts) for row in render.shares(figures).rows],
-        texts=2,
-        name=texts("shares"),
-    )
-    tables = f"<h3>{texts('table4')}</h3>{means}<h3>{texts('shares')}</h3>{shares}"
-    return f"{blind}{tables}{_links(study, texts)}"
-
-
-def _share_row(row: list[str], texts: Texts) -> list[str]:
-    model, dimension, *shares = row
-    return [model, texts(dimension.lower()), *shares]
-
-
-def _links(study: Study, texts: Texts) -> str:
-    links = "".join(
-        f'<a class="download" download href="{download_path(study.id, kind)}" '
-        f'id="download-{kind.replace(".", "-")}">{texts(key)}</a>'
-        for kind, key in FILES.items()
-    )
-    return f'<p class="downloads">{links}</p>'
+def _values(made: Made, column: str) -> list[str]:
+    found: Sequence[Any] = made.frame[column].dropna().unique().tolist()
+    return sorted(str(value) for value in found if str(value))

@@ -122,7 +122,7 @@ def build(services: Services) -> FastAPI:
     script = RATING_SCRIPT.read_bytes()
     version = hashlib.sha256(script).hexdigest()[:16]
     app.include_router(access_routes(services.store))
-    app.include_router(export_routes(services.store, services.access))
+    app.include_router(export_routes(services.store, services.access, services.reports))
     app.include_router(rating_routes(services.store, services.writer))
     # The longer path first: "/" answers for everything that is left.
     for path, page in sorted(_pages(services).items(), key=lambda item: -len(item[0])):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from eval_ui.access import Access
 from eval_ui.answering import Answering
+from eval_ui.reporting import Reports
 from eval_ui.studies import names_of_models
 from medchat.config import Settings
 from medchat.engine import LocalEngine
@@ -22,6 +23,7 @@ class Services:
     writer: Writer
     access: Access
     answering: Answering
+    reports: Reports
 
     @classmethod
     def start(cls, settings: Settings) -> "Services":
@@ -34,7 +36,9 @@ class Services:
         _announce_first_account(store, settings)
         engine = LocalEngine(registry, device=settings.device, dtype=settings.dtype)
         answering = Answering(store, engine, registry)
-        services = cls(settings, registry, engine, store, Writer(store), Access(store), answering)
+        access, reports = Access(store), Reports(store)
+        writer = Writer(store)
+        services = cls(settings, registry, engine, store, writer, access, answering, reports)
         answering.resume()
         engine.preload([spec.name for spec in services.first_models])
         return services

@@ -6,6 +6,7 @@ that `--help` does not wait for the model libraries.
 
 import json
 import sys
+import zipfile
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +18,7 @@ from medchat.errors import BadInput, MedchatError
 
 if TYPE_CHECKING:
     from medchat.engine import End
+    from medchat.evaluation.bundle import Inputs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +45,8 @@ class ReportFormat(StrEnum):
 @app.command()
 def report(
     ratings: Annotated[
-        Path, typer.Argument(metavar="RATINGS.csv", help="The score CSV of a study, or a report zip.")
+        Path,
+        typer.Argument(metavar="RATINGS.csv", help="The score CSV of a study, or a report zip."),
     ],
     format: Annotated[
         ReportFormat, typer.Option(help="How the report is written.")

@@ -95,6 +95,13 @@ from storage.ratings import (
     save_in,
     save_ratings,
 )
+from storage.reporting import (
+    AnswerBehind,
+    Judged,
+    answers_behind,
+    repeated_scores,
+    report_extras,
+)
 from storage.rights import coordinators_of, require_right, share_study
 from storage.studies import (
     NewQuestion,
@@ -114,6 +121,7 @@ from storage.studies import (
     remove_questions,
     require_study,
     responses_of,
+    set_reference_rows,
 )
 from storage.verification import ChainEnd, chain_ends, verify
 from storage.writer import Writer
@@ -125,6 +133,7 @@ __all__ = [
     "ORDER_COLUMNS",
     "SCORE_COLUMNS",
     "SPAN_KINDS",
+    "AnswerBehind",
     "AnswerJob",
     "AnswerProgress",
     "AssignedAnswer",
@@ -142,6 +151,7 @@ __all__ = [
     "Handed",
     "Invitation",
     "JobState",
+    "Judged",
     "NewQuestion",
     "NewResponse",
     "OutlineEntry",
@@ -171,6 +181,7 @@ __all__ = [
     "adjudicate",
     "answer_job",
     "answer_progress",
+    "answers_behind",
     "answers_to_check",
     "assignment",
     "backup",
@@ -211,6 +222,8 @@ __all__ = [
     "remove_questions",
     "renew_link",
     "reopen_study",
+    "repeated_scores",
+    "report_extras",
     "require_right",
     "require_study",
     "responses_of",
@@ -228,6 +241,7 @@ __all__ = [
     "set_job_state",
     "set_password",
     "set_profile",
+    "set_reference_rows",
     "share_study",
     "sign_in",
     "sign_out",

@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from storage.events import EVENTS
 from storage.ids import storable
-from storage.ratings import SPAN_KINDS
+from storage.ratings import DIMENSIONS, SPAN_KINDS
 from storage.studies import LONGEST_GUIDE
 
 MOST_POSITION = 1000
@@ -168,6 +168,16 @@ def _is_list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(holds, value))
 
 
+def _is_reference(row: object) -> bool:
+    """A row of published figures: its texts, and numbers or nothing for the dimensions."""
+    return (
+        isinstance(row, dict)
+        and row.keys() == {"model", "source", *DIMENSIONS}
+        and all(isinstance(row[key], str) for key in ("model", "source"))
+        and all(row[key] is None or type(row[key]) in (int, float) for key in DIMENSIONS)
+    )
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
@@ -176,6 +186,7 @@ _RULES: dict[str, Callable[[Any], bool]] = {
     "studies.seed": lambda value: value >= 0,
     "studies.guide_zh": lambda value: len(value) <= LONGEST_GUIDE,
     "studies.guide_en": lambda value: len(value) <= LONGEST_GUIDE,
+    "studies.reference_rows": _json(_is_list_of(_is_reference)),
     "raters.code_hash": lambda value: re.fullmatch("[0-9a-f]{64}", value) is not None,
     "responses.finish_reason": lambda value: value in ("stop", "length", "cancelled", "error"),
     "responses.provenance": _json(lambda value: isinstance(value, dict)),

@@ -457,3 +457,14 @@ def m009_study_design(db: Database) -> None:
         BEGIN SELECT RAISE(ABORT, 'study_events is append-only'); END;
         """
     )
+
+
+@MIGRATIONS()
+def m010_reference_rows(db: Database) -> None:
+    """Published figures of other models, which a study's report shows apart from its own."""
+    db.executescript(
+        """
+        ALTER TABLE studies ADD COLUMN reference_rows TEXT NOT NULL DEFAULT '[]'
+            CHECK (json_valid(reference_rows));  -- JSON list of objects
+        """
+    )

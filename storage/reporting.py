@@ -74,7 +74,10 @@ def report_extras(store: Store, study_id: str) -> pd.DataFrame:
     }
     with store.connect() as db:
         require_study(db, study_id)
-        rows = [row | {"rater_flagged": int(row["rater"] in flagged)} for row in db.query(_EXTRAS, [study_id])]
+        rows = [
+            row | {"rater_flagged": int(row["rater"] in flagged)}
+            for row in db.query(_EXTRAS, [study_id])
+        ]
     return pd.DataFrame(rows, columns=list(EXTRA_COLUMNS))
 
 

@@ -37,7 +37,7 @@ class Study:
     ``raters_per_answer`` is None where every rater is to rate everything; ``repeats`` is how many
     questions each rater silently gets a second time; ``guide_zh`` and ``guide_en`` are empty where
     the guide is the built-in one. The times are None until a study is opened for its raters, locked
-    against further scores, and unblinded.
+    against further scores, and unblinded. ``reference_rows`` is a JSON list of published figures.
     """
 
     id: str
@@ -52,6 +52,7 @@ class Study:
     locked_at: str | None = None
     unblinded_at: str | None = None
     repeats: int = 0
+    reference_rows: str = "[]"
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,17 @@ def change_settings(store: Store, study_id: str, settings: StudySettings) -> Stu
         require_draft(db, study_id)
         db.table("studies").update(study_id, values)
         return require_study(db, study_id)
+
+
+def set_reference_rows(store: Store, study_id: str, rows: str) -> None:
+    """Set the published figures that a report shows apart: a JSON list of objects.
+
+    Raises:
+        StorageError: unknown_study.
+    """
+    with store.transaction() as db:
+        require_study(db, study_id)
+        db.execute("UPDATE studies SET reference_rows = ? WHERE id = ?", [storable(rows), study_id])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from storage_fixtures import answers_shown_to, entry, new_raters, new_study, unb
 
 from eval_ui.access import COOKIE, Access
 from eval_ui.exports import FILES, download_path, export_routes
+from eval_ui.reporting import Reports
 from medchat.__main__ import main
 from storage import (
     NewResponse,
@@ -37,7 +38,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def client(store: Store) -> TestClient:
     app = FastAPI()
-    app.include_router(export_routes(store, Access(store)))
+    app.include_router(export_routes(store, Access(store), Reports(store)))
     add_coordinator(store, "anna", "a long password")
     session = sign_in(store, "anna", "a long password", "127.0.0.1")
     return TestClient(app, cookies={COOKIE: session})

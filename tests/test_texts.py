@@ -37,6 +37,16 @@ MADE_KEYS = {
     *(f"{dimension}_{score}" for dimension in DIMENSIONS for score in SCORES),
     *(f"status_{reason}" for reason in FINISH_REASONS),
     *FILES.values(),
+    *FILTERED.values(),
+    *(f"spread_{spread}{end}" for spread in SPREADS for end in ("", "_note")),
+    *(f"by_{part}" for part in PARTS_OF_RATINGS),
+    *(f"by_without_{column}" for column in WITHOUT),
+    *(f"figure_{name}" for name in FIGURES),
+    *(f"flag_{flag}" for flag in FLAGS),
+    *(f"span_{kind}" for kind in SPAN_KINDS),
+    *(f"report_{part}" for part in ("agreement", "tests", "consistency", "sensitivity")),
+    *("p_holm", "difference", "effect", "model_a", "model_b", "n_questions", "complete_questions"),
+    *("left_out", "kappa", "ac1", "interval_95", "by", "group"),
 }
 """Keys that the source puts together or holds in a table."""
 

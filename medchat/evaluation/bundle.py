@@ -46,7 +46,7 @@ class Inputs:
 
     scores: bytes
     settings: ReportSettings = field(default_factory=ReportSettings)
-    reference: tuple[Mapping[str, Any], ...] = ()
+    reference: tuple[dict[str, Any], ...] = ()
     extras: pd.DataFrame = field(default_factory=pd.DataFrame)
     repeats: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -176,7 +176,9 @@ def _check_sums(members: dict[str, bytes], name: str) -> None:
     told = {line[66:]: line[:64] for line in lines}
     for member, content in members.items():
         if member != CHECKSUMS and told.get(member) != hashlib.sha256(content).hexdigest():
-            raise BadInput(f"{name}: {member} was changed after the report was made, or is damaged.")
+            raise BadInput(
+                f"{name}: {member} was changed after the report was made, or is damaged."
+            )
 
 
 # -- pieces --

@@ -1,0 +1,361 @@
+"""Intervals, tests, kappa and ICC: against the agreed files, published packages and textbooks."""
+
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.inter_rater import cohens_kappa
+
+from medchat.errors import BadInput
+from medchat.evaluation import DIMENSIONS
+from medchat.evaluation.coding import code
+from medchat.evaluation.comparisons import compare
+from medchat.evaluation.intervals import mean_intervals
+from medchat.evaluation.raters import consistency, pairs, reliability, weighted_kappa
+from medchat.evaluation.ratings_file import parse_ratings, read_ratings
+from medchat.evaluation.reference import read_reference
+from medchat.evaluation.report import ReportSettings, make_report
+from medchat.evaluation.scale import SUS, Scale, parse_scale
+from medchat.evaluation.sensitivity import sensitivity
+
+GOLDENS = Path(__file__).resolve().parents[1].parent / "shared" / "goldens" / "agreement"
+QUICK = ReportSettings(bootstrap=200)
+
+
+def golden(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    if not GOLDENS.is_dir():
+        pytest.skip("the golden files are not beside this checkout")
+    expected = json.loads((GOLDENS / f"{name}.expected.json").read_text("utf-8"))
+    return read_ratings(GOLDENS / f"{name}.csv"), expected
+
+
+def random_ratings(
+    seed: int, questions: int = 8, models: int = 3, raters: int = 4, missing: float = 0.0
+) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    rows = [
+        {"question_id": f"q{q}", "model": f"m{m}", "rater": f"r{r}"}
+        | {dimension: int(generator.integers(1, 4)) for dimension in DIMENSIONS}
+        for q in range(questions)
+        for m in range(models)
+        for r in range(raters)
+        if generator.random() >= missing
+    ]
+    return pd.DataFrame(rows)
+
+
+# -- the agreed files --
+
+
+@pytest.mark.parametrize("name", ["small", "missing"])
+def test_agreement_equals_the_golden_files(name: str) -> None:
+    frame, expected = golden(name)
+    report = make_report(frame, QUICK)
+    for dimension, wanted in expected["agreement"].items():
+        found = report["agreement"][dimension]
+        for key in ("krippendorff_alpha", "alpha_nominal", "alpha_interval"):
+            assert found[key] == pytest.approx(wanted[key], abs=5e-7)
+        # The package that made the file prints five digits.
+        assert found["gwet_ac2"] == pytest.approx(wanted["gwet_ac2_ordinal_weights"], abs=5e-6)
+        assert found["ci_low"] < found["krippendorff_alpha"] < found["ci_high"]
+
+
+@pytest.mark.parametrize("name", ["small", "missing"])
+def test_tests_equal_the_golden_files(name: str) -> None:
+    frame, expected = golden(name)
+    report = make_report(frame, QUICK)
+    for dimension, wanted in expected["tests"].items():
+        found = report["tests"][dimension]
+        assert found["n_complete_questions"] == wanted["n_complete_questions"]
+        friedman = found["friedman"]
+        assert friedman["df"] == wanted["friedman"]["df"]
+        for key in ("statistic", "p"):
+            assert friedman[key] == pytest.approx(wanted["friedman"][key], abs=5e-7)
+        assert [(p["a"], p["b"]) for p in found["pairs"]] == [
+            (p["a"], p["b"]) for p in wanted["pairs"]
+        ]
+        for pair, of_pair in zip(found["pairs"], wanted["pairs"], strict=True):
+            for key in ("mean_difference", "p", "p_holm"):
+                assert pair[key] == pytest.approx(of_pair[key], abs=5e-7)
+
+
+# -- intervals --
+
+
+def test_an_interval_draws_whole_questions() -> None:
+    """Against the plain way of doing it, question by question."""
+    frame = random_ratings(1, questions=12, missing=0.3)
+    ratings = code(frame, SUS)
+    found = mean_intervals(ratings, rounds=4000, seed=3)
+    generator = np.random.default_rng(5)
+    groups = [group for _, group in frame.groupby("question_id")]
+    means = []
+    for _ in range(1500):
+        drawn = pd.concat([groups[i] for i in generator.integers(len(groups), size=len(groups))])
+        means.append(drawn.groupby("model")["safety"].mean())
+    expected = pd.DataFrame(means).quantile([0.025, 0.975])
+    for place, model in enumerate(ratings.models):
+        assert found[place, 0] == pytest.approx(expected[model].to_numpy(), abs=0.05)
+
+
+def test_drawing_raters_too_makes_intervals_wider() -> None:
+    frame = random_ratings(2, questions=30)
+    frame["safety"] = frame["rater"].map({"r0": 1, "r1": 2, "r2": 3, "r3": 3})
+    ratings = code(frame, SUS)
+    narrow = mean_intervals(ratings, 500)[:, 0]
+    wide = mean_intervals(ratings, 500, raters_too=True)[:, 0]
+    assert np.ptp(narrow, axis=1).max() < 1e-12
+    assert np.ptp(wide, axis=1).min() > 0.5
+
+
+def test_the_seed_and_not_the_order_of_rows_decides() -> None:
+    frame = random_ratings(3, missing=0.2)
+    shuffled = frame.sample(frac=1, random_state=1)
+    first, second = (make_report(each, QUICK) for each in (frame, shuffled))
+    by_name = {entry["model"]: entry for entry in second["models"]}
+    for entry in first["models"]:
+        assert entry == by_name[entry["model"]]
+    assert first["agreement"] == second["agreement"]
+    assert first["tests"] == second["tests"]
+    other = make_report(frame, ReportSettings(seed=1, bootstrap=200))
+    assert other["models"] != first["models"]
+
+
+# -- kappa and ICC --
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 30), min_size=9, max_size=9))
+def test_weighted_kappa_is_that_of_statsmodels(cells: list[int]) -> None:
+    table = np.array(cells).reshape(3, 3)
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0))
+    if not expected[~np.eye(3, dtype=bool)].any():
+        assert weighted_kappa(table) is None
+        return
+    wanted = cohens_kappa(table, wt="quadratic", return_results=False)
+    assert weighted_kappa(table) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_pairs_count_the_answers_that_both_scored() -> None:
+    frame = random_ratings(4, missing=0.4)
+    found = pairs(code(frame, SUS), 1)
+    wide = frame.pivot_table(index=["question_id", "model"], columns="rater", values="usability")
+    assert len(found) == 6
+    for pair in found:
+        both = wide[[pair.a, pair.b]].dropna()
+        assert pair.n == len(both)
+        assert pair.percent_agreement == pytest.approx((both[pair.a] == both[pair.b]).mean())
+
+
+def test_icc_of_shrout_and_fleiss() -> None:
+    """Six targets and four judges, table 2 of their paper: 0.29 and 0.62."""
+    table = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+    rows = [
+        {"question_id": f"q{q}", "model": "m", "rater": f"r{r}", "score": score}
+        for q, scores in enumerate(table)
+        for r, score in enumerate(scores)
+    ]
+    found = reliability(code(pd.DataFrame(rows), Scale(("score",), tuple(range(11)))), 0)
+    assert (found.units, found.raters) == (6, 4)
+    assert found.icc_2_1 == pytest.approx(0.29, abs=0.005)
+    assert found.icc_2_k == pytest.approx(0.62, abs=0.005)
+
+
+def test_each_rater_with_himself() -> None:
+    repeats = pd.DataFrame(
+        {
+            "rater": ["r1", "r1", "r2"],
+            **{d: [1, 2, 3] for d in DIMENSIONS},
+            **{f"{d}_again": [1, 3, 3] for d in DIMENSIONS},
+        }
+    )
+    found = consistency(repeats, SUS)
+    assert found["safety"]["n"] == 3  # type: ignore[index]
+    assert found["safety"]["percent_agreement"] == pytest.approx(2 / 3)  # type: ignore[index]
+    assert found["raters"] == [
+        {"rater": "r1", "n": 2, "percent_agreement": 0.5},
+        {"rater": "r2", "n": 1, "percent_agreement": 1.0},
+    ]
+
+
+# -- tests on random data --
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10_000), st.integers(3, 5), st.sampled_from([0.0, 0.3]))
+def test_tests_are_those_of_scipy_on_means_per_question(seed, models, missing) -> None:
+    frame = random_ratings(seed, models=models, missing=missing)
+    found = compare(code(frame, SUS), 2)
+    wide = frame.pivot_table(index="question_id", columns="model", values="fluency").dropna()
+    assert (found.complete, found.left_out) == (len(wide), frame.question_id.nunique() - len(wide))
+    if found.friedman.statistic is not None:
+        wanted = stats.friedmanchisquare(*wide.to_numpy().T)
+        assert found.friedman.statistic == pytest.approx(wanted.statistic)
+        assert 0 <= (found.friedman.kendalls_w or 0) <= 1 + 1e-12
+    for pair in found.pairs:
+        if pair.p is None:
+            continue
+        wanted = stats.wilcoxon(
+            wide[pair.a], wide[pair.b], zero_method="pratt", method="asymptotic"
+        )
+        assert pair.p == pytest.approx(wanted.pvalue)
+        assert pair.p <= (pair.p_holm or 0) <= 1
+        assert -1 <= (pair.effect_size or 0) <= 1
+        better = np.sign(pair.effect_size or 0) * np.sign(pair.mean_difference or 0)
+        assert better >= 0 or abs(pair.effect_size or 0) < 0.5
+
+
+def test_a_model_that_is_always_better_has_the_greatest_effect() -> None:
+    frame = random_ratings(1, models=2)
+    frame["safety"] = frame["model"].map({"m0": 3, "m1": 1})
+    (pair,) = compare(code(frame, SUS), 0).pairs
+    assert (pair.a, pair.effect_size, pair.mean_difference) == ("m0", 1.0, 2.0)
+
+
+# -- sensitivity --
+
+
+def test_sensitivity_is_the_mean_of_each_part() -> None:
+    frame = random_ratings(6).assign(
+        shown_position=lambda f: f.index % 3 + 1,
+        specialty=lambda f: f["rater"].map({"r0": "内科", "r1": "内科", "r2": "外科", "r3": ""}),
+        answer_length=lambda f: f.index * 10,
+        adjudicated=lambda f: (f.index % 7 == 0).astype(int),
+    )
+    found = sensitivity(frame, code(frame, SUS))
+    by = {(e["by"], e["group"], e["model"]): e for e in found}
+    for (place, model), part in frame.groupby(["shown_position", "model"]):
+        entry = by["shown_position", str(place), model]
+        assert entry["n_ratings"] == len(part)
+        assert entry["safety"] == pytest.approx(part["safety"].mean())
+    assert {e["group"] for e in found if e["by"] == "specialty"} == {"", "内科", "外科"}
+    assert len({e["group"] for e in found if e["by"] == "answer_length"}) == 3
+    kept = frame[(frame["adjudicated"] == 0) & (frame["model"] == "m0")]
+    assert by["without_adjudicated", "", "m0"]["usability"] == pytest.approx(kept.usability.mean())
+
+
+# -- data that cannot give a figure --
+
+ONE = {"question_id": "q1", "model": "m", "rater": "r1", "safety": 3, "usability": 3, "fluency": 3}
+DEGENERATE = {
+    "one rating": [ONE],
+    "one rater": [ONE | {"question_id": f"q{n}", "safety": 1 + n % 3} for n in range(5)],
+    "one model": [ONE | {"question_id": f"q{n % 3}", "rater": f"r{n // 3}"} for n in range(9)],
+    "all equal": [
+        ONE | {"question_id": f"q{q}", "model": f"m{m}", "rater": f"r{r}"}
+        for q in range(3)
+        for m in range(3)
+        for r in range(3)
+    ],
+    "nothing overlaps": [
+        ONE | {"question_id": f"q{n}", "model": f"m{n % 3}", "rater": f"r{n}", "safety": 1 + n % 3}
+        for n in range(9)
+    ],
+    "one question": [
+        ONE | {"model": f"m{m}", "rater": f"r{r}", "safety": 1 + (m + r) % 3}
+        for m in range(3)
+        for r in range(3)
+    ],
+    "two models": [
+        ONE | {"question_id": f"q{q}", "model": f"m{m}", "rater": f"r{r}", "safety": 1 + q % 3}
+        for q in range(4)
+        for m in range(2)
+        for r in range(2)
+    ],
+}
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+@pytest.mark.parametrize("raters_too", [False, True])
+def test_what_the_data_cannot_give_is_null_with_a_reason(
+    case: str, raters_too: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = pd.DataFrame(DEGENERATE[case])
+    with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
+        warnings.simplefilter("error")
+        report = make_report(frame, ReportSettings(bootstrap=100, raters_too=raters_too))
+    assert not caplog.records
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    nulls = [
+        path
+        for path, value in leaves({k: report[k] for k in ("models", "agreement", "tests")})
+        if value is None
+    ]
+    if nulls:
+        assert len(report["notes"]) > 3, nulls
+
+
+def leaves(value: Any, path: str = "") -> Any:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}/{key}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from leaves(inner, f"{path}/{index}")
+    else:
+        yield path, value
+
+
+# -- scales --
+
+
+def test_another_scale_works_from_file_to_report() -> None:
+    scale = parse_scale("completeness, depth,professionalism:0-3")
+    assert scale == Scale(("completeness", "depth", "professionalism"), (0, 1, 2, 3))
+    assert parse_scale(scale.as_text()) == scale
+    text = "question_id,model,rater,completeness,depth,professionalism\nq1,m,r,0,3,2\n"
+    report = make_report(parse_ratings(text.encode(), "x.csv", scale), ReportSettings(scale))
+    assert report["models"][0]["completeness"]["counts"] == {"0": 1, "1": 0, "2": 0, "3": 0}
+    assert "System Usability" not in report["notes"][0]
+    with pytest.raises(BadInput, match="Write 0, 1, 2 or 3"):
+        parse_ratings(text.replace("0,3,2", "4,3,2").encode(), "x.csv", scale)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a b", "safety:3-1", "safety:0-99", "a,a", "rater", "a:1", "a,:0-3", "=x:0-3"]
+)
+def test_a_scale_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(BadInput):
+        parse_scale(text)
+
+
+# -- reference rows --
+
+
+def test_reference_rows_are_shown_as_they_were_printed(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("model,source,safety,usability,fluency\nPaper,A 2023,2.5,,1.75\n", "utf-8")
+    (row,) = rows = read_reference(file)
+    assert row == {"model": "Paper", "source": "A 2023"} | {
+        "safety": 2.5,
+        "usability": None,
+        "fluency": 1.75,
+    }
+    report = make_report(pd.DataFrame([ONE]), QUICK, rows)
+    assert report["reference"] == rows
+    assert [entry["model"] for entry in report["models"]] == ["m"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model,safety\nx,1\n", "lacks the columns usability, fluency"),
+        ("model,safety,usability,fluency\n,1,1,1\n", "Row 2: the column model is empty"),
+        ('model,safety,usability,fluency\nx,"2,5",1,1\n', "Row 2, column safety"),
+        ("model,safety,usability,fluency\nx,nan,1,1\n", "Row 2, column safety"),
+        ("model,safety,usability,fluency\nx,4,1,1\n", "from 1 to 3"),
+    ],
+)
+def test_reference_rows_at_fault_are_named(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match=told):
+        read_reference(file)
