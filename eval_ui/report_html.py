@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
-from medchat.evaluation.figures import FIGURES, draw
-
 from eval_ui.safe_text import as_html, cell, table
 from eval_ui.texts import Texts
 from medchat.evaluation import render
+from medchat.evaluation.figures import FIGURES, draw
 from storage import AnswerBehind, Span
 
 Spread = Literal["interval", "sd", "shares"]
