@@ -33,6 +33,8 @@ FILES = {
     "report.zip": "download_report",
 }
 """Kind of file -> key of the text on its link."""
+WITHOUT_SCORES = ("scores.csv", "order.csv")
+"""Those that a study has before it is rated."""
 
 MEDIA = {
     "csv": "text/csv; charset=utf-8",
@@ -47,7 +49,7 @@ MEDIA = {
     "zip": "application/zip",
 }
 
-STATUS = {"unknown_study": 404, "sign_in_needed": 401, "pack_blind": 409}
+STATUS = {"unknown_study": 404, "sign_in_needed": 401, "pack_blind": 409, "study_unrated": 409}
 """Of errors that trying again does not mend."""
 
 MOST_OF_NAME = 50
@@ -103,10 +105,11 @@ class _Exports:
             if not study.unblinded_at:
                 raise StorageError("pack_blind")
             return pack_study(self._store, study.id, coordinator, __version__)
+        if kind != "report.zip" and kind not in MAKERS:
+            return None
         made = self._reports.made(study)
         if made is None:
-            return None
+            raise StorageError("study_unrated")
         if kind == "report.zip":
             return make_bundle(self._reports.inputs(study))
-        maker = MAKERS.get(kind)
-        return maker(made.report, made.frame) if maker else None
+        return MAKERS[kind](made.report, made.frame)

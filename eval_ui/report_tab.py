@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from eval_ui.access import opening
-from eval_ui.exports import FILES, download_path
+from eval_ui.exports import FILES, WITHOUT_SCORES, download_path
 from eval_ui.notices import QUEUED, guarded, inform
 from eval_ui.report_html import SPREADS, behind_html, pictures_html, table4_html, tables_html
 from eval_ui.reporting import Filters, Made
@@ -144,10 +144,11 @@ class _Handlers:
         made = self._reports.made(study)
         html = self._html(study, made, spread)
         if made is None:
-            return [html, gr.update(choices=[], value=None), *empty, self._links(study)]
+            links = self._links(study, WITHOUT_SCORES)
+            return [html, gr.update(choices=[], value=None), *empty, links]
         models = [entry["model"] for entry in made.report["models"]]
         filters = [gr.update(choices=_values(made, each), value=[]) for each in FILTERED]
-        return [html, gr.update(choices=models, value=models[0]), *filters, self._links(study)]
+        return [html, gr.update(choices=models, value=models[0]), *filters, self._links(study, tuple(FILES))]
 
     def draw(self, name: str | None, spread: str, *filters: list[str] | None) -> list[str]:
         study = self._own(name)
@@ -194,11 +195,11 @@ class _Handlers:
         set_reference_rows(self._store, self._own(name).id, "[]")
         return self.draw(name, spread, *filters)
 
-    def _links(self, study: Study) -> str:
+    def _links(self, study: Study, kinds: Sequence[str]) -> str:
         links = "".join(
             f'<a class="download" download href="{download_path(study.id, kind)}" '
-            f'id="download-{kind.replace(".", "-")}">{self._texts(key)}</a>'
-            for kind, key in FILES.items()
+            f'id="download-{kind.replace(".", "-")}">{self._texts(FILES[kind])}</a>'
+            for kind in kinds
         )
         return f'<p class="downloads">{links}</p>'
 

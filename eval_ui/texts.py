@@ -889,6 +889,7 @@ STORAGE_TEXTS_ZH = {
     "consent_missing": "请先同意参加。",
     "no_such_place": "您的任务里没有第 {place} 题。请刷新页面。",
     "study_locked": "研究已锁定，不能再保存评分。之前保存的都在。",
+    "study_unrated": "研究还没有评分，所以没有报告可以保存。",
     "study_is_draft": "研究还是草稿。请先在“检查与开放”一步开放它。",
     "study_is_locked": "研究已经锁定。请先在最后一步重新开放。",
     "study_not_locked": "请先锁定研究：知道模型之后就不能再有新的评分。",

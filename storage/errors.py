@@ -135,6 +135,7 @@ MESSAGES = {
     "study_locked": (
         "The study is locked: no more scores can be saved. Those saved before are kept."
     ),
+    "study_unrated": "The study has no scores yet, so there is no report to save.",
     "study_is_draft": "The study is still a draft. Open it first, in the step that checks it.",
     "study_is_locked": "The study is locked. Reopen it first, in the last step.",
     "study_not_locked": "Lock the study first: then no score can follow from knowing the models.",

@@ -10,14 +10,20 @@ import pytest
 
 from eval_ui.exports import FILES
 from eval_ui.rating_page import KEYS
+from eval_ui.report_html import FLAGS, SPREADS
+from eval_ui.report_tab import FILTERED
 from eval_ui.study_questions import PARTS
 from eval_ui.study_tab import STEPS
 from eval_ui.texts import MEDCHAT_TEXTS_ZH, STORAGE_TEXTS_ZH, TEXTS, Texts, unknown_storage_codes
 from medchat.errors import BadInput, ModelUnavailable
+from medchat.evaluation.figures import FIGURES
+from medchat.evaluation.sensitivity import PARTS as PARTS_OF_RATINGS
+from medchat.evaluation.sensitivity import WITHOUT
 from storage import DIMENSIONS, EVENTS, MESSAGES, StorageError
 from storage.answering import JobState
 from storage.board import RaterState
 from storage.opening import Decision
+from storage.ratings import SPAN_KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SCORES = (1, 2, 3)

@@ -1,0 +1,370 @@
+"""The files of a report: they open, hold what they must, and let nothing in."""
+
+import hashlib
+import io
+import json
+import logging
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import docx
+import numpy as np
+import pandas as pd
+import pytest
+from openpyxl import load_workbook
+from PIL import Image
+
+from medchat.errors import BadInput
+from medchat.evaluation import DIMENSIONS
+from medchat.evaluation.bundle import CHECKSUMS, Inputs, make_bundle, read_bundle
+from medchat.evaluation.documents import as_docx, as_latex, as_xlsx
+from medchat.evaluation.figures import FIGURES, draw, means_figure, shares_figure, shortened
+from medchat.evaluation.methods import methods_paragraph, reporting_sheet, sheet_markdown
+from medchat.evaluation.ratings_file import parse_ratings
+from medchat.evaluation.report import ReportSettings, make_report
+from medchat.evaluation.scale import Scale
+
+ODD = "=cmd()|a_b$x$\n<b>&%#{}~^\\ 华佗"
+REFERENCE = [{"model": "Paper_1", "source": "A & B"} | dict.fromkeys(DIMENSIONS, 2.5)]
+QUICK = ReportSettings(bootstrap=100)
+
+
+def frame_of(models: list[str], questions: int = 6, raters: int = 3) -> pd.DataFrame:
+    generator = np.random.default_rng(len(models))
+    return pd.DataFrame(
+        {
+            "question_id": f"00{q}",
+            "model": model,
+            "response_id": f"{q}-{model}",
+            "rater": f"r{r}",
+            "specialty": "内科",
+            "years": str(5 + r),
+            "comment": "@x\n=1+1\x01",
+            "flags": "dangerous" if q == 0 else "",
+            "rated_at": f"2026-11-{q + 1:02}T10:00:00+00:00",
+        }
+        | {dimension: int(generator.integers(1, 4)) for dimension in DIMENSIONS}
+        for q in range(questions)
+        for model in models
+        for r in range(raters)
+    )
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return frame_of(["LLaMA", ODD, "ChatGLM"])
+
+
+@pytest.fixture(scope="module")
+def report(frame: pd.DataFrame) -> dict[str, Any]:
+    return make_report(frame, QUICK, REFERENCE)
+
+
+# -- LaTeX --
+
+
+def test_latex_escapes_every_sign_that_means_something(report) -> None:
+    text = as_latex(report)
+    line = next(line for line in text.splitlines() if "cmd" in line)
+    assert r"=cmd()|a\_b\$x\$ \textless{}b\textgreater{}\&\%\#\{\}\textasciitilde{}" in line
+    assert line.count(" & ") == 4
+    assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
+    assert r"\multicolumn{5}{l}{\emph{As published}}" in text
+    assert r"Paper\_1 (A \& B) &  & 2.50 & 2.50 & 2.50" in text
+
+
+def test_latex_compiles(report, tmp_path: Path) -> None:
+    program = shutil.which("xelatex") or shutil.which("pdflatex")
+    if program is None:
+        pytest.skip("no LaTeX is installed here")
+    table = as_latex(make_report(frame_of(["LLaMA", "a_b$x$ <&%#{}~^\\"]), QUICK, REFERENCE))
+    text = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{table}"
+    (tmp_path / "t.tex").write_text(text + "\\end{document}", encoding="utf-8")
+    command = [program, "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_the_best_of_each_column_is_bold_and_ties_are_all_bold() -> None:
+    frame = frame_of(["a", "b", "c"])
+    frame["safety"] = frame["model"].map({"a": 3, "b": 3, "c": 1})
+    rows = as_latex(make_report(frame, QUICK)).splitlines()
+    first = [row.split(" & ")[2] for row in rows if re.match(r"    [abc] &", row)]
+    assert ["textbf" in cell for cell in first] == [True, True, False]
+
+
+# -- Excel --
+
+
+def test_excel_has_typed_cells_and_runs_no_formula(report, frame) -> None:
+    book = load_workbook(io.BytesIO(as_xlsx(report, frame)))
+    assert book.sheetnames == ["Table", "Agreement", "Tests", "Scores", "Raters"]
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+    assert not [cell.coordinate for cell in cells if cell.data_type == "f"]
+    scores = {cell.value: cell.column for cell in book["Scores"][1]}
+    assert book["Scores"].cell(2, scores["question_id"]).value == "000", "zeros stay"
+    assert book["Scores"].cell(2, scores["safety"]).data_type == "n"
+    assert book["Scores"].cell(2, scores["comment"]).value == "@x\n=1+1"
+    table = book["Table"]
+    assert table["D2"].data_type == "n"
+    assert table["D2"].value == pytest.approx(report["models"][0]["safety"]["mean"])
+    assert table.freeze_panes == "A2"
+    raters = [row[0] for row in book["Raters"].iter_rows(min_row=2, values_only=True)]
+    assert raters == ["r0", "r1", "r2"]
+
+
+# -- Word --
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_word_opens_and_holds_table_and_paragraph(report, language) -> None:
+    document = docx.Document(io.BytesIO(as_docx(report, language)))
+    table = document.tables[0]
+    assert [cell.text for cell in table.columns[0].cells][1:] == ["LLaMA", *shown(ODD), "ChatGLM"]
+    bold = [
+        run.text
+        for row in table.rows
+        for c in row.cells[3:]
+        for run in c.paragraphs[0].runs
+        if run.bold
+    ]
+    assert len(bold) >= 3
+    texts = [paragraph.text for paragraph in document.paragraphs]
+    assert methods_paragraph(report, language) in texts
+    assert any("System Usability Scale" in text for text in texts)
+
+
+def shown(name: str) -> list[str]:
+    return [name.replace("\n", " ")]
+
+
+# -- methods --
+
+
+def test_the_paragraph_holds_the_studys_own_numbers(report) -> None:
+    english, chinese = (methods_paragraph(report, language) for language in ("en", "zh"))
+    for text in (english, chinese):
+        for number in ("54", "100", "0.1.0", "3"):
+            assert number in text
+    alpha = f"{report['agreement']['safety']['krippendorff_alpha']:.3f}"
+    assert alpha in english
+    assert alpha in chinese
+    assert "内科: 3" in english
+    assert "内科 3 名" in chinese
+
+
+def test_what_is_not_known_is_said_in_words() -> None:
+    bare = make_report(
+        frame_of(["m"], questions=1, raters=1)[["question_id", "model", "rater", *DIMENSIONS]],
+        QUICK,
+    )
+    english, chinese = (methods_paragraph(bare, language) for language in ("en", "zh"))
+    assert "None" not in english + chinese
+    assert "not available" in english
+    assert "无法" in chinese
+    assert "1 rater (specialties not available) scored 1 answer of 1 model" in english
+
+
+def test_the_sheet_is_filled_as_far_as_the_data_tell(report) -> None:
+    items = reporting_sheet(report)
+    assert {item["guideline"] for item in items} == {"CHART", "GRRAS", "HEDS"}
+    by_name = {(item["guideline"], item["item"]): item for item in items}
+    assert by_name["CHART", "questions"]["answer"] == "6"
+    assert (
+        by_name["CHART", "flags" if ("CHART", "flags") in by_name else "harm"]["answer"]
+        == "dangerous: 9"
+    )
+    gaps = [item for item in items if not item["filled"]]
+    assert all(item["answer"] is None for item in gaps)
+    assert ("CHART", "ethics") in {(item["guideline"], item["item"]) for item in gaps}
+    zh, en = (sheet_markdown(items, language) for language in ("zh", "en"))
+    assert zh.count("待作者填写") == len(gaps)
+    assert en.count("to be filled in by the authors") == len(gaps)
+    assert len(zh.splitlines()) == len(items) + 2
+
+
+# -- pictures --
+
+
+@pytest.mark.parametrize("models", [1, 4, 30])
+def test_every_picture_opens_without_a_word_on_the_console(models: int, caplog) -> None:
+    names = [ODD, *(f"model {n} with quite a long name 模型" for n in range(models - 1))]
+    found = make_report(frame_of(names), QUICK, REFERENCE)
+    with warnings.catch_warnings(), caplog.at_level(logging.INFO):
+        warnings.simplefilter("error")
+        for name in FIGURES:
+            for language in ("zh", "en"):
+                svg, png = (draw(found, name, kind, language) for kind in ("svg", "png"))
+                root = ElementTree.fromstring(svg)
+                assert root.tag.endswith("svg")
+                links = re.findall(rb'(?:href|src)="([^"]*)"', svg)
+                assert all(link.startswith((b"#", b"data:image/png")) for link in links)
+                with Image.open(io.BytesIO(png)) as image:
+                    assert image.width >= 1200
+    assert not caplog.records
+
+
+def test_pictures_show_the_figures_of_the_report(report) -> None:
+    axes = means_figure(report).axes[0]
+    ends = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
+    wanted = [[e["safety"]["ci_low"], e["safety"]["ci_high"]] for e in report["models"]]
+    assert ends[:3] == wanted
+    points = [line.get_xdata() for line in axes.lines if line.get_marker() == "o"]
+    assert [float(np.ravel(x)[0]) for x in points] == [
+        e["safety"]["mean"] for e in report["models"]
+    ]
+    bars = shares_figure(report).axes[0].containers
+    for score, container in zip((1, 2, 3), bars, strict=True):
+        shares = [100 * entry["safety"]["shares"][str(score)] for entry in report["models"]]
+        assert [bar.get_width() for bar in container] == pytest.approx(shares)
+
+
+def test_a_picture_that_the_data_cannot_give_is_none() -> None:
+    bare = make_report(frame_of(["m"], raters=1).drop(columns="rated_at"), QUICK)
+    assert draw(bare, "raters", "svg") is None
+    assert draw(bare, "progress", "png") is None
+    with pytest.raises(ValueError, match="no picture"):
+        draw(bare, "nothing", "svg")
+
+
+def test_names_are_shortened_by_the_columns_they_take() -> None:
+    assert shortened("a" * 30) == "a" * 24 + "…"
+    assert shortened("模" * 30) == "模" * 12 + "…"
+    assert shortened("a\nb\x00c") == "a b c"
+
+
+# -- the zip --
+
+
+@pytest.fixture(scope="module")
+def inputs(frame: pd.DataFrame) -> Inputs:
+    text = frame.to_csv(index=False).encode("utf-8-sig")
+    extras = frame[["response_id", "rater"]].assign(category="甲", answer_length=range(len(frame)))
+    clean = extras.assign(adjudicated=0, rater_flagged=0)
+    clean["response_id"] = [cell.strip() for cell in clean["response_id"]]
+    return Inputs(text.replace(b"\x01", b""), QUICK, tuple(REFERENCE), clean)
+
+
+def test_a_zip_is_made_again_byte_for_byte_also_elsewhere(inputs, tmp_path: Path) -> None:
+    file = tmp_path / "report.zip"
+    file.write_bytes(make_bundle(inputs))
+    program = (
+        "import sys; from pathlib import Path; from medchat.evaluation.bundle import *\n"
+        "sys.stdout.buffer.write(make_bundle(read_bundle(Path(sys.argv[1]))))"
+    )
+    again = subprocess.run(
+        [sys.executable, "-c", program, str(file)],
+        capture_output=True,
+        check=True,
+        cwd=Path(__file__).resolve().parents[1],
+        env={"PYTHONHASHSEED": "7", "PYTHONUTF8": "1", "HOME": str(tmp_path)},
+    )
+    assert again.stdout == file.read_bytes()
+    assert again.stderr == b""
+
+
+def test_checksums_are_those_that_sha256sum_takes(inputs) -> None:
+    with zipfile.ZipFile(io.BytesIO(make_bundle(inputs))) as archive:
+        lines = archive.read(CHECKSUMS).decode().splitlines()
+        told = dict(reversed(line.split("  ", 1)) for line in lines)
+        assert told.keys() == set(archive.namelist()) - {CHECKSUMS}
+        for name, digest in told.items():
+            assert hashlib.sha256(archive.read(name)).hexdigest() == digest
+
+
+def rewritten(content: bytes, change: Any) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, part in members.items():
+            archive.writestr(name, part)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda m: m.update({"data/scores.csv": m["data/scores.csv"] + b"x"}), "is damaged"),
+        (lambda m: m.update({"../../evil": b"x"}), "which no report has"),
+        (lambda m: m.pop("data/settings.json"), "lacks data/settings.json"),
+        (lambda m: m.update({"data/settings.json": b"[]"}), "is damaged"),
+    ],
+)
+def test_a_zip_that_was_changed_is_refused(inputs, tmp_path: Path, change, told: str) -> None:
+    file = tmp_path / "report.zip"
+    file.write_bytes(rewritten(make_bundle(inputs), change))
+    with pytest.raises(BadInput, match=told):
+        read_bundle(file)
+
+
+def test_settings_of_a_newer_program_are_refused(inputs, tmp_path: Path) -> None:
+    def newer(members: dict[str, bytes]) -> None:
+        settings = json.loads(members["data/settings.json"]) | {"format": 2, "version": "9.0"}
+        members["data/settings.json"] = json.dumps(settings).encode()
+        sums = [
+            f"{hashlib.sha256(members[n]).hexdigest()}  {n}\n" for n in members if n != CHECKSUMS
+        ]
+        members[CHECKSUMS] = "".join(sums).encode()
+
+    file = tmp_path / "report.zip"
+    file.write_bytes(rewritten(make_bundle(inputs), newer))
+    with pytest.raises(BadInput, match=r"version 9\.0"):
+        read_bundle(file)
+
+
+def test_another_scale_goes_through_every_file() -> None:
+    scale = Scale(("completeness", "depth"), (0, 1, 2, 3))
+    text = "question_id,model,rater,completeness,depth\n"
+    text += "".join(
+        f"q{q},m{m},r{r},{(q + m) % 4},{(q * r) % 4}\n"
+        for q in range(5)
+        for m in range(3)
+        for r in range(2)
+    )
+    assert len(parse_ratings(text.encode(), "x", scale)) == 30
+    content = make_bundle(Inputs(text.encode(), ReportSettings(scale, bootstrap=50)))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert "Completeness" in archive.read("table4.tex").decode()
+        assert "figures/means.svg" in archive.namelist()
+        assert "System Usability" not in archive.read("table4.md").decode()
+
+
+# -- spreadsheets --
+
+
+def test_libreoffice_keeps_text_lines_and_zeros_and_runs_no_formula(tmp_path: Path) -> None:
+    program = shutil.which("soffice") or shutil.which("libreoffice")
+    if program is None:
+        pytest.skip("no LibreOffice is installed here")
+    from storage import SCORE_COLUMNS, score_csv_bytes
+
+    row = dict.fromkeys(SCORE_COLUMNS, "x") | {
+        "question_id": "007",
+        "question": "发热怎么办？\n第二行",
+        "comment": "=1+1",
+        "model": "@SUM(1)",
+        **dict.fromkeys(DIMENSIONS, 3),
+    }
+    (tmp_path / "scores.csv").write_bytes(score_csv_bytes([row]))
+    command = [program, "--headless", "--norestore", f"-env:UserInstallation=file://{tmp_path}/u"]
+    # UTF-8, comma, double quotes; every column as it is detected.
+    command += ["--infilter=CSV:44,34,76,1", "--convert-to", "xlsx", "--outdir", str(tmp_path)]
+    subprocess.run(
+        [*command, str(tmp_path / "scores.csv")], check=True, capture_output=True, timeout=120
+    )
+    sheet = load_workbook(tmp_path / "scores.xlsx").active
+    header = [cell.value for cell in sheet[1]]
+    cells = {name: sheet.cell(2, index) for index, name in enumerate(header, start=1)}
+    assert cells["question"].value == "发热怎么办？\n第二行"
+    assert cells["safety"].value == 3
+    assert not [name for name, cell in cells.items() if cell.data_type == "f"]
+    assert "=1+1" in cells["comment"].value
