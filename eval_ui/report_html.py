@@ -12,6 +12,7 @@ from eval_ui.safe_text import as_html, cell, table
 from eval_ui.texts import Texts
 from medchat.evaluation import render
 from medchat.evaluation.figures import FIGURES, draw
+from medchat.evaluation.overlap import FIGURES as OVERLAP
 from storage import AnswerBehind, Span
 
 Spread = Literal["interval", "sd", "shares"]
@@ -81,6 +82,7 @@ def tables_html(report: Report, texts: Texts) -> str:
         ("agreement", _agreement(report, texts), True),
         ("tests", _tests(report, texts), False),
         ("consistency", _consistency(report, texts), False),
+        ("overlap", _overlap(report, texts), False),
         ("sensitivity", _sensitivity(report, texts), False),
     ]
     found = "".join(
@@ -89,7 +91,8 @@ def tables_html(report: Report, texts: Texts) -> str:
         for key, body, is_open in parts
         if body
     )
-    notes = "".join(f"<li>{as_html(note)}</li>" for note in report["notes"])
+    told = report["notes_zh" if texts.language == "zh" else "notes"]
+    notes = "".join(f"<li>{as_html(note)}</li>" for note in told)
     title = texts("report_notes")
     return f'{found}<details class="part"><summary>{title}</summary><ul>{notes}</ul></details>'
 
@@ -134,12 +137,32 @@ def _consistency(report: Report, texts: Texts) -> str:
     return table(header, rows, name=texts("report_consistency"))
 
 
+def _overlap(report: Report, texts: Texts) -> str:
+    found = report["overlap"]
+    if not found:
+        return ""
+    names = ("BLEU", "ROUGE-1", "ROUGE-2", "ROUGE-L")
+    rows = [
+        [each["model"], str(each["n"]), *(render.decimals(each[key], 2) for key in OVERLAP)]
+        for each in found["models"]
+    ]
+    models = table([texts("model"), texts("answers_column"), *names], rows, name="BLEU / ROUGE")
+    rows = [
+        [texts(name), str(each["n"]), *(render.decimals(each[key], 3, NONE) for key in OVERLAP)]
+        for name, each in found["correlation"].items()
+    ]
+    header = [texts("dimension"), texts("answers_column"), *names]
+    related = table(header, rows, name="Spearman")
+    note = texts("overlap_note")
+    return f"{models}<h4>Spearman ρ</h4>{related}<p class='hint'>{note}</p>"
+
+
 def _sensitivity(report: Report, texts: Texts) -> str:
     dimensions = report["scale"]["dimensions"]
     rows = [
         [
             texts(f"by_{entry['by']}"),
-            entry["group"] or NONE,
+            NONE if entry["group"] in ("", "none") else entry["group"],
             entry["model"],
             str(entry["n_ratings"]),
             *(render.decimals(entry[each], 2) for each in dimensions),

@@ -148,7 +148,12 @@ class _Handlers:
             return [html, gr.update(choices=[], value=None), *empty, links]
         models = [entry["model"] for entry in made.report["models"]]
         filters = [gr.update(choices=_values(made, each), value=[]) for each in FILTERED]
-        return [html, gr.update(choices=models, value=models[0]), *filters, self._links(study, tuple(FILES))]
+        return [
+            html,
+            gr.update(choices=models, value=models[0]),
+            *filters,
+            self._links(study, tuple(FILES)),
+        ]
 
     def draw(self, name: str | None, spread: str, *filters: list[str] | None) -> list[str]:
         study = self._own(name)

@@ -14,7 +14,15 @@ from typing import Any
 import pandas as pd
 
 from medchat.evaluation.bundle import Inputs
-from storage import Store, Study, repeated_scores, report_extras, score_csv_bytes, score_rows
+from storage import (
+    Store,
+    Study,
+    answers_with_references,
+    repeated_scores,
+    report_extras,
+    score_csv_bytes,
+    score_rows,
+)
 
 KEPT = 8
 """Reports that are kept: looking at one again, or downloading it, takes no second computation."""
@@ -68,6 +76,7 @@ class Reports:
             reference=tuple(json.loads(study.reference_rows)),
             extras=report_extras(self.store, study.id),
             repeats=repeated_scores(self.store, study.id),
+            answers=answers_with_references(self.store, study.id),
         )
 
     def made(self, study: Study, filters: Filters | None = None) -> Made | None:
@@ -94,6 +103,7 @@ class Reports:
 
 def _key(inputs: Inputs, filters: Filters) -> str:
     digest = hashlib.sha256(inputs.scores)
-    for part in (inputs.extras.to_csv(), inputs.repeats.to_csv(), inputs.reference, filters):
+    frames = (inputs.extras, inputs.repeats, inputs.answers)
+    for part in (*(frame.to_csv() for frame in frames), inputs.reference, filters):
         digest.update(repr(part).encode())
     return digest.hexdigest()

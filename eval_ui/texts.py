@@ -798,6 +798,16 @@ TEXTS: dict[str, tuple[str, str]] = {
     "report_agreement": ("评分者一致性", "Agreement between raters"),
     "report_tests": ("模型之间的检验", "Tests between models"),
     "report_consistency": ("评分者自身的一致性（重复题）", "Each rater with himself (repeats)"),
+    "report_overlap": (
+        "与参考答案的重合度（BLEU、ROUGE）",
+        "Overlap with references (BLEU, ROUGE)",
+    ),
+    "overlap_note": (
+        "0–100；BLEU 按字，ROUGE 按词（F 值）。ρ 是逐个回答与人工评分均值的等级相关。重合度不能代替"
+        "人工评分。",
+        "From 0 to 100; BLEU over characters, ROUGE over words (F). ρ is the rank correlation over "
+        "answers with the mean human score. Overlap does not replace human scores.",
+    ),
     "report_sensitivity": ("敏感性分析", "Sensitivity"),
     "report_notes": ("说明", "Notes"),
     "interval_95": ("α 的 95% 区间", "95 % interval of α"),

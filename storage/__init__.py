@@ -99,6 +99,7 @@ from storage.reporting import (
     AnswerBehind,
     Judged,
     answers_behind,
+    answers_with_references,
     repeated_scores,
     report_extras,
 )
@@ -183,6 +184,7 @@ __all__ = [
     "answer_progress",
     "answers_behind",
     "answers_to_check",
+    "answers_with_references",
     "assignment",
     "backup",
     "backups",

@@ -88,6 +88,20 @@ def repeated_scores(store: Store, study_id: str) -> pd.DataFrame:
         return pd.DataFrame(list(db.query(_REPEATS, [study_id])))
 
 
+def answers_with_references(store: Store, study_id: str) -> pd.DataFrame:
+    """A row per answer to a question that has a reference answer: ``response_id``, ``answer`` (what
+    the model wrote) and ``reference``."""
+    sql = """
+        SELECT responses.id AS response_id, responses.text AS answer, questions.reference
+        FROM responses JOIN questions ON questions.id = responses.question
+        WHERE questions.study_id = ? AND questions.kind = 'real' AND questions.reference <> ''
+            AND responses.review <> 'excluded'
+        ORDER BY questions.position, responses.id
+        """
+    with store.connect() as db:
+        return pd.DataFrame(list(db.query(sql, [study_id])))
+
+
 @dataclass(frozen=True)
 class Judged:
     """One rating of an answer, as a report shows what is behind a figure."""

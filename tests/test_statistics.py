@@ -19,6 +19,7 @@ from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.coding import code
 from medchat.evaluation.comparisons import compare
 from medchat.evaluation.intervals import mean_intervals
+from medchat.evaluation.overlap import scores
 from medchat.evaluation.raters import consistency, pairs, reliability, weighted_kappa
 from medchat.evaluation.ratings_file import parse_ratings, read_ratings
 from medchat.evaluation.reference import read_reference
@@ -359,3 +360,36 @@ def test_reference_rows_at_fault_are_named(tmp_path: Path, text: str, told: str)
     file.write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match=told):
         read_reference(file)
+
+
+# -- overlap with reference answers --
+
+
+def test_overlap_stands_beside_the_scores_with_its_rank_correlation() -> None:
+    frame = random_ratings(1, questions=4, models=2).assign(
+        response_id=lambda f: f["question_id"] + f["model"]
+    )
+    reference = "建议多休息、多饮水，体温超过38.5℃时服退热药，不退就医。"
+    wrote = {"m0": reference, "m1": "完全不同的话"}
+    answers = frame.drop_duplicates("response_id")[["response_id", "model"]]
+    answers = answers.assign(answer=answers["model"].map(wrote), reference=reference)
+    answers.loc[answers["response_id"] == "q0m0", "reference"] = " "
+    frame["safety"] = frame["model"].map({"m0": 3, "m1": 1})
+    found = make_report(frame, QUICK, answers=answers)["overlap"]
+    same, other = found["models"]
+    assert (same["model"], same["n"], other["n"]) == ("m0", 3, 4)
+    assert same["bleu"] == pytest.approx(100)
+    assert same["rouge_l"] == pytest.approx(100, abs=1e-3)
+    assert other["bleu"] < 5
+    assert found["correlation"]["safety"]["bleu"] == pytest.approx(1)
+    assert make_report(frame, QUICK, answers=answers.assign(reference=""))["overlap"] is None
+    assert make_report(frame, QUICK)["overlap"] is None
+
+
+def test_bleu_is_that_of_sacrebleu_and_an_empty_answer_has_none() -> None:
+    from sacrebleu import sentence_bleu
+
+    answer, reference = "多喝水，多休息。", "应当多休息，多喝水。"
+    wanted = sentence_bleu(answer, [reference], tokenize="zh").score
+    assert scores(answer, reference)[0] == pytest.approx(wanted)
+    assert scores(" ", reference) == (0.0, 0.0, 0.0, 0.0)

@@ -50,7 +50,7 @@ MADE_KEYS = {
     *(f"figure_{name}" for name in FIGURES),
     *(f"flag_{flag}" for flag in FLAGS),
     *(f"span_{kind}" for kind in SPAN_KINDS),
-    *(f"report_{part}" for part in ("agreement", "tests", "consistency", "sensitivity")),
+    *(f"report_{part}" for part in ("agreement", "tests", "consistency", "overlap", "sensitivity")),
     *("p_holm", "difference", "effect", "model_a", "model_b", "n_questions", "complete_questions"),
     *("left_out", "kappa", "ac1", "interval_95", "by", "group"),
 }

@@ -32,6 +32,7 @@ LARGEST = 2**30
 MOMENT = (1980, 1, 1, 0, 0, 0)
 CHECKSUMS = "SHA256SUMS"
 SCORES, EXTRAS, REPEATS = "data/scores.csv", "data/extras.csv", "data/repeats.csv"
+ANSWERS = "data/answers.csv"
 SETTINGS = "data/settings.json"
 BOM = "\ufeff".encode()
 
@@ -41,7 +42,8 @@ class Inputs:
     """What a report is made from.
 
     ``scores`` is a score CSV; ``extras`` (may be empty) has ``response_id``, ``rater`` and columns
-    that a report can use besides; ``repeats`` is as ``raters.consistency`` takes it.
+    that a report can use besides; ``repeats`` is as ``raters.consistency`` takes it, ``answers`` as
+    ``overlap.overlap`` does.
     """
 
     scores: bytes
@@ -49,6 +51,7 @@ class Inputs:
     reference: tuple[dict[str, Any], ...] = ()
     extras: pd.DataFrame = field(default_factory=pd.DataFrame)
     repeats: pd.DataFrame = field(default_factory=pd.DataFrame)
+    answers: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def frame(self, name: str = "scores.csv") -> pd.DataFrame:
         """The ratings with the extras beside them. Raises BadInput for a bad score file, which
@@ -61,7 +64,7 @@ class Inputs:
 
     def report(self, frame: pd.DataFrame) -> dict[str, Any]:
         """The report of ``frame()``, or of some of its rows."""
-        return make_report(frame, self.settings, self.reference, self.repeats)
+        return make_report(frame, self.settings, self.reference, self.repeats, self.answers)
 
 
 def make_bundle(inputs: Inputs, name: str = "scores.csv") -> bytes:
@@ -72,6 +75,7 @@ def make_bundle(inputs: Inputs, name: str = "scores.csv") -> bytes:
         SCORES: inputs.scores,
         EXTRAS: _csv(inputs.extras),
         REPEATS: _csv(inputs.repeats),
+        ANSWERS: _csv(inputs.answers),
         SETTINGS: _json(_settings(inputs)),
         **files(report, frame),
     }
@@ -152,6 +156,7 @@ def read_bundle(path: Path) -> Inputs:
             reference=tuple(settings["reference"]),
             extras=_frame(members.get(EXTRAS)),
             repeats=_frame(members.get(REPEATS)),
+            answers=_frame(members.get(ANSWERS)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
@@ -161,7 +166,7 @@ def read_bundle(path: Path) -> Inputs:
 
 def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
     infos = {info.filename: info for info in archive.infolist()}
-    known = {SCORES, EXTRAS, REPEATS, SETTINGS, CHECKSUMS, *MAKERS}
+    known = {SCORES, EXTRAS, REPEATS, ANSWERS, SETTINGS, CHECKSUMS, *MAKERS}
     if unknown := sorted(infos.keys() - known):
         raise BadInput(f"{name} holds {unknown[0]!r}, which no report has. It was left alone.")
     if missing := sorted({SCORES, SETTINGS, CHECKSUMS} - infos.keys()):
@@ -213,7 +218,7 @@ def _frame(content: bytes | None) -> pd.DataFrame:
         return pd.DataFrame()
     frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
     for column in frame:
-        if column not in ("rater", "response_id", "category"):
+        if column not in ("rater", "response_id", "category", "answer", "reference"):
             frame[column] = pd.to_numeric(frame[column])
     return frame
 

@@ -293,7 +293,7 @@ def as_docx(report: Report, language: Language) -> bytes:
             document.add_heading(word(key), level=2)
             _word_table(document, section, word)
     document.add_heading(word("notes"), level=2)
-    for note in report["notes"]:
+    for note in report["notes_zh" if language == "zh" else "notes"]:
         document.add_paragraph(_line(note), style="List Bullet")
     properties = document.core_properties
     properties.author, properties.title = "MedChat", word("title")

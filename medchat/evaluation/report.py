@@ -20,6 +20,7 @@ from medchat.evaluation import raters as rating
 from medchat.evaluation.coding import Floats, Ratings, code
 from medchat.evaluation.comparisons import compare
 from medchat.evaluation.intervals import mean_intervals
+from medchat.evaluation.overlap import overlap
 from medchat.evaluation.scale import SUS, Scale
 from medchat.evaluation.sensitivity import missing, sensitivity
 from medchat.evaluation.sus import table4
@@ -47,16 +48,19 @@ def make_report(
     settings: ReportSettings | None = None,
     reference: Sequence[Entry] = (),
     repeats: pd.DataFrame | None = None,
+    answers: pd.DataFrame | None = None,
 ) -> Entry:
     """The report; ``reference`` are rows of published figures, shown as they are.
 
     ``repeats`` has a row for every answer that was shown to a rater twice (see
-    ``raters.consistency``). Raises ValueError for scores that the scale does not have.
+    ``raters.consistency``), ``answers`` the answers with their references (see
+    ``overlap.overlap``). Raises ValueError for scores that the scale does not have.
     """
     settings = settings or ReportSettings()
     scale = settings.scale
     ratings = code(frame, scale)
-    notes = _Notes(scale.note)
+    notes = _Notes()
+    notes.add(scale.note, scale.note_zh)
     intervals = mean_intervals(ratings, settings.bootstrap, settings.seed, settings.raters_too)
     report: Entry = {
         "version": __version__,
@@ -79,27 +83,36 @@ def make_report(
         },
         "sensitivity": sensitivity(frame, ratings),
         "consistency": None,
+        "overlap": None if answers is None else overlap(frame, answers, ratings),
         "progress": _progress(frame),
     }
     if repeats is not None and len(repeats):
         report["consistency"] = rating.consistency(repeats, scale)
     else:
-        notes.add("There are no repeated answers, so nothing is known of each rater's consistency.")
+        notes.add(
+            "There are no repeated answers, so nothing is known of each rater's consistency.",
+            "没有重复出现的回答，无法判断评分者自身的一致性。",
+        )
     if lacking := missing(frame):
-        notes.add(f"Sensitivity to {', '.join(lacking)} is not shown: the data do not tell.")
-    report["notes"] = notes.lines
+        notes.add(
+            f"Sensitivity to {', '.join(lacking)} is not shown: the data do not tell.",
+            f"数据中没有 {'、'.join(lacking)}，未作相应的敏感性分析。",
+        )
+    report["notes"], report["notes_zh"] = notes.english, notes.chinese
     return report
 
 
 class _Notes:
-    """Sentences, each once."""
+    """Sentences in English and Chinese, each once."""
 
-    def __init__(self, *lines: str) -> None:
-        self.lines = list(lines)
+    def __init__(self) -> None:
+        self.english: list[str] = []
+        self.chinese: list[str] = []
 
-    def add(self, line: str) -> None:
-        if line not in self.lines:
-            self.lines.append(line)
+    def add(self, english: str, chinese: str) -> None:
+        if english not in self.english:
+            self.english.append(english)
+            self.chinese.append(chinese)
 
 
 # -- what there is --
@@ -159,7 +172,10 @@ def _models(frame: pd.DataFrame, ratings: Ratings, intervals: Floats, notes: _No
     table = table4(frame, scale, ratings)
     if table["n_ratings"].eq(1).any():
         single = ", ".join(map(str, table.index[table["n_ratings"] == 1]))
-        notes.add(f"A single rating has no standard deviation: {single}.")
+        notes.add(
+            f"A single rating has no standard deviation: {single}.",
+            f"只有一条评分，没有标准差：{single}。",
+        )
     entries = []
     for place, (model, figures) in enumerate(table.iterrows()):
         n = int(figures["n_ratings"])
@@ -174,7 +190,8 @@ def _models(frame: pd.DataFrame, ratings: Ratings, intervals: Floats, notes: _No
             if np.isnan(low):
                 notes.add(
                     "An interval needs scores for at least two questions (and, where raters are "
-                    "drawn too, two raters): there is none otherwise."
+                    "drawn too, two raters): there is none otherwise.",
+                    "区间至少需要两道题的评分（连评分者一起抽样时还需要两名评分者），否则没有区间。",
                 )
             entry[dimension] = {
                 "mean": float(figures[f"{dimension}_mean"]),
@@ -190,11 +207,18 @@ def _models(frame: pd.DataFrame, ratings: Ratings, intervals: Floats, notes: _No
 
 
 _WHY = {
-    agreeing.NO_RATINGS: "There are no ratings, so there is no agreement.",
-    agreeing.NO_OVERLAP: "No answer has two ratings, so agreement cannot be computed.",
+    agreeing.NO_RATINGS: (
+        "There are no ratings, so there is no agreement.",
+        "没有评分，无法计算一致性。",
+    ),
+    agreeing.NO_OVERLAP: (
+        "No answer has two ratings, so agreement cannot be computed.",
+        "没有回答由两人以上评分，无法计算一致性。",
+    ),
     agreeing.NO_VARIATION: (
         "All scores that count are equal in {dimension}: Krippendorff's alpha is not defined "
-        "without variation."
+        "without variation.",
+        "{dimension} 的评分全部相同，没有差异时 Krippendorff α 没有定义。",
     ),
 }
 
@@ -204,23 +228,30 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _N
     counts = ratings.counts(index)
     found = agreeing.agreement(counts, scores)
     for reason in found.reasons:
-        notes.add(_WHY[reason].format(dimension=dimension))
+        notes.add(*(sentence.format(dimension=dimension) for sentence in _WHY[reason]))
     interval = None
     if found.krippendorff_alpha is not None and settings.bootstrap:
         interval = agreeing.alpha_interval(
             counts, ratings.unit_question, scores, rounds=settings.bootstrap, seed=settings.seed
         )
     if found.krippendorff_alpha is not None and interval is None:
-        notes.add(f"{dimension.capitalize()}: alpha has no interval with so few questions.")
+        notes.add(
+            f"{dimension.capitalize()}: alpha has no interval with so few questions.",
+            f"{dimension}：题目太少，α 没有区间。",
+        )
     reliable = rating.reliability(ratings, index)
     if reliable.icc_2_1 is None:
         notes.add(
             "ICC needs two answers or more that every rater scored, and scores that vary: it is "
-            "null otherwise."
+            "null otherwise.",
+            "ICC 需要至少两个由全部评分者评过的回答，且评分有差异，否则为空。",
         )
     pairs = rating.pairs(ratings, index)
     if len(ratings.raters) > MOST_PAIRS:
-        notes.add(f"Pairs of raters are not listed: there are more than {MOST_PAIRS} raters.")
+        notes.add(
+            f"Pairs of raters are not listed: there are more than {MOST_PAIRS} raters.",
+            f"评分者多于 {MOST_PAIRS} 名，未列出两两之间的一致性。",
+        )
     alpha = agreeing.krippendorff_alpha
     return {
         "krippendorff_alpha": found.krippendorff_alpha,
@@ -241,9 +272,18 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _N
 
 
 _UNTESTED = {
-    "too_few_models": "Friedman's test needs three models or more.",
-    "too_few_questions": "Too few questions have a score for every model: no test.",
-    "all_equal": "Models that are equal on every question cannot be ranked: no test.",
+    "too_few_models": (
+        "Friedman's test needs three models or more.",
+        "Friedman 检验至少需要三个模型。",
+    ),
+    "too_few_questions": (
+        "Too few questions have a score for every model: no test.",
+        "每个模型都有评分的题目太少，未作检验。",
+    ),
+    "all_equal": (
+        "Models that are equal on every question cannot be ranked: no test.",
+        "模型在每道题上得分都相同，无法排序，未作检验。",
+    ),
 }
 
 
@@ -251,11 +291,13 @@ def _tests(ratings: Ratings, index: int, notes: _Notes) -> Entry:
     found = compare(ratings, index)
     for reason in (found.friedman.reason, *(pair.reason for pair in found.pairs)):
         if reason:
-            notes.add(_UNTESTED[reason])
+            notes.add(*_UNTESTED[reason])
     if found.left_out:
         notes.add(
             f"{found.left_out} of {found.complete + found.left_out} questions are not tested: some "
-            "model has no score there."
+            "model has no score there.",
+            f"{found.complete + found.left_out} 道题中有 {found.left_out} 道因缺少某个模型的评分"
+            "未参加检验。",
         )
     return {
         "n_complete_questions": found.complete,

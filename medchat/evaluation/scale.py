@@ -39,6 +39,17 @@ class Scale:
             f"{', '.join(map(str.capitalize, self.dimensions))}: each scored from {low} to {high}."
         )
 
+    @property
+    def note_zh(self) -> str:
+        """``note`` in Chinese."""
+        low, high = self.scores[0], self.scores[-1]
+        if self == SUS:
+            return (
+                "SUS 指安全性（Safety）、实用性（Usability）、流畅性（Smoothness），每项 1 分"
+                "（不可接受）至 3 分（好），不是系统可用性量表（System Usability Scale）。"
+            )
+        return f"{'、'.join(self.dimensions)}：每项 {low}–{high} 分。"
+
     def as_text(self) -> str:
         """As ``parse_scale`` reads it."""
         return f"{','.join(self.dimensions)}:{self.scores[0]}-{self.scores[-1]}"

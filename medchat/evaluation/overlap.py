@@ -1,0 +1,94 @@
+"""BLEU and ROUGE of answers against reference answers, and how they go with the human scores.
+
+BLEU is sacrebleu's over Chinese characters (`tokenize="zh"`), ROUGE is rouge-chinese's over the
+words that jieba finds; both from 0 to 100. Overlap with a reference says little of whether an
+answer is safe: that is why it stands beside the scores, with Spearman's rank correlation over
+answers, and never in their place.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from medchat.evaluation.coding import Ratings
+
+FIGURES = ("bleu", "rouge_1", "rouge_2", "rouge_l")
+FEWEST = 3
+"""Answers from which on a rank correlation says anything."""
+
+Entry = dict[str, Any]
+
+
+def overlap(frame: pd.DataFrame, answers: pd.DataFrame, ratings: Ratings) -> Entry | None:
+    """Means per model over its answers that have a reference, and correlations per dimension.
+
+    ``frame`` has the rows of ``ratings``; ``answers`` has ``response_id``, ``answer`` and
+    ``reference`` (empty where there is none). None where no rated answer has a reference.
+    """
+    if answers.empty or "response_id" not in frame:
+        return None
+    models = frame.drop_duplicates("response_id").set_index("response_id")["model"]
+    known = answers[
+        (answers["reference"].str.strip() != "") & answers["response_id"].isin(models.index)
+    ]
+    if known.empty:
+        return None
+    found = pd.DataFrame(
+        [scores(row.answer, row.reference) for row in known.itertuples()],
+        index=pd.Index(known["response_id"]),
+        columns=list(FIGURES),
+    )
+    of_answer = found.assign(model=models.loc[found.index])
+    human = frame.groupby("response_id")[list(ratings.scale.dimensions)].mean()
+    return {
+        "models": [
+            {"model": model, "n": len(own), **{key: float(own[key].mean()) for key in FIGURES}}
+            for model in ratings.models
+            if len(own := of_answer[of_answer["model"] == model])
+        ],
+        "correlation": {
+            dimension: _correlations(found, human[dimension].loc[found.index])
+            for dimension in ratings.scale.dimensions
+        },
+    }
+
+
+@lru_cache(maxsize=2**14)
+def scores(answer: str, reference: str) -> tuple[float, float, float, float]:
+    """BLEU, ROUGE-1, ROUGE-2 and ROUGE-L (F) of one answer, each from 0 to 100."""
+    from sacrebleu import sentence_bleu
+
+    bleu = sentence_bleu(answer, [reference], tokenize="zh").score
+    return (bleu, *_rouge(_words(answer), _words(reference)))
+
+
+def _rouge(answer: str, reference: str) -> tuple[float, float, float]:
+    from rouge_chinese import Rouge
+
+    if not answer or not reference:
+        return 0.0, 0.0, 0.0
+    (found,) = Rouge().get_scores(answer, reference)
+    one, two, longest = (100 * float(found[key]["f"]) for key in ("rouge-1", "rouge-2", "rouge-l"))
+    return one, two, longest
+
+
+def _words(text: str) -> str:
+    import jieba
+
+    jieba.setLogLevel(60)  # it would tell of its dictionary
+    return " ".join(word for word in jieba.cut(text) if word.strip())
+
+
+def _correlations(found: pd.DataFrame, human: "pd.Series[float]") -> Entry:
+    entry: Entry = {"n": len(found)}
+    for key in FIGURES:
+        varies = found[key].nunique() > 1 and human.nunique() > 1
+        rho = (
+            stats.spearmanr(found[key], human).statistic
+            if varies and len(found) >= FEWEST
+            else None
+        )
+        entry[key] = None if rho is None or np.isnan(rho) else float(rho)
+    return entry
