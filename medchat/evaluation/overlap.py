@@ -82,13 +82,10 @@ def _words(text: str) -> str:
 
 
 def _correlations(found: pd.DataFrame, human: "pd.Series[float]") -> Entry:
-    entry: Entry = {"n": len(found)}
+    entry: Entry = {"n": len(found)} | dict.fromkeys(FIGURES)
+    if len(found) < FEWEST or human.nunique() < 2:
+        return entry
     for key in FIGURES:
-        varies = found[key].nunique() > 1 and human.nunique() > 1
-        rho = (
-            stats.spearmanr(found[key], human).statistic
-            if varies and len(found) >= FEWEST
-            else None
-        )
-        entry[key] = None if rho is None or np.isnan(rho) else float(rho)
+        if found[key].nunique() > 1:
+            entry[key] = float(stats.spearmanr(found[key], human).statistic)
     return entry
