@@ -242,4 +242,13 @@ def _theme() -> gr.themes.Base:
         block_label_text_color="*primary_800",
         block_title_text_color="*primary_800",
         block_title_text_color_dark="white",
+        # An empty field on white must look like one, and its hint must be readable.
+        input_border_width="1px",
+        input_border_color="*neutral_400",
+        input_border_color_dark="*neutral_500",
+        button_secondary_border_color="*neutral_400",
+        button_secondary_border_color_dark="*neutral_500",
+        button_border_width="1px",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
     )

@@ -882,7 +882,7 @@ STORAGE_TEXTS_ZH = {
     "mask_empty": "请写出给评分者看的文字，或者把这个回答排除。",
     "practice_first": "请先完成练习题。",
     "sign_in_needed": "只有协调员可以这样做。请先登录。",
-    "sign_in_failed": "名称或密码不对。什么也没有改动。",
+    "sign_in_failed": "名称或密码不对。",
     "too_many_attempts": "失败次数太多。请等 {minutes} 分钟再试。",
     "unknown_coordinator": "没有协调员 {name}。请检查名称。",
     "coordinator_exists": "已有协调员 {name}。请换一个名称。",

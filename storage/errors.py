@@ -94,7 +94,7 @@ MESSAGES = {
     "mask_empty": "Write what raters are to read in place of the answer, or exclude it.",
     # -- coordinators --
     "sign_in_needed": "Only a coordinator may do this. Sign in first.",
-    "sign_in_failed": "Name or password is not right. Nothing was changed.",
+    "sign_in_failed": "Name or password is not right.",
     "too_many_attempts": "Too many attempts have failed. Wait {minutes} minutes, then try again.",
     "unknown_coordinator": "There is no coordinator {name}. Check the name.",
     "coordinator_exists": "There is already a coordinator {name}. Choose another name.",

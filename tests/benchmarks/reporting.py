@@ -1,0 +1,72 @@
+"""The report of a million ratings: against a plain pandas groupby, in one run, and how it grows.
+
+Table 4 with its shares, then everything with 2,000 bootstrap rounds; the most memory that the
+process ever held. Only ratios within the run mean anything.
+"""
+
+import resource
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import pandas as pd
+
+from medchat.evaluation import DIMENSIONS
+from medchat.evaluation.ratings_file import parse_ratings
+from medchat.evaluation.report import ReportSettings, make_report
+from medchat.evaluation.sus import table4
+
+ROUNDS, MODELS, RATERS_PER_ANSWER, RATERS = 5, 4, 5, 50
+
+
+def ratings(count: int) -> pd.DataFrame:
+    """Five of fifty raters for each answer of four models."""
+    generator = np.random.default_rng(0)
+    answer = np.repeat(np.arange(count // RATERS_PER_ANSWER), RATERS_PER_ANSWER)
+    question = answer // MODELS
+    rater = (question * 7 + np.tile(np.arange(RATERS_PER_ANSWER), len(answer) // 5) * 3) % RATERS
+    return pd.DataFrame(
+        {
+            "question_id": np.char.add("q", question.astype(str)),
+            "model": np.char.add("model ", (answer % MODELS).astype(str)),
+            "rater": np.char.add("r", rater.astype(str)),
+        }
+        | {each: generator.choice([1, 2, 3], len(answer), p=[0.1, 0.3, 0.6]) for each in DIMENSIONS}
+    )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    frame = ratings(1_000_000)
+    columns = list(DIMENSIONS)
+    plain, table = [], []
+    for _ in range(ROUNDS):
+        plain.append(seconds(lambda: frame.groupby("model")[columns].agg(["mean", "std", "count"])))
+        table.append(seconds(lambda: table4(frame)))
+    print(
+        f"1,000,000 ratings: Table 4 with shares {median(table):.2f} s, pandas groupby "
+        f"{median(plain):.2f} s, ratio {median(table) / median(plain):.1f}"
+    )
+    settings = ReportSettings(bootstrap=2000)
+    quarter = frame.iloc[:250_000]
+    small = median(seconds(lambda: make_report(quarter, settings)) for _ in range(3))
+    large = median(seconds(lambda: make_report(frame, settings)) for _ in range(3))
+    print(
+        f"everything, 2,000 rounds: {large:.1f} s; a quarter of it {small:.1f} s, growth "
+        f"{large / small:.1f} for four times the ratings"
+    )
+    text = frame.to_csv(index=False).encode()
+    reading = seconds(lambda: parse_ratings(text, "ratings.csv"))
+    print(f"reading the CSV of {len(text) / 2**20:.0f} MiB: {reading:.1f} s")
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"most memory of the process, reading included: {most:.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()
