@@ -1,0 +1,234 @@
+"""What the Report tab shows: Table 4, filters, what is behind a figure, published figures."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from storage_fixtures import MODELS, answers_shown_to, new_raters, new_study, unblind
+
+from eval_ui import report_tab
+from eval_ui.report_html import behind_html, marked
+from eval_ui.reporting import Filters, Reports
+from eval_ui.texts import Texts
+from medchat.errors import BadInput
+from storage import (
+    NewQuestion,
+    NewResponse,
+    Profile,
+    RatingEntry,
+    Scores,
+    Span,
+    StorageError,
+    Store,
+    Study,
+    StudySettings,
+    add_coordinator,
+    add_questions,
+    answers_behind,
+    assignment,
+    change_settings,
+    create_study,
+    find_study,
+    open_study,
+    report_extras,
+    save_ratings,
+    set_profile,
+)
+
+ZH, EN = Texts("zh"), Texts("en")
+EVIL = "<img src=http://192.0.2.1/a.png onerror=alert(1)>"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "medchat.db")
+
+
+@pytest.fixture
+def handlers(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(report_tab, "inform", lambda *_: None)
+    anna = add_coordinator(store, "anna", "long enough")
+    access = SimpleNamespace(now=lambda: anna, require=lambda: anna)
+    services: Any = SimpleNamespace(store=store, access=access, reports=Reports(store))
+    return report_tab._Handlers(services, ZH)
+
+
+def rated(store: Store, name: str = "Pilot", raters: int = 3) -> Study:
+    """Four questions of two categories, everything scored; r01 marks each first answer."""
+    study = create_study(store, name, 7)
+    texts = [NewResponse(model, f"{model[0]}：多喝水，多休息。{EVIL}", "stop") for model in MODELS]
+    questions = [
+        NewQuestion(f"问题{n}？", texts, category=("内科", "外科")[n % 2], reference="多休息多喝水")
+        for n in range(4)
+    ]
+    add_questions(store, study.id, questions)
+    open_study(store, study.id, "anna")
+    for number, rater in enumerate(new_raters(store, study, raters)):
+        with store.transaction() as db:
+            set_profile(db, rater.id, Profile(("内科", "外科", "内科")[number], "", 5, ""), "yes")
+        for place, answer in enumerate(answers_shown_to(store, rater)):
+            entry = RatingEntry(
+                answer.item,
+                Scores(1 + (place + number) % 3, 1 + place % 3, 3),
+                answer.item,
+                comment=EVIL if place == 0 else "",
+                flags=["dangerous", "own_flag"] if place == 0 else [],
+                spans=[Span(2, 5, "harmful"), Span(4, 7, "wrong")] if place == 0 else [],
+            )
+            save_ratings(store, rater.id, [entry])
+    return study
+
+
+def test_models_are_letters_until_unblinding_and_names_afterwards(store, handlers) -> None:
+    study = rated(store)
+    html, models, *_ = handlers.choose("Pilot", "interval")
+    assert "尚未揭盲" in html
+    assert not [model for model in MODELS if model in html]
+    assert models["choices"] == ["A", "B", "C"][: len(MODELS)]
+    unblind(store, study)
+    html, models, *_ = handlers.choose("Pilot", "interval")
+    assert all(model in html for model in MODELS)
+    assert models["choices"] == sorted(MODELS)
+
+
+@pytest.mark.parametrize(("spread", "told"), [("interval", "["), ("sd", "±"), ("shares", " % / ")])
+def test_beside_each_mean_stands_what_was_chosen(store, handlers, spread, told) -> None:
+    rated(store)
+    (html,) = handlers.draw("Pilot", spread, [], [], [])
+    table = html.partition("</table>")[0]
+    assert table.count(told) >= 3 * len(MODELS)
+    assert "<strong>" in table
+
+
+def test_filters_count_some_ratings_only_and_say_so(store, handlers) -> None:
+    study = rated(store)
+    (html,) = handlers.draw("Pilot", "interval", ["内科"], ["外科"], [])
+    assert f"只计入 {2 * 2 * len(MODELS)} / {12 * len(MODELS)} 条评分" in html
+    made = handlers._reports.made(study, Filters(raters=("r02",)))
+    assert made.report["data"]["n_ratings"] == 4 * len(MODELS)
+    (none,) = handlers.draw("Pilot", "interval", [], [], ["nobody"])
+    assert "没有符合条件的评分" in none
+
+
+def test_behind_a_score_stand_the_answers_with_comments_and_marked_spans(store, handlers) -> None:
+    rated(store)
+    _, models, *_ = handlers.choose("Pilot", "interval")
+    pages = [handlers.behind("Pilot", model, "safety", [1, 2, 3])[0] for model in models["choices"]]
+    page = "".join(pages)
+    assert "<img" not in page
+    assert "&lt;img src=" in page
+    assert "危险; own_flag" in page
+    assert '<mark title="有害、错误" class="harmful wrong">' in page
+    assert not [model for model in MODELS if model in re.sub("：.*?。", "", page)]
+    (first,) = {len(re.findall('class="behind"', each)) for each in pages}
+    assert first == 4
+    with pytest.raises(BadInput, match="请选择"):
+        handlers.behind("Pilot", "A", "safety", [])
+    with pytest.raises(BadInput, match="请选择"):
+        handlers.behind("Pilot", "A", "nonsense", [1])
+    assert "没有这样的回答" in handlers.behind("Pilot", "Z", "safety", [1])[0]
+
+
+def test_only_answers_that_somebody_gave_the_score_are_behind_it(store) -> None:
+    study = rated(store)
+    for score in (1, 2, 3):
+        for each in answers_behind(store, study.id, "A", 1, [score]):
+            assert score in {rating.scores[1] for rating in each.ratings}
+    assert answers_behind(store, study.id, "A", 2, [1]) == []
+    assert behind_html([], ("safety",), EN) == "<p>There is no such answer.</p>"
+
+
+def test_marks_keep_the_text_letter_by_letter() -> None:
+    spans = [Span(1, 4, "wrong"), Span(2, 3, "harmful"), Span(0, 2, "wrong")]
+    html = marked("a<b>&c", spans, EN)
+    assert re.sub("</?mark[^>]*>", "", html) == "a&lt;b&gt;&amp;c"
+    assert html.count("<mark") == 4
+
+
+def test_published_figures_are_set_apart_kept_and_taken_out(store, handlers, tmp_path) -> None:
+    rated(store)
+    file = tmp_path / "rows.csv"
+    file.write_text(f"model,source,safety,usability,fluency\n{EVIL},X 2023,2.88,,2.5\n", "utf-8")
+    html, cleared = handlers.set_reference("Pilot", "interval", [], [], [], str(file))
+    assert cleared is None
+    assert "文献报告值" in html
+    assert '<td class="figure">2.88</td>' in html
+    assert "<img src=http" not in html
+    assert "2.88" in find_study(store, "Pilot").reference_rows
+    (html,) = handlers.clear_reference("Pilot", "interval", [], [], [])
+    assert "2.88" not in html
+    file.write_text("model\nx\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="lacks the columns"):
+        handlers.set_reference("Pilot", "interval", [], [], [], str(file))
+    with pytest.raises(BadInput):
+        handlers.set_reference("Pilot", "interval", [], [], [], None)
+
+
+def test_overlap_with_references_and_consistency_are_shown(store, handlers) -> None:
+    study = create_study(store, "Repeats", 7)
+    change_settings(store, study.id, StudySettings(repeats=1))
+    rows = [
+        NewResponse(model, f"{model[0]}多喝水" * (n + 1), "stop") for n, model in enumerate(MODELS)
+    ]
+    add_questions(
+        store, study.id, [NewQuestion(f"问{n}", rows, reference="多喝水") for n in range(4)]
+    )
+    open_study(store, study.id, "anna")
+    (rater,) = new_raters(store, study, 1)
+    for question in assignment(store, rater.id):
+        for place, answer in enumerate(question.answers):
+            scores = Scores(1 + place % 3, 2, 3)
+            save_ratings(store, rater.id, [RatingEntry(answer.item, scores, answer.item)])
+    (html,) = handlers.draw("Repeats", "interval", [], [], [])
+    assert "ROUGE-L" in html
+    assert "评分者自身的一致性" in html
+    report = handlers._reports.made(study).report
+    assert report["consistency"]["safety"]["n"] == len(MODELS)
+    assert {each["n"] for each in report["overlap"]["models"]} == {4}
+
+
+def test_a_study_without_scores_offers_what_it_has(store, handlers) -> None:
+    new_study(store, name="Empty")
+    html, *_, links = handlers.choose("Empty", "interval")
+    assert "还没有评分" in html
+    assert "scores.csv" in links
+    assert "report.zip" not in links
+    assert handlers.choose(None, "interval")[-1] == ""
+
+
+def test_another_coordinators_study_is_not_shown(store, handlers) -> None:
+    other = add_coordinator(store, "bo", "long enough")
+    create_study(store, "Bo's", owner=other.id)
+    for call in (
+        lambda: handlers.choose("Bo's", "interval"),
+        lambda: handlers.draw("Bo's", "interval", [], [], []),
+        lambda: handlers.behind("Bo's", "A", "safety", [1]),
+        lambda: handlers.clear_reference("Bo's", "interval", [], [], []),
+    ):
+        with pytest.raises(StorageError) as refused:
+            call()
+        assert refused.value.code == "unknown_study"
+
+
+def test_extras_are_those_of_the_ratings(store) -> None:
+    study = rated(store)
+    extras = report_extras(store, study.id)
+    assert len(extras) == 12 * len(MODELS)
+    assert not extras.duplicated(["response_id", "rater"]).any()
+    assert set(extras["category"]) == {"内科", "外科"}
+    assert extras["answer_length"].min() == len(f"x：多喝水，多休息。{EVIL}")
+    assert set(extras["adjudicated"]) == {0}
+
+
+def test_a_score_that_changes_makes_another_report(store) -> None:
+    study = rated(store, raters=1)
+    reports = Reports(store)
+    before = reports.made(study)
+    assert reports.made(study) is before, "nothing is computed twice"
+    with store.connect() as db:
+        item, rater = db.execute("SELECT id, rater FROM items LIMIT 1").fetchone()
+    save_ratings(store, rater, [RatingEntry(item, Scores(3, 3, 1), "again")])
+    after = reports.made(study)
+    assert after.report["models"] != before.report["models"]
