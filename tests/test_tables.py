@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import re
 import string
 import time
 import warnings
@@ -60,8 +61,9 @@ def patched(file: Path, part: str, old: str, new: str) -> Path:
     """The workbook with a piece of one of its parts replaced."""
     with zipfile.ZipFile(file) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
-    # openpyxl writes an empty element in another way where lxml is installed.
-    parts[part] = parts[part].replace(b"<v></v>", b"<v />").replace(b"<v/>", b"<v />")
+    # Where lxml is installed, openpyxl writes empty elements and Chinese in another way.
+    plain = parts[part].replace(b"<v></v>", b"<v />").replace(b"<v/>", b"<v />")
+    parts[part] = re.sub(rb"&#(\d{3,});", lambda found: chr(int(found[1])).encode(), plain)
     assert old.encode() in parts[part]
     parts[part] = parts[part].replace(old.encode(), new.encode())
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
