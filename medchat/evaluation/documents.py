@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Literal
 
 import docx
@@ -18,14 +19,15 @@ from docx.oxml.ns import qn
 from docx.shared import Pt
 from openpyxl import Workbook
 from openpyxl.cell import Cell, WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from medchat.evaluation import render
 from medchat.evaluation.methods import methods_paragraph
+from medchat.evaluation.ratings_file import FORMULA_STARTS
 from medchat.evaluation.render import Section, best, decimals, interval, mean_of
+from medchat.evaluation.scale import Scale
 
 Report = Mapping[str, Any]
 Language = Literal["zh", "en"]
@@ -34,6 +36,10 @@ LONGEST_CELL = 32_767
 MOST_ROWS = 1_048_576
 _MODIFIED = re.compile(rb"(<dcterms:modified[^>]*>)[^<]*(</dcterms:modified>)")
 """openpyxl writes the moment of saving, whatever it was told."""
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 cannot hold."""
+_NUMBER_COLUMNS = ("years", "shown_position", "active_seconds")
+"""Columns of a score CSV that hold numbers, which are read as text."""
 
 # -- LaTeX --
 
@@ -45,6 +51,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     **{letter: f"\\{letter}" for letter in "{}$&#_%"},
 }
+_LIGATURE = re.compile(r"([-`'?!])(?=[-`'])")
 
 
 def as_latex(report: Report) -> str:
@@ -54,6 +61,7 @@ def as_latex(report: Report) -> str:
     head = " & ".join(["Model", "$n$", *(_latex(_title(each)) for each in dimensions)])
     lines = [
         r"% Needs \usepackage{booktabs}; Chinese names also xeCJK or ctex, and XeLaTeX.",
+        r"% pdfLaTeX shows | and quotes as written with \usepackage[T1]{fontenc}.",
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{_latex(_caption(report))}}}",
@@ -72,10 +80,14 @@ def as_latex(report: Report) -> str:
 
 
 def _caption(report: Report) -> str:
-    data = report["data"]
-    counted = f"{data['n_raters']} raters, {data['n_questions']} questions"
+    data, told = report["data"], report["scale"]
+    scale = Scale(tuple(told["dimensions"]), tuple(told["scores"]))
+    counted = ", ".join(
+        f"{data[f'n_{things}s']} {things}{'' if data[f'n_{things}s'] == 1 else 's'}"
+        for things in ("rater", "question")
+    )
     intervals = " [95 % interval]" if report["settings"]["bootstrap"] else ""
-    return f"Mean scores{intervals} ({counted}). {report['notes'][0]}"
+    return f"Mean scores{intervals} ({counted}). {scale.note}"
 
 
 def _latex_row(entry: Report, dimensions: Sequence[str], bold: Mapping[str, set[str]]) -> str:
@@ -93,7 +105,11 @@ def _latex_reference(row: Report, dimensions: Sequence[str]) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in _line(text))
+    """Shown as it is written: no command, no ligature. Behind a row's end, a text that begins with
+    `[` or `*` would be read as an option of that end."""
+    escaped = "".join(_LATEX.get(letter, letter) for letter in _line(text).strip())
+    shown = _LIGATURE.sub(r"\1{}", escaped)
+    return "{}" + shown if shown.startswith(("[", "*")) else shown
 
 
 # -- Excel --
@@ -109,7 +125,7 @@ def as_xlsx(report: Report, scores: pd.DataFrame) -> bytes:
     _fill(book, "Table", *_table_rows(report))
     _fill(book, "Agreement", *_agreement_rows(report))
     _fill(book, "Tests", *_test_rows(report))
-    _fill(book, "Scores", list(scores.columns), scores.to_numpy(dtype=object).tolist())
+    _fill(book, "Scores", *_score_rows(scores))
     _fill(book, "Raters", *_rater_rows(scores, dimensions))
     book.properties.created = book.properties.modified = MOMENT.replace(tzinfo=None)
     book.properties.creator = "MedChat"
@@ -119,6 +135,10 @@ def as_xlsx(report: Report, scores: pd.DataFrame) -> bytes:
 
 
 Rows = list[list[Any]]
+
+
+class _Header(list[Any]):
+    """A row that names the columns of a second table on the same sheet."""
 
 
 def _table_rows(report: Report) -> tuple[list[str], Rows]:
@@ -132,7 +152,8 @@ def _table_rows(report: Report) -> tuple[list[str], Rows]:
         row = [entry["model"], entry["n_ratings"], entry["n_questions"]]
         for each in dimensions:
             row += [entry[each][figure] for figure in ("mean", "sd", "ci_low", "ci_high")]
-            row += [entry[each]["shares"][str(score)] for score in scores]
+            counts = entry[each]["counts"]
+            row += [counts[str(score)] / entry["n_ratings"] for score in scores]
         rows.append([*row, ""])
     for reference in report["reference"]:
         row = [reference["model"], None, None]
@@ -152,7 +173,7 @@ def _agreement_rows(report: Report) -> tuple[list[str], Rows]:
         for dimension, found in report["agreement"].items()
     ]
     keys = ("a", "b", "n", "weighted_kappa", "percent_agreement")
-    rows += [[], ["dimension", *keys]]
+    rows += [[], _Header(["dimension", *keys])]
     rows += [
         [dimension, *(pair[key] for key in keys)]
         for dimension, found in report["agreement"].items()
@@ -173,7 +194,7 @@ def _test_rows(report: Report) -> tuple[list[str], Rows]:
         for dimension, found in report["tests"].items()
     ]
     keys = ("a", "b", "n", "mean_difference", "statistic", "p", "p_holm", "effect_size")
-    rows += [[], ["dimension", *keys]]
+    rows += [[], _Header(["dimension", *keys])]
     rows += [
         [dimension, *(pair[key] for key in keys)]
         for dimension, found in report["tests"].items()
@@ -182,47 +203,81 @@ def _test_rows(report: Report) -> tuple[list[str], Rows]:
     return ["dimension", "n_complete_questions", "n_left_out", *figures], rows
 
 
+def _score_rows(scores: pd.DataFrame) -> tuple[list[str], Rows]:
+    columns = {
+        name: [_number(value) for value in scores[name]]
+        if name in _NUMBER_COLUMNS
+        else scores[name]
+        for name in scores.columns
+    }
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _number(value: Any) -> Any:
+    """The number that a text such as `12` or `3.5` is; anything else as it was."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+        return value
+    return float(value) if "." in value else int(value)
+
+
 def _rater_rows(scores: pd.DataFrame, dimensions: list[str]) -> tuple[list[str], Rows]:
+    """One row per rater; none where the scores do not tell who rated."""
     told = [column for column in ("specialty", "years") if column in scores]
+    scored = [each for each in dimensions if each in scores]
     rows: Rows = []
-    for rater, own in scores.groupby("rater", sort=True):
-        means = [float(own[each].mean()) for each in dimensions]
-        rows.append([rater, *(own[column].iloc[0] for column in told), len(own), *means])
-    return ["rater", *told, "n_ratings", *(f"{each}_mean" for each in dimensions)], rows
+    for rater, own in scores.groupby("rater", sort=True) if "rater" in scores else ():
+        means = [float(pd.to_numeric(own[each], errors="coerce").mean()) for each in scored]
+        known = [_number(own[column].iloc[0]) for column in told]
+        rows.append([rater, *known, len(own), *means])
+    return ["rater", *told, "n_ratings", *(f"{each}_mean" for each in scored)], rows
 
 
 def _fill(book: Workbook, title: str, header: list[str], rows: Rows) -> None:
     sheet = book.create_sheet(title)
     sheet.freeze_panes = "A2"
-    for index in range(len(header)):
-        column = [header[index], *(row[index] for row in rows[:50] if len(row) == len(header))]
-        width = max(_columns(value) for value in column) + 2
+    seen = [header, *(row for row in rows[:50] if len(row) > 1)]  # a sentence takes no width
+    for index in range(max(map(len, seen))):
+        width = max(_columns(row[index]) for row in seen if len(row) > index) + 2
         sheet.column_dimensions[get_column_letter(index + 1)].width = min(width, 42)
     sheet.append([_cell(sheet, name, bold=True) for name in header])
-    for number, row in enumerate(rows, start=2):
-        if number == MOST_ROWS:
-            left = f"{len(rows) - number + 2} more rows do not fit; the score CSV has all of them."
-            sheet.append([_cell(sheet, left)])
-            break
-        sheet.append([_cell(sheet, value) for value in row])
+    room = MOST_ROWS - 1
+    fitting = rows if len(rows) <= room else rows[: room - 1]
+    for row in fitting:
+        sheet.append([_cell(sheet, value, isinstance(row, _Header)) for value in row])
+    if left := len(rows) - len(fitting):
+        sheet.append([_cell(sheet, f"{left} more rows do not fit; the score CSV has all of them.")])
 
 
 def _cell(sheet: WriteOnlyWorksheet, value: Any, bold: bool = False) -> Cell:
     """A typed cell; a text is never a formula."""
-    if hasattr(value, "item"):  # numpy's own numbers
-        value = value.item()
-    if isinstance(value, float) and value != value:
-        value = None
-    is_text = isinstance(value, str)
-    if is_text:
-        value = ILLEGAL_CHARACTERS_RE.sub("", value)[:LONGEST_CELL]
+    value = _plain(value)
     cell = WriteOnlyCell(sheet, value=value)
-    if is_text:
+    if isinstance(value, str):
         cell.data_type = "s"
         cell.alignment = Alignment(vertical="top")
+        # Else a spreadsheet makes it a formula when somebody edits the cell.
+        cell.quotePrefix = value.lstrip().startswith(FORMULA_STARTS)
     if bold:
         cell.font = Font(bold=True)
     return cell
+
+
+def _plain(value: Any) -> bool | int | float | str | None:
+    """What a cell can hold: a number or a text; None for what is missing, infinite or empty."""
+    if hasattr(value, "item"):  # numpy's own numbers
+        value = value.item()
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if isinstance(value, int) else _fitting(_ILLEGAL.sub("", str(value))) or None
+
+
+def _fitting(text: str) -> str:
+    """No longer than a cell, which counts in UTF-16: an emoji takes two."""
+    if 2 * len(text) <= LONGEST_CELL:
+        return text
+    return text.encode("utf-16-le")[: 2 * LONGEST_CELL].decode("utf-16-le", "ignore")
 
 
 def _columns(value: Any) -> int:
@@ -265,9 +320,7 @@ def as_docx(report: Report, language: Language) -> bytes:
         return _WORDS[key][0 if language == "zh" else 1] if key in _WORDS else key
 
     document = docx.Document()
-    style: Any = document.styles["Normal"]
-    style.font.name, style.font.size = "Calibri", Pt(10.5)
-    style.element.rPr.rFonts.set(qn("w:eastAsia"), "宋体" if language == "zh" else "SimSun")
+    _set_fonts(document)
     document.add_heading(_line(report["data"]["study"]) or word("title"), level=1)
     bold = {
         (row, 3 + column)
@@ -293,7 +346,7 @@ def as_docx(report: Report, language: Language) -> bytes:
             document.add_heading(word(key), level=2)
             _word_table(document, section, word)
     document.add_heading(word("notes"), level=2)
-    for note in report["notes_zh" if language == "zh" else "notes"]:
+    for note in _notes(report, language):
         document.add_paragraph(_line(note), style="List Bullet")
     properties = document.core_properties
     properties.author, properties.title = "MedChat", word("title")
@@ -301,6 +354,24 @@ def as_docx(report: Report, language: Language) -> bytes:
     buffer = io.BytesIO()
     document.save(buffer)
     return _repacked(buffer.getvalue())
+
+
+def _set_fonts(document: Any) -> None:
+    """Headings name fonts of the theme, which has none for Chinese: they need their own."""
+    styles = document.styles
+    styles["Normal"].font.name, styles["Normal"].font.size = "Calibri", Pt(10.5)
+    for name in ("Normal", "Heading 1", "Heading 2", "Heading 3"):
+        fonts = styles[name].element.get_or_add_rPr().get_or_add_rFonts()
+        fonts.attrib.pop(qn("w:eastAsiaTheme"), None)
+        fonts.set(qn("w:eastAsia"), "SimSun")
+    for language in styles.element.iter(qn("w:lang")):
+        language.set(qn("w:eastAsia"), "zh-CN")
+
+
+def _notes(report: Report, language: Language) -> Sequence[str]:
+    """The Chinese notes where there are some; a report may have English ones alone."""
+    notes: Sequence[str] = report["notes"]
+    return report.get("notes_zh", notes) if language == "zh" else notes
 
 
 def _word_table(
@@ -314,7 +385,8 @@ def _word_table(
         cell.text = word(name)
     for number, row in enumerate(section.rows):
         for column, (cell, value) in enumerate(zip(table.add_row().cells, row, strict=True)):
-            shown = word(value) if column < section.n_texts and value in _WORDS else _line(value)
+            is_dimension = section.header[column] == "Dimension"
+            shown = word(value) if is_dimension and value in _WORDS else _line(value)
             run = cell.paragraphs[0].add_run(shown)
             run.bold = (number, column) in bold
             run.font.size = Pt(9)

@@ -1,14 +1,20 @@
 """The pictures of a report, as SVG and PNG; the same report gives the same bytes.
 
-Takes what `make_report` returns. Knows nothing about files and pages. Drawn by matplotlib without
-its global state, so any thread may. Text in an SVG stays text; a PNG needs a font that has it, and
-where none has Chinese characters those are drawn as boxes.
+Takes what `make_report` returns. Knows nothing about files and pages. matplotlib's settings belong
+to the process, so threads draw one after the other, from its defaults and not a `matplotlibrc`.
+Text in an SVG stays text; a PNG needs a font that has it, and where none has Chinese characters
+those are drawn as boxes.
 """
 
 import io
+import math
 import unicodedata
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from fractions import Fraction
+from threading import Lock
 from typing import Any, Literal
 
 import matplotlib
@@ -19,6 +25,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from medchat.evaluation.render import half_up
 
 Language = Literal["zh", "en"]
 Kind = Literal["svg", "png"]
@@ -32,11 +40,13 @@ LONGEST_NAME = 24
 """Columns of a model's name; a Chinese character takes two."""
 MOST_NUMBERED = 12
 """Raters up to which the cells of their matrix hold numbers."""
-INK, QUIET, LINE = "#1f2937", "#64748b", "#cbd5e1"
-STEPS = ("#b45309", "#e9d8a6", "#0f766e")
-"""From the lowest score to the highest: told apart by who sees no red or green, and in grey."""
+INK, QUIET, LINE, NOTHING = "#1f2937", "#64748b", "#cbd5e1", "#e5e7eb"
+STEPS = ("#f6bd7b", "#6fa8a0", "#0f4c5c")
+"""From the lowest score to the highest, ever darker: told apart by who sees no red or green, and in
+grey."""
 
 _FONTS = ["Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "SimHei", "DejaVu Sans"]
+_DRAWING = Lock()
 _WORDS = {
     "share": ("评分占比（%）", "Share of ratings (%)"),
     "score": ("{} 分", "score {}"),
@@ -54,10 +64,19 @@ def draw(report: Report, name: str, kind: Kind, language: Language = "en") -> by
     """One of ``FIGURES``; None where the data cannot give it. Raises ValueError for another."""
     if name not in _PICTURES:
         raise ValueError(f"{name!r} is no picture: there are {', '.join(FIGURES)}.")
-    with matplotlib.rc_context(_settings()), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a machine without Chinese fonts
+    with _drawing():
         figure = _PICTURES[name](report, language)
         return None if figure is None else _written(figure, kind)
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """This module's settings and no others, for one thread at a time."""
+    with _DRAWING, matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a machine without Chinese fonts
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_settings())
+        yield
 
 
 def _settings() -> dict[Any, Any]:
@@ -105,25 +124,24 @@ def shares_figure(report: Report, language: Language = "en") -> Figure | None:
         return None
     figure, panels = _panels(report, len(models), language)
     colours = _steps(len(scores))
+    narrowest = 9 * min(len(panels), 3) / 3  # per cent of a panel that hold two digits
     for axes, dimension in zip(panels, report["scale"]["dimensions"], strict=True):
         left = np.zeros(len(models))
         for score, colour in zip(scores, colours, strict=True):
-            counts = [entry[dimension]["counts"] for entry in models]
-            share = np.array([100 * c[str(score)] / sum(c.values()) for c in counts])
-            bars = axes.barh(range(len(models)), share, left=left, color=colour, height=0.68)
-            bars.set_label(_word("score", language).format(score))
+            shares = [_share(entry[dimension]["counts"], str(score)) for entry in models]
+            width = np.array([float(share) for share in shares])
+            bars = axes.barh(range(len(models)), width, left=left, color=colour, height=0.68)
             axes.bar_label(
                 bars,
-                [f"{value:.0f}" if value >= 9 else "" for value in share],
+                [half_up(share, 0) if share >= narrowest else "" for share in shares],
                 label_type="center",
                 color=_readable_on(colour),
                 fontsize=7.5,
             )
-            left += share
+            left += width
         axes.set_xlim(0, 100)
         axes.set_xlabel(_word("share", language))
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=len(scores), frameon=False)
+    _legend(figure, panels[0], scores, language)
     return figure
 
 
@@ -133,20 +151,18 @@ def means_figure(report: Report, language: Language = "en") -> Figure | None:
     if not models:
         return None
     figure, panels = _panels(report, len(models), language, reference)
-    scores = report["scale"]["scores"]
+    low, high = report["scale"]["scores"][0], report["scale"]["scores"][-1]
+    margin = 0.05 * max(high - low, 1)
     for axes, dimension in zip(panels, report["scale"]["dimensions"], strict=True):
         for place, entry in enumerate(models):
-            found = entry[dimension]
-            if found["ci_low"] is not None:
-                axes.plot([found["ci_low"], found["ci_high"]], [place] * 2, color=STEPS[-1], lw=1.6)
-            axes.plot(found["mean"], place, "o", color=STEPS[-1], markersize=5)
-        for place, row in enumerate(reference, start=len(models)):
+            _mean(axes, place, entry[dimension])
+        for place, row in enumerate(reference, start=len(models) + 1):
             if row[dimension] is not None:
                 axes.plot(row[dimension], place, "D", mfc="white", mec=QUIET, markersize=5)
         if reference:
-            axes.axhline(len(models) - 0.5, color=LINE, lw=0.8)
-        axes.set_xlim(scores[0] - 0.05, scores[-1] + 0.05)
-        axes.set_xticks(scores)
+            axes.axhline(len(models) - 0.5, color=QUIET, lw=0.8)
+        axes.set_xlim(low - margin, high + margin)
+        axes.set_xticks(report["scale"]["scores"])
         axes.grid(axis="x", color=LINE, lw=0.5)
         axes.set_axisbelow(True)
         axes.set_xlabel(_word("mean", language))
@@ -156,32 +172,35 @@ def means_figure(report: Report, language: Language = "en") -> Figure | None:
 def raters_figure(report: Report, language: Language = "en") -> Figure | None:
     """Weighted kappa of every two raters, a panel per dimension; grey where there is none."""
     found = report["agreement"]
-    raters = next(iter(found.values()))["raters"] if found else []
-    if len(raters) < 2 or not any(of["pairs"] for of in found.values()):
+    most = max((len(of["raters"]) for of in found.values()), default=0)
+    if most < 2 or not any(of["pairs"] for of in found.values()):
         return None
-    side = WIDTH / len(found)
-    figure = Figure(figsize=(WIDTH, side + 0.55), layout="constrained")
-    panels = figure.subplots(1, len(found), squeeze=False)[0]
-    colours = matplotlib.colormaps["BrBG"].with_extremes(bad="#e5e7eb")
-    for axes, (dimension, of) in zip(panels, found.items(), strict=True):
-        table = np.full((len(raters), len(raters)), np.nan)
-        for pair in of["pairs"]:
-            if pair["weighted_kappa"] is not None:
-                a, b = raters.index(pair["a"]), raters.index(pair["b"])
-                table[a, b] = table[b, a] = pair["weighted_kappa"]
-        image = axes.imshow(np.ma.masked_invalid(table), cmap=colours, vmin=-1, vmax=1)
-        _number(axes, table)
+    rows, columns = _grid(len(found), 2 if most > 6 else 3)
+    size = (WIDTH, rows * (WIDTH / columns + 0.15) + 0.75)
+    figure = Figure(figsize=size, layout="compressed")
+    panels = _used(figure.subplots(rows, columns, squeeze=False), len(found))
+    colours = matplotlib.colormaps["BrBG"]
+    for index, (dimension, of) in enumerate(found.items()):
+        axes, raters = panels[index], of["raters"]
+        table = _kappas(of)
+        image = axes.pcolormesh(
+            np.ma.masked_invalid(table), cmap=colours, vmin=-1, vmax=1, edgecolors="white", lw=0.5
+        )
+        _number(axes, table, image)
         axes.set_title(_word(dimension, language))
+        axes.set_aspect("equal")
+        axes.set_facecolor(NOTHING)
         axes.spines[:].set_visible(False)
-        axes.tick_params(length=0, colors=INK)
-        few = len(raters) <= 2 * MOST_NUMBERED
-        names = [shortened(rater, 8) for rater in raters] if few else []
-        axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 6 else 0)
-        axes.set_yticks(range(len(names)), names if axes is panels[0] else [""] * len(names))
-    bar = figure.colorbar(
-        image, ax=list(panels), location="bottom", shrink=0.4, aspect=40, pad=0.02
-    )
+        axes.tick_params(length=0, colors=INK, labelsize=8.5 if len(raters) <= 12 else 6)
+        names = [shortened(rater, 12) for rater in raters] if len(raters) <= 24 else []
+        places = np.arange(len(names)) + 0.5
+        lowest = index + columns >= len(found)
+        axes.set_xticks(places, names if lowest else [""] * len(names), rotation=_turn(names))
+        axes.set_yticks(places, names if index % columns == 0 else [""] * len(names))
+        axes.set_ylim(len(raters), 0)
+    bar = figure.colorbar(image, ax=panels, location="bottom", shrink=0.4, aspect=40, pad=0.02)
     bar.outline.set_visible(False)
+    bar.solids.set(edgecolor="face", linewidth=0.3)
     bar.set_label(_word("kappa", language))
     return figure
 
@@ -193,17 +212,24 @@ def progress_figure(report: Report, language: Language = "en") -> Figure | None:
         return None
     figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
     axes = figure.subplots()
-    place = np.arange(len(days))
+    place, name_of = _calendar([day["date"] for day in days])
     total = np.cumsum([day["ratings"] for day in days])
-    axes.bar(place, total, color=STEPS[-1], width=0.6 if len(days) < 40 else 1.0)
-    if len(days) <= 14:
-        for x, y in zip(place, total, strict=True):
-            axes.annotate(str(y), (x, y), (0, 2), textcoords="offset points", ha="center")
-    step = max(1, -(-len(days) // 8))
-    axes.set_xticks(place[::step], [day["date"] for day in days][::step])
-    axes.set_xlim(-0.8, max(len(days), 4) - 0.2)
-    axes.set_ylim(0, total[-1] * 1.15)
+    edge = max(0.04 * (place[-1] - place[0]), 1)
+    x, y = [place[0], *place, place[-1] + edge], [0, *total, total[-1]]
+    axes.fill_between(x, y, step="post", color=STEPS[-1], alpha=0.12, lw=0)
+    axes.step(x, y, where="post", color=STEPS[-1], lw=1.4)
+    if len(days) <= 60:
+        axes.plot(place, total, "o", color=STEPS[-1], markersize=3.5)
+    axes.annotate(
+        str(total[-1]), (place[-1], total[-1]), (0, 4), textcoords="offset points", ha="center"
+    )
+    axes.set_xlim(place[0] - edge, place[-1] + edge)
+    axes.set_ylim(0, max(total[-1], 1) * 1.18)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter(lambda value, _: name_of(round(value)))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.grid(axis="y", color=LINE, lw=0.5)
+    axes.set_axisbelow(True)
     axes.set_ylabel(_word("ratings", language))
     return figure
 
@@ -222,33 +248,120 @@ _PICTURES: dict[str, Callable[[Report, Language], Figure | None]] = {
 def _panels(
     report: Report, models: int, language: Language, reference: Sequence[Mapping[str, Any]] = ()
 ) -> tuple[Figure, list[Axes]]:
-    """A panel per dimension with a row per model, the first on top, then the reference rows."""
+    """A panel per dimension with a row per model, the first on top.
+
+    Reference rows follow under a heading, which takes a row of its own.
+    """
     dimensions = report["scale"]["dimensions"]
-    rows = models + len(reference)
-    figure = Figure(figsize=(WIDTH, 1.15 + 0.32 * rows), layout="constrained")
-    found = figure.subplots(1, len(dimensions), sharey=True, squeeze=False)[0]
-    published = f"\n({_word('published', language)})"
     names = [shortened(entry["model"]) for entry in report["models"]]
-    names += [shortened(row["model"]) + published for row in reference]
-    for axes, dimension in zip(found, dimensions, strict=True):
+    if reference:
+        names += [_word("published", language), *(shortened(row["model"]) for row in reference)]
+    rows, columns = _grid(len(dimensions), 3)
+    size = (WIDTH, 0.3 + rows * (0.85 + 0.32 * len(names)))
+    figure = Figure(figsize=size, layout="constrained")
+    found = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    panels = _used(found, len(dimensions))
+    for axes, dimension in zip(panels, dimensions, strict=True):
         axes.set_title(_word(dimension, language), loc="left")
-        axes.set_ylim(rows - 0.5, -0.5)
-        axes.set_yticks(range(rows), names)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_yticks(range(len(names)), names)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-    return figure, list(found)
+        if reference:
+            for heading in axes.get_yticklabels()[models : models + 1]:
+                heading.set_color(QUIET)
+    return figure, panels
 
 
-def _number(axes: Axes, table: Any) -> None:
+def _grid(panels: int, widest: int) -> tuple[int, int]:
+    """Rows and columns, of at most ``widest`` columns, that leave few places empty."""
+    rows = math.ceil(panels / widest)
+    return rows, math.ceil(panels / rows)
+
+
+def _used(found: Any, panels: int) -> list[Axes]:
+    """The first ``panels`` of a grid of axes; the others are taken away."""
+    every = list(found.flat)
+    for axes in every[panels:]:
+        axes.remove()
+    return every[:panels]
+
+
+def _share(counts: Mapping[str, int], score: str) -> Fraction:
+    """In per cent."""
+    return Fraction(100 * counts[score], sum(counts.values()))
+
+
+def _mean(axes: Axes, place: int, found: Mapping[str, Any]) -> None:
+    if found["ci_low"] is not None:
+        ends = [found["ci_low"], found["ci_high"]]
+        axes.plot(ends, [place] * 2, color=STEPS[-1], lw=1.4, marker="|", markersize=7)
+    axes.plot(found["mean"], place, "o", color=STEPS[-1], markersize=4.5)
+
+
+def _legend(figure: Figure, axes: Axes, scores: Sequence[int], language: Language) -> None:
+    """Above the panels; of many scores only the first is called one, so that a line holds them."""
+    word = _word("score", language)
+    many = len(scores) > 6
+    labels = [str(s) if many and s != scores[0] else word.format(s) for s in scores]
+    figure.legend(
+        [bars[0] for bars in axes.containers],
+        labels,
+        loc="outside upper right",
+        ncols=len(scores),
+        frameon=False,
+        handlelength=1.2,
+        columnspacing=0.9 if many else 1.6,
+    )
+
+
+def _kappas(of: Mapping[str, Any]) -> Any:
+    """Raters x raters, NaN where there is none."""
+    place = {rater: index for index, rater in enumerate(of["raters"])}
+    table = np.full((len(place), len(place)), np.nan)
+    for pair in of["pairs"]:
+        if pair["weighted_kappa"] is not None:
+            a, b = place[pair["a"]], place[pair["b"]]
+            table[a, b] = table[b, a] = pair["weighted_kappa"]
+    return table
+
+
+def _number(axes: Axes, table: Any, image: Any) -> None:
+    """The kappa of each cell, a dash where two raters have none."""
     if len(table) > MOST_NUMBERED:
         return
-    size = 7.5 if len(table) <= 6 else 5.5
+    size = 7.5 if len(table) <= 6 else 6
     for (row, column), value in np.ndenumerate(table):
-        if np.isfinite(value):
-            colour = "white" if abs(value) > 0.65 else INK
+        known = np.isfinite(value)
+        if known or row != column:
             axes.text(
-                column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=size
+                column + 0.5,
+                row + 0.5,
+                f"{value:.2f}" if known else "–",
+                ha="center",
+                va="center",
+                color=_readable_on(image.to_rgba(value)) if known else QUIET,
+                fontsize=size,
             )
+
+
+def _turn(names: Sequence[str]) -> int:
+    """Degrees by which the names under a matrix are turned."""
+    return 90 if len(names) > 4 or any(_columns(name) > 8 for name in names) else 0
+
+
+def _calendar(days: Sequence[str]) -> tuple[list[int], Callable[[int], str]]:
+    """Where each day stands on an axis, and the name of every place on it.
+
+    Days in ISO form stand as far apart as they are, others one after the other.
+    """
+    try:
+        places = [date.fromisoformat(day).toordinal() for day in days]
+    except ValueError:
+        names = dict(enumerate(map(shortened, days)))
+        return list(names), lambda place: names.get(place, "")
+    last = date.max.toordinal()
+    return places, lambda place: date.fromordinal(min(max(place, 1), last)).isoformat()
 
 
 def _steps(count: int) -> list[Any]:
@@ -272,8 +385,12 @@ def shortened(text: str, most: int = LONGEST_NAME) -> str:
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     width, kept = 0, ""
     for letter in text:
-        width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        width += _columns(letter)
         if width > most:
             return f"{kept.rstrip()}…"
         kept += letter
     return kept
+
+
+def _columns(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -1,0 +1,216 @@
+"""The methods paragraph and the reporting sheet: the study's own figures and no other."""
+
+import re
+from typing import Any, get_args
+
+import pytest
+from test_documents import SUS, bare_report, told_report
+
+from medchat.evaluation.methods import (
+    Language,
+    methods_paragraph,
+    reporting_sheet,
+    sheet_markdown,
+)
+
+LANGUAGES = get_args(Language)
+
+
+def paragraphs(report: dict[str, Any]) -> list[str]:
+    return [methods_paragraph(report, language) for language in LANGUAGES]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("5", "21", "63", "126", "2.00", "2000", "31"),  # up to rounds and seed
+        *("0.512", "0.301", "0.698", "0.634", "17"),  # alpha, its ends, AC2, answers
+        *("7.13", "p = 0.028", "0.188", "19", "0.1.0", "Holm", "Pratt", "Wilcoxon"),
+    ],
+)
+def test_the_paragraph_holds_the_studys_numbers(number: str) -> None:
+    for text in paragraphs(told_report()):
+        assert re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", text), text
+
+
+def test_the_paragraph_names_no_number_that_the_report_has_not() -> None:
+    known = {"5", "3", "2", "63", "21", "1", "126", "4", "2.00", "95", "2000", "31", "0.512"}
+    known |= {"0.301", "0.698", "0.634", "17", "7.13", "0.028", "0.188", "19", "0.1.0"}
+    for text in paragraphs(told_report()):
+        found = set(re.findall(r"(?<![A-Za-z\d])\d+(?:\.\d+)*", text))
+        assert found <= known
+
+
+def test_degrees_of_freedom_and_questions_left_out_are_told() -> None:
+    chinese, english = paragraphs(told_report())
+    assert "chi-squared(2) = 7.13" in english
+    assert "19 questions; 2 questions left out as incomplete" in english
+    assert "χ²(2)＝7.13" in chinese
+    assert "2 道题因不完整未计入" in chinese
+
+
+def test_a_tiny_p_is_below_a_thousandth() -> None:
+    report = told_report()
+    for each in SUS:
+        report["tests"][each]["friedman"]["p"] = 0.0009
+    for text in paragraphs(report):
+        assert "p < 0.001" in text
+        assert "p = 0.001" not in text
+
+
+def test_raters_without_a_specialty_are_counted_too() -> None:
+    chinese, english = paragraphs(told_report())
+    assert "内科: 3, specialty not available: 2" in english
+    assert "内科 3 名，专业未提供 2 名" in chinese
+
+
+@pytest.mark.parametrize(
+    ("blind", "english", "chinese"),
+    [
+        (True, "Raters did not know which model gave an answer.", "评分者不知道回答出自哪个模型。"),
+        (False, "Raters knew which model gave an answer.", "评分者知道回答出自哪个模型。"),
+        (None, "which model gave an answer is not available.", "哪个模型，数据未提供。"),
+    ],
+)
+def test_blinding_is_claimed_only_where_somebody_told(
+    blind: bool | None, english: str, chinese: str
+) -> None:
+    report = told_report(blind=blind)
+    assert [chinese in paragraphs(report)[0], english in paragraphs(report)[1]] == [True, True]
+    item = next(each for each in reporting_sheet(report) if each["item"] == "blinding")
+    assert item["filled"] is (blind is not None)
+
+
+def test_nobody_is_called_blind_by_default() -> None:
+    assert paragraphs(told_report()) == paragraphs(told_report(blind=None))
+
+
+def test_intervals_say_what_was_drawn() -> None:
+    report = told_report()
+    report["settings"]["resampled"] = "questions and raters"
+    chinese, english = paragraphs(report)
+    assert "2000 rounds over questions and raters, seed 31" in english
+    assert "Intervals of alpha draw questions alone." in english
+    assert "以题目和评分者为抽样单位，2000 轮" in chinese
+    assert "α 的区间只抽题目。" in chinese
+    assert "alone" not in methods_paragraph(told_report(), "en")
+    report["settings"]["bootstrap"] = 0
+    assert "without intervals" in methods_paragraph(report, "en")
+    assert "未计算区间" in methods_paragraph(report, "zh")
+
+
+def test_equally_many_raters_per_answer_are_named_once() -> None:
+    report = told_report(raters_per_answer={"min": 3, "max": 3, "mean": 3.0})
+    chinese, english = paragraphs(report)
+    assert "126 ratings; 3 raters per answer)" in english
+    assert "每个回答由 3 人评分。" in chinese
+
+
+@pytest.mark.parametrize("lacking", ["ci_low", "gwet_ac2", "krippendorff_alpha"])
+def test_a_missing_figure_of_agreement_is_said_in_words(lacking: str) -> None:
+    report = told_report()
+    for each in SUS:
+        report["agreement"][each][lacking] = None
+    chinese, english = paragraphs(report)
+    assert "not available" in english.partition("Agreement on")[2]
+    assert "无法计算" in chinese
+    assert "None" not in chinese + english
+
+
+@pytest.mark.parametrize("lacking", ["statistic", "df", "p", "kendalls_w"])
+def test_a_missing_figure_of_a_test_is_said_in_words(lacking: str) -> None:
+    report = told_report()
+    for each in SUS:
+        report["tests"][each]["friedman"][lacking] = None
+    chinese, english = paragraphs(report)
+    assert "not available" in english.partition("Models were compared")[2]
+    assert "无法" in chinese
+    assert "None" not in chinese + english
+
+
+def test_one_model_without_figures_has_a_paragraph() -> None:
+    chinese, english = paragraphs(bare_report())
+    assert "63 answers of 1 model to 21 questions" in english
+    assert "Agreement on safety is not available." in english
+    assert "专业未提供" in chinese
+    assert "None" not in chinese + english
+
+
+def test_another_scale_is_named_with_its_range() -> None:
+    report = told_report(dimensions=("completeness", "low_depth"), scores=(0, 1, 2, 3))
+    chinese, english = paragraphs(report)
+    assert "completeness and low depth, each from 0 to 3" in english
+    assert "2 个维度评分（0–3 分）" in chinese
+    assert "safety" not in english
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_specialty_breaks_no_line(language: Any) -> None:
+    text = methods_paragraph(told_report(specialties={"a\nb\x00\u2028c": 5}), language)
+    assert text.isprintable()
+    assert "a b  c" in text
+
+
+# -- the sheet --
+
+
+def test_the_sheet_asks_what_three_guidelines_ask() -> None:
+    items = reporting_sheet(told_report())
+    assert 25 <= len(items) <= 35
+    assert {item["guideline"] for item in items} == {"CHART", "GRRAS", "HEDS"}
+    names = [(item["guideline"], item["item"]) for item in items]
+    assert len(set(names)) == len(names)
+    for item in items:
+        assert list(item) == [
+            *("guideline", "item", "question_zh", "question_en", "answer"),
+            "filled",
+        ]
+        assert item["filled"] is (item["answer"] is not None)
+        assert item["answer"] != ""
+
+
+def test_the_sheet_is_filled_from_the_report() -> None:
+    answers = {(i["guideline"], i["item"]): i["answer"] for i in reporting_sheet(told_report())}
+    assert answers["CHART", "models"] == "LLaMA; ChatGLM; HuatuoGPT"
+    assert answers["CHART", "questions"] == "21"
+    assert answers["CHART", "harm"] == "dangerous: 4"
+    assert answers["GRRAS", "number"] == "1-4, mean 2.00"
+    assert "alpha 0.512 (95 % interval 0.301 to 0.698)" in answers["GRRAS", "coefficients"]
+    assert answers["HEDS", "software"] == "MedChat 0.1.0"
+
+
+def test_what_only_authors_know_is_left_to_them() -> None:
+    gaps = {i["item"] for i in reporting_sheet(told_report()) if not i["filled"]}
+    assert {"ethics", "funding", "protocol", "sample", "source", "instructions"} <= gaps
+    assert {"period", "experience", "retest", "order", "blinding"} <= gaps
+
+
+def test_dates_and_years_fill_the_sheet_where_they_are_known() -> None:
+    report = told_report(
+        first_rated_at="2026-11-01T10:00:00+00:00",
+        last_rated_at="2026-11-09T10:00:00+00:00",
+        years={"min": 3.0, "max": 20.0, "mean": 8.25},
+    )
+    answers = {i["item"]: i["answer"] for i in reporting_sheet(report)}
+    assert answers["period"] == "2026-11-01T10:00:00+00:00 - 2026-11-09T10:00:00+00:00"
+    assert answers["experience"] == "3-20, mean 8.3"
+
+
+def test_a_report_without_models_fills_nothing_with_nothing() -> None:
+    report = told_report() | {"models": [], "agreement": {}, "tests": {}}
+    answers = {i["item"]: i["answer"] for i in reporting_sheet(report)}
+    assert {answers[each] for each in ("models", "results", "coefficients", "missing")} == {None}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_markdown_is_one_table_that_no_name_breaks(language: Any) -> None:
+    items = reporting_sheet(told_report(models=("<script>|`x`\n# $y$ [a](b)", "=cmd()")))
+    lines = sheet_markdown(items, language).splitlines()
+    assert len(lines) == len(items) + 2
+    for line in lines:
+        assert len(re.findall(r"(?<!\\)\|", line)) == 4
+    whole = "\n".join(lines)
+    assert r"\<script\>\|\`x\` \# \$y\$ \[a\](b)" in whole
+    assert "<script>" not in whole
+    gap = {"zh": "**待作者填写**", "en": "**to be filled in by the authors**"}[language]
+    assert whole.count(gap) == sum(not item["filled"] for item in items)
