@@ -124,7 +124,7 @@ def shares_figure(report: Report, language: Language = "en") -> Figure | None:
         return None
     figure, panels = _panels(report, len(models), language)
     colours = _steps(len(scores))
-    narrowest = 9 * min(len(panels), 3) / 3  # per cent of a panel that hold two digits
+    narrowest = 3 * min(len(panels), 3)  # per cent of a panel that hold two digits
     for axes, dimension in zip(panels, report["scale"]["dimensions"], strict=True):
         left = np.zeros(len(models))
         for score, colour in zip(scores, colours, strict=True):
@@ -175,32 +175,18 @@ def raters_figure(report: Report, language: Language = "en") -> Figure | None:
     most = max((len(of["raters"]) for of in found.values()), default=0)
     if most < 2 or not any(of["pairs"] for of in found.values()):
         return None
-    rows, columns = _grid(len(found), 2 if most > 6 else 3)
+    rows, columns = _grid(len(found), 2 if 6 < most <= MOST_NUMBERED else 3)
     size = (WIDTH, rows * (WIDTH / columns + 0.15) + 0.75)
     figure = Figure(figsize=size, layout="compressed")
     panels = _used(figure.subplots(rows, columns, squeeze=False), len(found))
-    colours = matplotlib.colormaps["BrBG"]
     for index, (dimension, of) in enumerate(found.items()):
-        axes, raters = panels[index], of["raters"]
-        table = _kappas(of)
-        image = axes.pcolormesh(
-            np.ma.masked_invalid(table), cmap=colours, vmin=-1, vmax=1, edgecolors="white", lw=0.5
-        )
-        _number(axes, table, image)
+        axes = panels[index]
         axes.set_title(_word(dimension, language))
-        axes.set_aspect("equal")
-        axes.set_facecolor(NOTHING)
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0, colors=INK, labelsize=8.5 if len(raters) <= 12 else 6)
-        names = [shortened(rater, 12) for rater in raters] if len(raters) <= 24 else []
-        places = np.arange(len(names)) + 0.5
-        lowest = index + columns >= len(found)
-        axes.set_xticks(places, names if lowest else [""] * len(names), rotation=_turn(names))
-        axes.set_yticks(places, names if index % columns == 0 else [""] * len(names))
-        axes.set_ylim(len(raters), 0)
+        image = _matrix(axes, _kappas(of))
+        _name_raters(axes, of["raters"], index % columns == 0, index + columns >= len(found))
     bar = figure.colorbar(image, ax=panels, location="bottom", shrink=0.4, aspect=40, pad=0.02)
+    bar.set_ticks([-1, -0.5, 0, 0.5, 1])
     bar.outline.set_visible(False)
-    bar.solids.set(edgecolor="face", linewidth=0.3)
     bar.set_label(_word("kappa", language))
     return figure
 
@@ -220,13 +206,12 @@ def progress_figure(report: Report, language: Language = "en") -> Figure | None:
     axes.step(x, y, where="post", color=STEPS[-1], lw=1.4)
     if len(days) <= 60:
         axes.plot(place, total, "o", color=STEPS[-1], markersize=3.5)
-    axes.annotate(
-        str(total[-1]), (place[-1], total[-1]), (0, 4), textcoords="offset points", ha="center"
-    )
+    end = (place[-1], total[-1])
+    axes.annotate(str(total[-1]), end, (0, 4), textcoords="offset points", ha="center")
     axes.set_xlim(place[0] - edge, place[-1] + edge)
     axes.set_ylim(0, max(total[-1], 1) * 1.18)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.xaxis.set_major_formatter(lambda value, _: name_of(round(value)))
+    ticks = _whole_numbers(place[0], place[-1])
+    axes.set_xticks(ticks, [name_of(tick) for tick in ticks])
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(axis="y", color=LINE, lw=0.5)
     axes.set_axisbelow(True)
@@ -326,42 +311,54 @@ def _kappas(of: Mapping[str, Any]) -> Any:
     return table
 
 
-def _number(axes: Axes, table: Any, image: Any) -> None:
-    """The kappa of each cell, a dash where two raters have none."""
-    if len(table) > MOST_NUMBERED:
-        return
+def _matrix(axes: Axes, table: Any) -> Any:
+    """Draws raters x raters, with the kappa of each cell or a dash where two raters have none."""
+    cells = np.ma.masked_invalid(table)
+    image = axes.pcolormesh(cells, cmap="BrBG", vmin=-1, vmax=1, edgecolors="white", lw=0.5)
+    axes.set_aspect("equal")
+    axes.set_ylim(len(table), 0)
+    axes.set_facecolor(NOTHING)
+    axes.spines[:].set_visible(False)
     size = 7.5 if len(table) <= 6 else 6
     for (row, column), value in np.ndenumerate(table):
-        known = np.isfinite(value)
-        if known or row != column:
-            axes.text(
-                column + 0.5,
-                row + 0.5,
-                f"{value:.2f}" if known else "–",
-                ha="center",
-                va="center",
-                color=_readable_on(image.to_rgba(value)) if known else QUIET,
-                fontsize=size,
-            )
+        if len(table) <= MOST_NUMBERED and row != column:
+            known = bool(np.isfinite(value))
+            text = f"{value:.2f}" if known else "–"
+            colour = _readable_on(image.to_rgba(value)) if known else QUIET
+            place = (column + 0.5, row + 0.5)
+            axes.text(*place, text, ha="center", va="center", color=colour, fontsize=size)
+    return image
 
 
-def _turn(names: Sequence[str]) -> int:
-    """Degrees by which the names under a matrix are turned."""
-    return 90 if len(names) > 4 or any(_columns(name) > 8 for name in names) else 0
+def _name_raters(axes: Axes, raters: Sequence[str], left: bool, below: bool) -> None:
+    """Names beside and under a matrix; none where there are too many to be read."""
+    names = [shortened(rater, 12) for rater in raters] if len(raters) <= 2 * MOST_NUMBERED else []
+    turned = len(names) > 4 or any(_columns(name) > 8 for name in names)
+    blank, places = [""] * len(names), np.arange(len(names)) + 0.5
+    axes.tick_params(length=0, colors=INK, labelsize=8.5 if len(names) <= MOST_NUMBERED else 6)
+    axes.set_xticks(places, names if below else blank, rotation=90 if turned else 0)
+    axes.set_yticks(places, names if left else blank)
 
 
 def _calendar(days: Sequence[str]) -> tuple[list[int], Callable[[int], str]]:
-    """Where each day stands on an axis, and the name of every place on it.
+    """Where each day stands on an axis, and the name of a place on it.
 
     Days in ISO form stand as far apart as they are, others one after the other.
     """
     try:
-        places = [date.fromisoformat(day).toordinal() for day in days]
+        return [date.fromisoformat(day).toordinal() for day in days], _day
     except ValueError:
-        names = dict(enumerate(map(shortened, days)))
-        return list(names), lambda place: names.get(place, "")
-    last = date.max.toordinal()
-    return places, lambda place: date.fromordinal(min(max(place, 1), last)).isoformat()
+        return list(range(len(days))), lambda place: shortened(days[place])
+
+
+def _day(ordinal: int) -> str:
+    return date.fromordinal(ordinal).isoformat()
+
+
+def _whole_numbers(first: int, last: int) -> list[int]:
+    """A few between the two, evenly spaced."""
+    wanted = MaxNLocator(6, integer=True).tick_values(first, last)
+    return [int(value) for value in wanted if first <= value <= last] or [first]
 
 
 def _steps(count: int) -> list[Any]:
