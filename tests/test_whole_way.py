@@ -157,7 +157,11 @@ def open_study(page: Page) -> None:
 
 def invite(page: Page, count: int) -> dict[str, str]:
     open_tab(page, "5 评分者")
-    page.locator("#invite-count input").fill(str(count))
+    number = page.locator("#invite-count input")
+    number.fill(str(count))
+    number.press("Tab")
+    page.wait_for_timeout(300)  # the tab has only just been drawn: no person is as fast as this
+    expect(number).to_have_value(str(count))
     page.locator("#invite").click()
     cells = page.locator("#links td")
     expect(cells).to_have_count(2 * count)
