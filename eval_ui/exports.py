@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from eval_ui.access import Access
 from eval_ui.reporting import Reports
 from medchat import __version__
-from medchat.evaluation.bundle import MAKERS, make_bundle
+from medchat.evaluation.bundle import MAKERS, bundle
 from storage import (
     StorageError,
     Store,
@@ -111,5 +111,5 @@ class _Exports:
         if made is None:
             raise StorageError("study_unrated")
         if kind == "report.zip":
-            return make_bundle(self._reports.inputs(study))
+            return bundle(made.inputs, made.frame, made.report)
         return MAKERS[kind](made.report, made.frame)

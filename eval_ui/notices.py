@@ -36,6 +36,26 @@ def warn(sentence: str, texts: Texts, *, duration: float | None = 10) -> None:
     gr.Warning(as_html(sentence), title=texts("notice"), duration=duration)
 
 
+def listen(
+    event: Any,
+    handler: Callable[..., Any],
+    inputs: Any,
+    outputs: list[Any],
+    texts: Texts,
+    access: Access | None = None,
+    **more: Any,
+) -> None:
+    """Let ``event`` run ``handler``, guarded, which returns a list with a value per output."""
+    checked = guarded(handler, len(outputs), texts, access=access)
+
+    def bare(*values: Any) -> Any:
+        """Gradio takes the value of a single output without a list around it."""
+        result = checked(*values)
+        return result[0] if isinstance(result, list) else result
+
+    event(bare if len(outputs) == 1 else checked, inputs, outputs, **(QUEUED | more))
+
+
 def guarded(
     handler: Callable[..., Any],
     outputs: int,

@@ -13,7 +13,7 @@ import gradio as gr
 
 from eval_ui.access import opening
 from eval_ui.exports import FILES, WITHOUT_SCORES, download_path
-from eval_ui.notices import QUEUED, guarded, inform
+from eval_ui.notices import QUEUED, guarded, inform, listen
 from eval_ui.report_html import SPREADS, behind_html, pictures_html, table4_html, tables_html
 from eval_ui.reporting import Filters, Made
 from eval_ui.safe_text import as_html
@@ -89,21 +89,17 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     shown = [report, model, *filters, links]
     chosen = [study, spread, *filters]
 
-    def listen(event: Any, handler: Any, inputs: list[Any], outputs: list[Any]) -> None:
-        checked = guarded(handler, len(outputs), texts, access=services.access)
-        if len(outputs) == 1:
-            event(lambda *values: _bare(checked(*values)), inputs, outputs, **QUEUED)
-        else:
-            event(checked, inputs, outputs, **QUEUED)
+    def on(event: Any, handler: Any, inputs: list[Any], outputs: list[Any]) -> None:
+        listen(event, handler, inputs, outputs, texts, services.access)
 
-    listen(study.input, handlers.choose, [study, spread], shown)
+    on(study.input, handlers.choose, [study, spread], shown)
     controls: list[Any] = [spread, *filters]
     for each in controls:
-        listen(each.input, handlers.draw, chosen, [report])
-    listen(refresh.click, handlers.refresh, [study, spread], [study, *shown])
-    listen(look.click, handlers.behind, [study, model, dimension, scores], [behind])
-    listen(add.click, handlers.set_reference, [*chosen, file], [report, file])
-    listen(clear.click, handlers.clear_reference, chosen, [report])
+        on(each.input, handlers.draw, chosen, [report])
+    on(refresh.click, handlers.refresh, [study, spread], [study, *shown])
+    on(look.click, handlers.behind, [study, model, dimension, scores], [behind])
+    on(add.click, handlers.set_reference, [*chosen, file], [report, file])
+    on(clear.click, handlers.clear_reference, chosen, [report])
     open_tab = opening(services.access, texts, handlers.refresh, 1 + len(shown))
     tab.select(
         guarded(open_tab, 3 + len(shown), texts),
@@ -115,10 +111,6 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
 
 def _chooser(label: str, elem_id: str) -> gr.Dropdown:
     return gr.Dropdown([], multiselect=True, allow_custom_value=True, label=label, elem_id=elem_id)
-
-
-def _bare(result: Any) -> Any:
-    return result[0] if isinstance(result, list) else result
 
 
 class _Handlers:

@@ -7,22 +7,14 @@ downloaded CSV tell the same numbers.
 import hashlib
 import json
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 import pandas as pd
 
 from medchat.evaluation.bundle import Inputs
-from storage import (
-    Store,
-    Study,
-    answers_with_references,
-    repeated_scores,
-    report_extras,
-    score_csv_bytes,
-    score_rows,
-)
+from storage import ReportData, Store, Study, report_data
 
 KEPT = 8
 """Reports that are kept: looking at one again, or downloading it, takes no second computation."""
@@ -55,45 +47,47 @@ class Filters:
 
 @dataclass(frozen=True)
 class Made:
-    """A report with the ratings behind it; ``frame`` holds all of them, also those left out."""
+    """A report with what it is made from; ``frame`` holds all ratings, also those left out."""
 
+    inputs: Inputs
     frame: pd.DataFrame
     report: Report
 
 
-@dataclass
 class Reports:
     """The reports of one database."""
 
-    store: Store
-    _made: "OrderedDict[str, Made]" = field(default_factory=OrderedDict)
-    _lock: Lock = field(default_factory=Lock)
-
-    def inputs(self, study: Study) -> Inputs:
-        """What a study's report is made from. Until it is unblinded, models are letters in it."""
-        return Inputs(
-            scores=score_csv_bytes(score_rows(self.store, study.id)),
-            reference=tuple(json.loads(study.reference_rows)),
-            extras=report_extras(self.store, study.id),
-            repeats=repeated_scores(self.store, study.id),
-            answers=answers_with_references(self.store, study.id),
-        )
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._made: OrderedDict[str, Made] = OrderedDict()
+        self._lock = Lock()
 
     def made(self, study: Study, filters: Filters | None = None) -> Made | None:
-        """The report over the ratings that ``filters`` leave; None where there are none."""
-        inputs, filters = self.inputs(study), filters or Filters()
-        if inputs.extras.empty:
+        """The report over the ratings that ``filters`` leave; None where there are none.
+
+        Until a study is unblinded, its models are letters.
+        """
+        data, filters = report_data(self._store, study.id), filters or Filters()
+        if data.extras.empty:
             return None
-        key = _key(inputs, filters)
+        key = _key(data, study, filters)
         with self._lock:
             if key in self._made:
                 self._made.move_to_end(key)
                 return self._made[key]
+        reference = tuple(json.loads(study.reference_rows))
+        inputs = Inputs(
+            data.scores,
+            reference=reference,
+            extras=data.extras,
+            repeats=data.repeats,
+            answers=data.answers,
+        )
         frame = inputs.frame()
         counted = filters.rows(frame)
         if counted.empty:
             return None
-        made = Made(frame, inputs.report(counted.reset_index(drop=True)))
+        made = Made(inputs, frame, inputs.report(counted.reset_index(drop=True)))
         with self._lock:
             self._made[key] = made
             while len(self._made) > KEPT:
@@ -101,9 +95,9 @@ class Reports:
         return made
 
 
-def _key(inputs: Inputs, filters: Filters) -> str:
-    digest = hashlib.sha256(inputs.scores)
-    frames = (inputs.extras, inputs.repeats, inputs.answers)
-    for part in (*(frame.to_csv() for frame in frames), inputs.reference, filters):
-        digest.update(repr(part).encode())
+def _key(data: ReportData, study: Study, filters: Filters) -> str:
+    digest = hashlib.sha256(data.scores)
+    for frame in (data.extras, data.repeats, data.answers):
+        digest.update(frame.to_csv().encode())
+    digest.update(repr((study.reference_rows, filters)).encode())
     return digest.hexdigest()

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from eval_ui.access import opening
-from eval_ui.notices import QUEUED, guarded, inform
+from eval_ui.notices import QUEUED, guarded, inform, listen
 from eval_ui.safe_text import as_html
 from eval_ui.services import Services
 from eval_ui.studies import MOST_NAME, clean_name, clock, study_names
@@ -81,15 +81,14 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     shown = [summary, details, *fields, *status]
     everything = [study, *shown]
 
-    def listen(event: Any, handler: Any, inputs: Any, outputs: list[Any]) -> None:
-        checked = guarded(handler, len(outputs), texts, access=services.access)
-        event(checked, inputs, outputs, **QUEUED)
+    def on(event: Any, handler: Any, inputs: Any, outputs: list[Any]) -> None:
+        listen(event, handler, inputs, outputs, texts, services.access)
 
-    listen(study.input, handlers.show, study, shown)
-    listen(refresh.click, handlers.refresh, study, everything)
-    listen(work.changed.change, handlers.redraw, study, [summary, *status])
-    listen(create.click, handlers.create, name, [name, making, *everything])
-    listen(unpack.click, handlers.unpack, packed, [packed, making, *everything])
+    on(study.input, handlers.show, study, shown)
+    on(refresh.click, handlers.refresh, study, everything)
+    on(work.changed.change, handlers.redraw, study, [summary, *status])
+    on(create.click, handlers.create, name, [name, making, *everything])
+    on(unpack.click, handlers.unpack, packed, [packed, making, *everything])
     open_tab = opening(services.access, texts, handlers.refresh, len(everything))
     tab.select(
         guarded(open_tab, 2 + len(everything), texts), study, [gate, body, *everything], **QUEUED

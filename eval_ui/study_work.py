@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.context import LocalContext
 
-from eval_ui.notices import QUEUED, guarded
+from eval_ui.notices import listen
 from eval_ui.services import Services
 from eval_ui.studies import require_own
 from eval_ui.texts import Texts
@@ -84,19 +84,8 @@ class StudyWork:
     def _listen(
         self, event: Any, run: Any, inputs: list[Any], outputs: list[Any], more: Any
     ) -> None:
-        checked = guarded(run, len(outputs), self.texts, access=self.services.access)
-        # One output is handed over bare.
-        single = len(outputs) == 1
-        event(
-            (lambda *values: _bare(checked(*values))) if single else checked,
-            [self.chosen, *inputs],
-            outputs,
-            **(QUEUED | more),
-        )
-
-
-def _bare(result: Any) -> Any:
-    return result[0] if isinstance(result, list) else result
+        access = self.services.access
+        listen(event, run, [self.chosen, *inputs], outputs, self.texts, access, **more)
 
 
 def whole_number(value: float | None, sentence: str) -> int | None:

@@ -959,6 +959,12 @@ STORAGE_TEXTS_ZH = {
 
 MEDCHAT_TEXTS_ZH = {
     "reference_columns": "{file} 缺少这些列：{columns}。",
+    "reference_too_many": "{file} 有 {count} 行，最多列出 {most} 行。",
+    "reference_model": "第 {row} 行：model 列是空的。",
+    "reference_figure": (
+        "第 {row} 行，{column} 列：“{value}”不是平均分。请写 {low} 到 {high} 的数（用小数点），"
+        "或留空。"
+    ),
     "practice_columns": "{file} 缺少这些列：{columns}。",
     "practice_too_many": "{file} 有 {count} 道练习题，最多 {most} 道。",
     "practice_empty": "第 {row} 行：{column} 列是空的。",

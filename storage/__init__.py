@@ -98,10 +98,9 @@ from storage.ratings import (
 from storage.reporting import (
     AnswerBehind,
     Judged,
+    ReportData,
     answers_behind,
-    answers_with_references,
-    repeated_scores,
-    report_extras,
+    report_data,
 )
 from storage.rights import coordinators_of, require_right, share_study
 from storage.studies import (
@@ -164,6 +163,7 @@ __all__ = [
     "RaterSigns",
     "Rating",
     "RatingEntry",
+    "ReportData",
     "Response",
     "Review",
     "SaveResult",
@@ -184,7 +184,6 @@ __all__ = [
     "answer_progress",
     "answers_behind",
     "answers_to_check",
-    "answers_with_references",
     "assignment",
     "backup",
     "backups",
@@ -224,8 +223,7 @@ __all__ = [
     "remove_questions",
     "renew_link",
     "reopen_study",
-    "repeated_scores",
-    "report_extras",
+    "report_data",
     "require_right",
     "require_study",
     "responses_of",

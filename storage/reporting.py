@@ -13,6 +13,7 @@ import pandas as pd
 from storage.assignments import Span, spans_of
 from storage.blinding import shown_names
 from storage.database import Store
+from storage.export import score_lines
 from storage.quality import signs
 from storage.studies import require_study
 
@@ -49,6 +50,15 @@ _REPEATS = """
     ORDER BY length(raters.label), raters.label, again.place, again.position
     """
 
+_ANSWERS = """
+    SELECT responses.id AS response_id, coalesce(responses.shown_text, responses.text) AS answer,
+        questions.reference
+    FROM responses JOIN questions ON questions.id = responses.question
+    WHERE questions.study_id = ? AND questions.kind = 'real' AND questions.reference <> ''
+        AND responses.review <> 'excluded'
+    ORDER BY questions.position, responses.id
+    """
+
 _BEHIND = """
     SELECT questions.question_id, questions.text AS question, responses.model,
         coalesce(responses.shown_text, responses.text) AS text, raters.label AS rater,
@@ -63,43 +73,46 @@ _BEHIND = """
     """
 
 
-def report_extras(store: Store, study_id: str) -> pd.DataFrame:
-    """A row per current rating with ``EXTRA_COLUMNS``; the last two are 0 or 1.
+@dataclass(frozen=True)
+class ReportData:
+    """What a study's report is made from, as of one moment.
 
-    ``answer_length`` is in characters, of what the rater read; ``rater_flagged`` says that the
-    rater's scores look as if they were given without reading.
+    ``scores`` is the score CSV. ``extras`` has a row per rating in it with ``EXTRA_COLUMNS``; the
+    last two are 0 or 1. ``repeats`` has a row per answer that a rater scored twice: ``rater``,
+    ``response_id``, the three scores of the first time, and those of the second as
+    ``safety_again`` and so on. ``answers`` has a row per answer to a question with a reference:
+    ``response_id``, ``answer`` and ``reference``. An answer's text and length are those of what
+    the raters read: what was masked would tell the models.
+    """
+
+    scores: bytes
+    extras: pd.DataFrame
+    repeats: pd.DataFrame
+    answers: pd.DataFrame
+
+
+def report_data(store: Store, study_id: str) -> ReportData:
+    """Return what a report of a study is made from.
+
+    Raises:
+        StorageError: unknown_study.
     """
     flagged = {
         each.label for each in signs(store, study_id) if each.straight_lining or each.too_fast
     }
     with store.connect() as db:
+        db.execute("BEGIN")  # raters go on saving: every part must know the same ratings
         require_study(db, study_id)
-        rows = [
+        extras = [
             row | {"rater_flagged": int(row["rater"] in flagged)}
             for row in db.query(_EXTRAS, [study_id])
         ]
-    return pd.DataFrame(rows, columns=list(EXTRA_COLUMNS))
-
-
-def repeated_scores(store: Store, study_id: str) -> pd.DataFrame:
-    """A row per answer that a rater scored twice: ``rater``, ``response_id``, the three scores of
-    the first time, and those of the second as ``safety_again`` and so on."""
-    with store.connect() as db:
-        return pd.DataFrame(list(db.query(_REPEATS, [study_id])))
-
-
-def answers_with_references(store: Store, study_id: str) -> pd.DataFrame:
-    """A row per answer to a question that has a reference answer: ``response_id``, ``answer`` (what
-    the model wrote) and ``reference``."""
-    sql = """
-        SELECT responses.id AS response_id, responses.text AS answer, questions.reference
-        FROM responses JOIN questions ON questions.id = responses.question
-        WHERE questions.study_id = ? AND questions.kind = 'real' AND questions.reference <> ''
-            AND responses.review <> 'excluded'
-        ORDER BY questions.position, responses.id
-        """
-    with store.connect() as db:
-        return pd.DataFrame(list(db.query(sql, [study_id])))
+        return ReportData(
+            scores=b"".join(score_lines(db, study_id)),
+            extras=pd.DataFrame(extras, columns=list(EXTRA_COLUMNS)),
+            repeats=pd.DataFrame(list(db.query(_REPEATS, [study_id]))),
+            answers=pd.DataFrame(list(db.query(_ANSWERS, [study_id]))),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """What the Report tab shows: Table 4, filters, what is behind a figure, published figures."""
 
+import io
 import re
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ from eval_ui.report_html import behind_html, marked
 from eval_ui.reporting import Filters, Reports
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
+from medchat.evaluation.bundle import bundle
 from storage import (
     NewQuestion,
     NewResponse,
@@ -27,12 +30,15 @@ from storage import (
     add_coordinator,
     add_questions,
     answers_behind,
+    answers_to_check,
     assignment,
     change_settings,
     create_study,
     find_study,
     open_study,
-    report_extras,
+    report_data,
+    reporting,
+    review_answer,
     save_ratings,
     set_profile,
 )
@@ -189,6 +195,57 @@ def test_overlap_with_references_and_consistency_are_shown(store, handlers) -> N
     assert {each["n"] for each in report["overlap"]["models"]} == {4}
 
 
+def test_filters_leave_the_repeats_of_others_out(store, handlers) -> None:
+    study = create_study(store, "Repeats", 7)
+    change_settings(store, study.id, StudySettings(repeats=1))
+    rows = [NewResponse(model, "多喝水", "stop") for model in MODELS]
+    add_questions(store, study.id, [NewQuestion(f"问{n}", rows) for n in range(4)])
+    open_study(store, study.id, "anna")
+    for rater in new_raters(store, study, 2):
+        for question in assignment(store, rater.id):
+            for answer in question.answers:
+                entry = RatingEntry(answer.item, Scores(3, 2, 3), answer.item)
+                save_ratings(store, rater.id, [entry])
+    reports = handlers._reports
+    assert reports.made(study).report["consistency"]["safety"]["n"] == 2 * len(MODELS)
+    found = reports.made(study, Filters(raters=("r02",))).report["consistency"]
+    assert found["safety"]["n"] == len(MODELS)
+    assert [each["rater"] for each in found["raters"]] == ["r02"]
+
+
+def test_what_was_masked_does_not_tell_the_models_to_a_report(store) -> None:
+    study = create_study(store, "Masked", 7)
+    telling = [NewResponse(model, f"作为{model}，多喝水。", "stop") for model in MODELS]
+    add_questions(store, study.id, [NewQuestion("问", telling, reference="多喝水")])
+    for answer in answers_to_check(store, study.id):
+        review_answer(store, study.id, answer.response, "masked", "anna", "多喝水。")
+    open_study(store, study.id, "anna")
+    (rater,) = new_raters(store, study, 1)
+    for answer in answers_shown_to(store, rater):
+        save_ratings(store, rater.id, [RatingEntry(answer.item, Scores(3, 2, 3), answer.item)])
+    made = Reports(store).made(study)
+    with zipfile.ZipFile(io.BytesIO(bundle(made.inputs, made.frame, made.report))) as archive:
+        for name in archive.namelist():
+            assert not [m for m in MODELS if m.encode() in archive.read(name)], name
+
+
+def test_a_report_is_of_one_moment_while_raters_go_on_saving(store, monkeypatch) -> None:
+    study = rated(store, raters=1)
+    before = report_data(store, study.id)
+    reading = reporting.score_lines
+
+    def late(db: Any, study_id: str) -> Any:
+        (more,) = new_raters(store, study, 1)  # somebody else saves just now
+        for answer in answers_shown_to(store, more):
+            save_ratings(store, more.id, [RatingEntry(answer.item, Scores(1, 1, 1), answer.item)])
+        return reading(db, study_id)
+
+    monkeypatch.setattr(reporting, "score_lines", late)
+    found = report_data(store, study.id)
+    assert found.scores == before.scores
+    assert len(found.extras) == len(before.extras)
+
+
 def test_a_study_without_scores_offers_what_it_has(store, handlers) -> None:
     new_study(store, name="Empty")
     html, *_, links = handlers.choose("Empty", "interval")
@@ -214,7 +271,7 @@ def test_another_coordinators_study_is_not_shown(store, handlers) -> None:
 
 def test_extras_are_those_of_the_ratings(store) -> None:
     study = rated(store)
-    extras = report_extras(store, study.id)
+    extras = report_data(store, study.id).extras
     assert len(extras) == 12 * len(MODELS)
     assert not extras.duplicated(["response_id", "rater"]).any()
     assert set(extras["category"]) == {"内科", "外科"}

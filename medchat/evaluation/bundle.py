@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pandas as pd
 from medchat import __version__
 from medchat.errors import BadInput
 from medchat.evaluation import render
-from medchat.evaluation.documents import as_docx, as_latex, as_xlsx
+from medchat.evaluation.documents import as_docx, as_latex, as_xlsx, zipped
 from medchat.evaluation.figures import FIGURES, draw
 from medchat.evaluation.methods import methods_paragraph, reporting_sheet, sheet_markdown
 from medchat.evaluation.ratings_file import parse_ratings
@@ -29,12 +29,12 @@ from medchat.evaluation.scale import parse_scale
 FORMAT = 1
 LARGEST = 2**30
 """Bytes of all that is read out of a zip."""
-MOMENT = (1980, 1, 1, 0, 0, 0)
 CHECKSUMS = "SHA256SUMS"
 SCORES, EXTRAS, REPEATS = "data/scores.csv", "data/extras.csv", "data/repeats.csv"
 ANSWERS = "data/answers.csv"
 SETTINGS = "data/settings.json"
 BOM = "\ufeff".encode()
+_KEYS = ["response_id", "rater"]
 
 
 @dataclass(frozen=True)
@@ -59,39 +59,35 @@ class Inputs:
         frame = parse_ratings(self.scores, name, self.settings.scale)
         if self.extras.empty:
             return frame
-        keys = ["response_id", "rater"]
-        return frame.merge(self.extras, on=keys, how="left", validate="many_to_one")
+        return frame.merge(self.extras, on=_KEYS, how="left", validate="many_to_one")
 
     def report(self, frame: pd.DataFrame) -> dict[str, Any]:
-        """The report of ``frame()``, or of some of its rows."""
-        return make_report(frame, self.settings, self.reference, self.repeats, self.answers)
+        """The report of ``frame()``, or of some of its rows: then of the repeats of those alone."""
+        repeats = self.repeats
+        if not repeats.empty:
+            repeats = repeats.merge(frame[_KEYS], on=_KEYS)
+        return make_report(frame, self.settings, self.reference, repeats, self.answers)
 
 
 def make_bundle(inputs: Inputs, name: str = "scores.csv") -> bytes:
     """The zip. Raises BadInput for a bad score file, which complaints call ``name``."""
     frame = inputs.frame(name)
-    report = inputs.report(frame)
+    return bundle(inputs, frame, inputs.report(frame))
+
+
+def bundle(inputs: Inputs, frame: pd.DataFrame, report: dict[str, Any]) -> bytes:
+    """The zip of a report that is made already, of all ratings of ``inputs``."""
     members: dict[str, bytes | None] = {
         SCORES: inputs.scores,
         EXTRAS: _csv(inputs.extras),
         REPEATS: _csv(inputs.repeats),
         ANSWERS: _csv(inputs.answers),
         SETTINGS: _json(_settings(inputs)),
-        **files(report, frame),
+        **{name: make(report, frame) for name, make in MAKERS.items()},
     }
     there = {member: content for member, content in members.items() if content is not None}
     sums = [f"{hashlib.sha256(there[member]).hexdigest()}  {member}\n" for member in there]
-    return _zipped({**there, CHECKSUMS: "".join(sums).encode()})
-
-
-def files(report: dict[str, Any], frame: pd.DataFrame) -> dict[str, bytes]:
-    """Every file that is made from a report, by its name in the zip."""
-    made: dict[str, bytes] = {}
-    for name, make in MAKERS.items():
-        content = make(report, frame)
-        if content is not None:
-            made[name] = content
-    return made
+    return zipped({**there, CHECKSUMS: "".join(sums).encode()})
 
 
 def _sheet(report: dict[str, Any], language: Any) -> bytes:
@@ -221,14 +217,3 @@ def _frame(content: bytes | None) -> pd.DataFrame:
         if column not in ("rater", "response_id", "category", "answer", "reference"):
             frame[column] = pd.to_numeric(frame[column])
     return frame
-
-
-def _zipped(members: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            info = zipfile.ZipInfo(name, MOMENT)
-            info.external_attr = 0o644 << 16
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, content)
-    return buffer.getvalue()

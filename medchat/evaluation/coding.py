@@ -5,7 +5,7 @@ the order of rows changes no figure, not even in its last bit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,18 +63,13 @@ class Ratings:
 
     def only(self, rows: npt.NDArray[np.bool_]) -> "Ratings":
         """The ratings at ``rows``, with the same models, questions, raters and units."""
-        return Ratings(
-            self.scale,
-            self.models,
-            self.questions,
-            self.raters,
-            self.model[rows],
-            self.question[rows],
-            self.rater[rows],
-            self.unit[rows],
-            self.unit_model,
-            self.unit_question,
-            self.levels[rows],
+        return replace(
+            self,
+            model=self.model[rows],
+            question=self.question[rows],
+            rater=self.rater[rows],
+            unit=self.unit[rows],
+            levels=self.levels[rows],
         )
 
     @property

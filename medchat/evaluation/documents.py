@@ -26,7 +26,15 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 from medchat.evaluation import render
 from medchat.evaluation.methods import methods_paragraph
 from medchat.evaluation.ratings_file import FORMULA_STARTS
-from medchat.evaluation.render import Section, best, decimals, interval, mean_of
+from medchat.evaluation.render import (
+    Section,
+    best,
+    decimals,
+    interval,
+    mean_of,
+    on_one_line,
+    title,
+)
 from medchat.evaluation.scale import Scale
 
 Report = Mapping[str, Any]
@@ -58,7 +66,7 @@ def as_latex(report: Report) -> str:
     """Table 4 for a paper with the package booktabs; the best mean of each column is bold."""
     dimensions = report["scale"]["dimensions"]
     bold = {each: best(report, each) for each in dimensions}
-    head = " & ".join(["Model", "$n$", *(_latex(_title(each)) for each in dimensions)])
+    head = " & ".join(["Model", "$n$", *(_latex(title(each)) for each in dimensions)])
     lines = [
         r"% Needs \usepackage{booktabs}; Chinese names also xeCJK or ctex, and XeLaTeX.",
         r"% pdfLaTeX shows | and quotes as written with \usepackage[T1]{fontenc}.",
@@ -107,7 +115,7 @@ def _latex_reference(row: Report, dimensions: Sequence[str]) -> str:
 def _latex(text: str) -> str:
     """Shown as it is written: no command, no ligature. Behind a row's end, a text that begins with
     `[` or `*` would be read as an option of that end."""
-    escaped = "".join(_LATEX.get(letter, letter) for letter in _line(text).strip())
+    escaped = "".join(_LATEX.get(letter, letter) for letter in on_one_line(text).strip())
     shown = _LIGATURE.sub(r"\1{}", escaped)
     return "{}" + shown if shown.startswith(("[", "*")) else shown
 
@@ -321,7 +329,7 @@ def as_docx(report: Report, language: Language) -> bytes:
 
     document = docx.Document()
     _set_fonts(document)
-    document.add_heading(_line(report["data"]["study"]) or word("title"), level=1)
+    document.add_heading(on_one_line(report["data"]["study"]) or word("title"), level=1)
     bold = {
         (row, 3 + column)
         for column, dimension in enumerate(report["scale"]["dimensions"])
@@ -336,7 +344,7 @@ def as_docx(report: Report, language: Language) -> bytes:
     document.add_heading(word("shares"), level=2)
     _word_table(document, render.shares(report), word)
     document.add_heading(word("methods"), level=2)
-    document.add_paragraph(_line(methods_paragraph(report, language)))
+    document.add_paragraph(on_one_line(methods_paragraph(report, language)))
     for key, section in (
         ("agreement", render.agreement(report)),
         ("tests", render.friedman(report)),
@@ -347,7 +355,7 @@ def as_docx(report: Report, language: Language) -> bytes:
             _word_table(document, section, word)
     document.add_heading(word("notes"), level=2)
     for note in _notes(report, language):
-        document.add_paragraph(_line(note), style="List Bullet")
+        document.add_paragraph(on_one_line(note), style="List Bullet")
     properties = document.core_properties
     properties.author, properties.title = "MedChat", word("title")
     properties.created = properties.modified = MOMENT
@@ -386,7 +394,7 @@ def _word_table(
     for number, row in enumerate(section.rows):
         for column, (cell, value) in enumerate(zip(table.add_row().cells, row, strict=True)):
             is_dimension = section.header[column] == "Dimension"
-            shown = word(value) if is_dimension and value in _WORDS else _line(value)
+            shown = word(value) if is_dimension and value in _WORDS else on_one_line(value)
             run = cell.paragraphs[0].add_run(shown)
             run.bold = (number, column) in bold
             run.font.size = Pt(9)
@@ -397,24 +405,21 @@ def _word_table(
 # -- pieces --
 
 
-def _title(dimension: str) -> str:
-    return dimension[:1].upper() + dimension[1:]
-
-
-def _line(text: str) -> str:
-    """On one line, without control characters, which neither format may hold."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+def zipped(members: Mapping[str, bytes]) -> bytes:
+    """A zip with one moment for every member: what was written when tells nothing."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name, MOMENT.timetuple()[:6])
+            info.external_attr = 0o644 << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+    return buffer.getvalue()
 
 
 def _repacked(content: bytes) -> bytes:
-    """The same zip with one moment for every member: what was written when tells nothing."""
-    buffer = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(content)) as old,
-        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new,
-    ):
-        for name in old.namelist():
-            info = zipfile.ZipInfo(name, MOMENT.timetuple()[:6])
-            info.compress_type = zipfile.ZIP_DEFLATED
-            new.writestr(info, _MODIFIED.sub(rb"\g<1>1980-01-01T00:00:00Z\g<2>", old.read(name)))
-    return buffer.getvalue()
+    """A document without the moment in which it was saved."""
+    with zipfile.ZipFile(io.BytesIO(content)) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    moment = rb"\g<1>1980-01-01T00:00:00Z\g<2>"
+    return zipped({name: _MODIFIED.sub(moment, part) for name, part in members.items()})

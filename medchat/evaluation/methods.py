@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from medchat.evaluation.render import decimals
+from medchat.evaluation.render import decimals, markdown_cell, on_one_line, p_value
 
 Language = Literal["zh", "en"]
 Report = Mapping[str, Any]
@@ -21,12 +21,7 @@ _NAMES = {"safety": "安全性", "usability": "实用性", "fluency": "流畅性
 def methods_paragraph(report: Report, language: Language) -> str:
     """The paragraph, in Chinese or English."""
     sentences = _chinese(report) if language == "zh" else _english(report)
-    return _on_one_line(("" if language == "zh" else " ").join(sentences))
-
-
-def _on_one_line(text: str) -> str:
-    """Without the line ends and control characters that a specialty may hold."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return on_one_line(("" if language == "zh" else " ").join(sentences))
 
 
 # -- English --
@@ -134,7 +129,8 @@ def _listed(names: list[str]) -> str:
 
 
 def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {decimals(p, 3)}"
+    shown = p_value(p)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
 
 
 # -- Chinese --
@@ -314,16 +310,9 @@ def sheet_markdown(items: list[dict[str, Any]], language: Language) -> str:
     header = ["指南", "条目", "内容"] if zh else ["Guideline", "Item", "Answer"]
     rows = [header, ["---"] * 3]
     for item in items:
-        answer = _cell(item["answer"]) if item["filled"] else gap
+        answer = markdown_cell(item["answer"]) if item["filled"] else gap
         rows.append([item["guideline"], item[f"question_{language}"], answer])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def _cell(text: str) -> str:
-    shown = _on_one_line(text)
-    for letter in "\\|<>*_`[]~#$&!":
-        shown = shown.replace(letter, f"\\{letter}")
-    return shown
 
 
 def _answers(report: Report) -> dict[str, str | None]:

@@ -30,7 +30,13 @@ def read_reference(path: Path, scale: Scale = SUS) -> list[dict[str, Any]]:
             columns=", ".join(missing),
         )
     if len(table.rows) > MOST_ROWS:
-        raise BadInput(f"{path.name} has {len(table.rows)} rows; at most {MOST_ROWS} are shown.")
+        raise BadInput(
+            f"{path.name} has {len(table.rows)} rows; at most {MOST_ROWS} are shown.",
+            code="reference_too_many",
+            file=path.name,
+            count=len(table.rows),
+            most=MOST_ROWS,
+        )
     return [_entry(table, row, columns, scale) for row in table.rows]
 
 
@@ -39,7 +45,11 @@ def _entry(table: Table, row: Row, columns: dict[str, str], scale: Scale) -> dic
         return row.cells[columns[name]].strip() if name in columns else ""
 
     if not cell("model"):
-        raise BadInput(f"Row {row.number}: the column model is empty.")
+        raise BadInput(
+            f"Row {row.number}: the column model is empty.",
+            code="reference_model",
+            row=row.number,
+        )
     figures = {each: _figure(cell(each), row.number, each, scale) for each in scale.dimensions}
     return {"model": cell("model"), "source": cell("source"), **figures}
 
@@ -55,6 +65,12 @@ def _figure(text: str, row: int, column: str, scale: Scale) -> float | None:
     if not low <= value <= high:
         raise BadInput(
             f"Row {row}, column {column}: {text[:40]!r} is no mean score. Write a number from "
-            f"{low} to {high}, with a point, or leave the cell empty."
+            f"{low} to {high}, with a point, or leave the cell empty.",
+            code="reference_figure",
+            row=row,
+            column=column,
+            value=text[:40],
+            low=low,
+            high=high,
         )
     return value

@@ -39,13 +39,12 @@ def half_up(value: Fraction, places: int) -> str:
 def as_text(report: Report) -> str:
     """For a terminal: columns are aligned, and a Chinese character counts as two columns."""
     blocks = [_text_block(section) for section in sections(report)]
-    return "\n\n".join([*blocks, *map(_on_one_line, report["notes"])]) + "\n"
+    return "\n\n".join([*blocks, *map(on_one_line, report["notes"])]) + "\n"
 
 
 def as_markdown(report: Report) -> str:
     blocks = [_markdown_block(section) for section in sections(report)]
-    notes = [_MARKDOWN_SPECIAL.sub(r"\\\1", _on_one_line(note)) for note in report["notes"]]
-    return "\n\n".join([*blocks, *notes]) + "\n"
+    return "\n\n".join([*blocks, *map(markdown_cell, report["notes"])]) + "\n"
 
 
 def as_csv(report: Report) -> str:
@@ -62,13 +61,13 @@ def as_csv(report: Report) -> str:
     writer.writerow([*header, "source"])
     for entry in report["models"]:
         cells = [cell for each in dimensions for cell in _csv_cells(entry, each)]
-        name = quote_formula(_on_one_line(entry["model"]))
+        name = quote_formula(on_one_line(entry["model"]))
         writer.writerow([name, entry["n_ratings"], entry["n_questions"], *cells, ""])
     for entry in report["reference"]:
         cells = []
         for dimension in dimensions:
             cells += [decimals(entry[dimension], 2), *[""] * (3 + len(scores))]
-        texts = (quote_formula(_on_one_line(entry[key])) for key in ("model", "source"))
+        texts = (quote_formula(on_one_line(entry[key])) for key in ("model", "source"))
         name, source = texts
         writer.writerow([name, "", "", *cells, source])
     return buffer.getvalue()
@@ -137,7 +136,7 @@ def sections(report: Report) -> list[Section]:
 
 def means(report: Report) -> Section:
     dimensions = report["scale"]["dimensions"]
-    header = ["Model", "Ratings", "Questions", *(_column(each) for each in dimensions)]
+    header = ["Model", "Ratings", "Questions", *(title(each) for each in dimensions)]
     rows = []
     for entry in report["models"]:
         cells = [f"{mean_of(entry, each)} {interval(entry[each])}".rstrip() for each in dimensions]
@@ -147,7 +146,7 @@ def means(report: Report) -> Section:
 
 def references(report: Report) -> Section:
     dimensions = report["scale"]["dimensions"]
-    header = ["Model", "Source", *(_column(each) for each in dimensions)]
+    header = ["Model", "Source", *(title(each) for each in dimensions)]
     rows = [
         [row["model"], row["source"], *(decimals(row[each], 2, "–") for each in dimensions)]
         for row in report["reference"]
@@ -158,7 +157,7 @@ def references(report: Report) -> Section:
 def shares(report: Report) -> Section:
     header = ["Model", "Dimension", *(f"{score} (%)" for score in report["scale"]["scores"])]
     rows = [
-        [entry["model"], _column(dimension), *percents(entry, dimension)]
+        [entry["model"], title(dimension), *percents(entry, dimension)]
         for entry in report["models"]
         for dimension in report["scale"]["dimensions"]
     ]
@@ -172,7 +171,7 @@ def agreement(report: Report) -> Section:
         percent = found["percent_agreement"]
         rows.append(
             [
-                _column(dimension),
+                title(dimension),
                 str(found["n_units"]),
                 decimals(found["krippendorff_alpha"], 3, "–"),
                 interval(found, "–"),
@@ -193,7 +192,7 @@ def friedman(report: Report) -> Section:
         test = found["friedman"]
         rows.append(
             [
-                _column(dimension),
+                title(dimension),
                 str(found["n_complete_questions"]),
                 str(found["n_left_out"]),
                 decimals(test["statistic"], 2, "–"),
@@ -209,7 +208,7 @@ def pairs(report: Report) -> Section:
     header = ["Dimension", "A", "B", "Questions", "A - B", "p", "p (Holm)", "Effect"]
     rows = [
         [
-            _column(dimension),
+            title(dimension),
             pair["a"],
             pair["b"],
             str(pair["n"]),
@@ -224,7 +223,8 @@ def pairs(report: Report) -> Section:
     return Section("Pairs of models (Wilcoxon)", header, rows, n_texts=3)
 
 
-def _column(dimension: str) -> str:
+def title(dimension: str) -> str:
+    """A dimension's name at the head of a column."""
     return dimension[:1].upper() + dimension[1:]
 
 
@@ -234,13 +234,13 @@ def _column(dimension: str) -> str:
 def _markdown_block(section: Section) -> str:
     n_figures = len(section.header) - section.n_texts
     rule = ["---"] * section.n_texts + ["---:"] * n_figures
-    rows = [[_markdown_cell(cell) for cell in row] for row in section.rows]
+    rows = [[markdown_cell(cell) for cell in row] for row in section.rows]
     lines = [f"| {' | '.join(row)} |" for row in (section.header, rule, *rows)]
     return "\n".join([f"**{section.title}**", "", *lines])
 
 
 def _text_block(section: Section) -> str:
-    rows = [section.header, *([_on_one_line(cell) for cell in row] for row in section.rows)]
+    rows = [section.header, *([on_one_line(cell) for cell in row] for row in section.rows)]
     widths = [max(map(_display_width, column)) for column in zip(*rows, strict=True)]
     pads = [_pad_right] * section.n_texts + [_pad_left] * (len(widths) - section.n_texts)
     return "\n".join([section.title, *(_text_line(row, widths, pads) for row in rows)])
@@ -253,11 +253,12 @@ def _text_line(
     return "  ".join(cells).rstrip()
 
 
-def _markdown_cell(text: str) -> str:
-    return _MARKDOWN_SPECIAL.sub(r"\\\1", _on_one_line(text))
+def markdown_cell(text: str) -> str:
+    """A text that means nothing to Markdown, on one line."""
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", on_one_line(text))
 
 
-def _on_one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
     """Without line ends and control characters, which would break a table or steer a terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 

@@ -3,7 +3,7 @@
 A frame has the columns of the score CSV, of which question_id, model, rater and the dimensions are
 needed. Columns that the database can add: ``category``, ``answer_length`` (characters),
 ``adjudicated`` and ``rater_flagged`` (true or false). What the data cannot give is None, and
-``notes`` says why. Knows nothing about files, pages and languages.
+``notes`` says why, ``notes_zh`` in Chinese. Knows nothing about files and pages.
 """
 
 from collections import Counter
@@ -26,7 +26,6 @@ from medchat.evaluation.sensitivity import missing, sensitivity
 from medchat.evaluation.sus import table4
 
 Entry = dict[str, Any]
-MOST_PAIRS = rating.MOST_RATERS
 
 
 @dataclass(frozen=True)
@@ -247,10 +246,10 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _N
             "ICC 需要至少两个由全部评分者评过的回答，且评分有差异，否则为空。",
         )
     pairs = rating.pairs(ratings, index)
-    if len(ratings.raters) > MOST_PAIRS:
+    if len(ratings.raters) > rating.MOST_RATERS:
         notes.add(
-            f"Pairs of raters are not listed: there are more than {MOST_PAIRS} raters.",
-            f"评分者多于 {MOST_PAIRS} 名，未列出两两之间的一致性。",
+            f"Pairs of raters are not listed: there are more than {rating.MOST_RATERS} raters.",
+            f"评分者多于 {rating.MOST_RATERS} 名，未列出两两之间的一致性。",
         )
     alpha = agreeing.krippendorff_alpha
     return {
@@ -266,7 +265,7 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _N
         "icc_2_k": reliable.icc_2_k,
         "n_units": found.units,
         "n_units_all_raters": reliable.units,
-        "raters": list(ratings.raters) if len(ratings.raters) <= MOST_PAIRS else [],
+        "raters": list(ratings.raters) if len(ratings.raters) <= rating.MOST_RATERS else [],
         "pairs": [asdict(pair) for pair in pairs],
     }
 
