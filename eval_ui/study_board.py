@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from eval_ui.notices import inform
+from eval_ui.notices import inform, listen
 from eval_ui.safe_text import as_html, table
 from eval_ui.studies import clock
 from eval_ui.study_work import Step, StudyWork, hint
@@ -40,6 +40,7 @@ LOOKED_AT_AT_ONCE = 5000
 after it."""
 LOOK_AGAIN_SECONDS = 300
 """For how long such a look is shown again; a click makes a new one."""
+NO_LOOK = ("", 0)
 MOST_NAMED = 8
 """Questions that a sentence lists."""
 SHOWN_ROWS = 100
@@ -61,12 +62,12 @@ def create_board_step(work: StudyWork) -> Step:
         look = gr.Button(texts("closer"), elem_id="closer")
         further = gr.Button(texts("adjudicate"), elem_id="adjudicate")
     closer = gr.HTML(elem_id="closer-look")
-    wanted = gr.State()
+    wanted = gr.State(NO_LOOK)
 
     # -- wiring --
     handlers = _Handlers(work)
     work.look(look.click, handlers.closer, [], [closer])
-    work.look(wanted.change, handlers.closer, [], [closer])
+    listen(wanted.change, handlers.follow, [wanted], [closer], texts, work.services.access)
     work.wire(further.click, handlers.adjudicate, [], [closer])
     return Step(status=[progress, questions, reminders, closer, wanted], draw=handlers.draw)
 
@@ -86,15 +87,19 @@ class _Handlers:
         ]
 
     def _look(self, study: Study, rated: int) -> list[Any]:
-        """The closer look as far as it is at hand, and a new number where one is to follow."""
+        """The closer look as far as it is at hand, and what asks for one that is to follow."""
         if not rated:
-            return ["", gr.skip()]
+            return ["", NO_LOOK]
         if rated <= LOOKED_AT_AT_ONCE:
-            return [*self.closer(study), gr.skip()]
+            return [*self.closer(study), NO_LOOK]
         made_at, html = self._looks.get(study.id, (-math.inf, ""))
         if time.monotonic() - made_at < LOOK_AGAIN_SECONDS:
-            return [html, gr.skip()]
-        return [f"<p>{self._texts('closer_follows')}</p>", time.time_ns()]
+            return [html, NO_LOOK]
+        return [f"<p>{self._texts('closer_follows')}</p>", (study.name, time.time_ns())]
+
+    def follow(self, wanted: tuple[str, int]) -> list[Any]:
+        """The look that was asked for; the page may not know yet which study it shows."""
+        return [gr.skip()] if wanted == NO_LOOK else self.closer(self._work.own(wanted[0]))
 
     def closer(self, study: Study) -> list[str]:
         as_of = self._texts("as_of", time=clock(datetime.now(UTC).isoformat()))

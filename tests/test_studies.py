@@ -386,9 +386,10 @@ def test_a_large_study_shows_its_board_before_the_closer_look(work, store, monke
         save_ratings(store, rater.id, [entry(answer.item, answer.item)])
     *_, told, wanted = handlers.draw(study)
     assert "正在计算" in told
-    assert isinstance(wanted, int), "its change begins the look"
-    looked = handlers.closer(study)
-    assert handlers.draw(study)[3:4] == looked, "shown again for a while"
+    assert wanted[0] == study.name, "its change begins the look"
+    looked = handlers.follow(wanted)
+    assert "r01" in looked[0]
+    assert handlers.draw(study)[3:] == [*looked, study_board.NO_LOOK], "shown again for a while"
 
 
 # -- importing --

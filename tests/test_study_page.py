@@ -165,6 +165,22 @@ def enter(page: Page, app: AppServer, token: str) -> None:
     expect(page.locator("#answer-A")).to_be_visible()
 
 
+def test_opening_the_tab_of_a_study_warns_of_nothing(context, app: AppServer) -> None:
+    app.sign_in(context)
+    page = context.new_page()
+    for _ in range(2):  # the second time there is a study to show
+        page.goto(app.url)
+        open_tab(page, "研究管理")
+        expect(page.locator("#study-overview")).not_to_be_empty()
+        page.wait_for_timeout(1500)
+        expect(page.locator(".toast-body")).to_have_count(0)
+        if not page.locator("#study").locator("input").input_value():
+            page.locator("#new-study button").first.click()
+            page.locator("#new-study-name").locator("input, textarea").fill("无提示")
+            page.locator("#create-study").click()
+            expect(page.locator("#study-overview")).to_contain_text("草稿")
+
+
 def test_practice_tells_the_reference_after_the_scores_and_comes_first(
     page: Page, app: AppServer
 ) -> None:
