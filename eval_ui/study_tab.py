@@ -71,7 +71,7 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         with gr.Column(visible=False) as details, gr.Tabs(elem_id="steps"):
             steps = []
             for key, create_step in STEPS.items():
-                with gr.Tab(texts(f"tab_{key}"), id=key):
+                with gr.Tab(texts(f"tab_{key}"), id=key, render_children=True):
                     steps.append(create_step(work))
 
     # -- wiring --

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from app_server import AppServer
 from axe_playwright_python.sync_playwright import Axe
+from pages import fill_number, open_tab
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from rating_steps import expect_question, expect_saved, score
 
@@ -48,10 +49,6 @@ def rows(app: AppServer, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
-def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
-
-
 def question_file(folder: Path) -> Path:
     file = folder / "题目.csv"
     lines = ["编号,问题,科室", *(f"k{n},第{n}个问题：感冒了怎么办？,呼吸内科" for n in range(3))]
@@ -71,8 +68,8 @@ def test_from_a_file_of_questions_to_an_open_study(
     page.locator("#create-study").click()
     expect(page.locator("#study-overview")).to_contain_text("草稿")
 
-    page.locator("#raters-per-answer input").fill("2")
-    page.locator("#repeats input").fill("1")
+    fill_number(page, "#raters-per-answer", 2)
+    fill_number(page, "#repeats", 1)
     page.locator("#save-design").click()
     expect(page.locator(".toast-body").last).to_contain_text("设计已保存")
     page.locator("#practice button").first.click()
@@ -113,7 +110,7 @@ def test_from_a_file_of_questions_to_an_open_study(
     expect(page.locator("#study-overview")).to_contain_text("开放评分")
 
     open_tab(page, "5 评分者")
-    page.locator("#invite-count input").fill("2")
+    fill_number(page, "#invite-count", 2)
     page.locator("#invite").click()
     expect(page.locator("#links td")).to_have_count(4)
     open_tab(page, "6 看板")

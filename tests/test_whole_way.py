@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from app_server import AppServer
+from pages import fill_number, open_tab
 from playwright.sync_api import BrowserContext, Page, expect
 from rating_steps import expect_saved, expect_scores, score
 
@@ -50,10 +51,6 @@ def open_page(page: Page, app: AppServer, path: str = "/") -> None:
     expect(page.locator("#question textarea")).to_be_visible()
     for number in (1, 2, 3):  # Gradio fetches the code of its chat when it first needs it
         expect(page.locator(f"#pane-{number}")).to_be_visible()
-
-
-def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
 
 
 def ask(page: Page, question: str) -> None:
@@ -157,11 +154,7 @@ def open_study(page: Page) -> None:
 
 def invite(page: Page, count: int) -> dict[str, str]:
     open_tab(page, "5 评分者")
-    number = page.locator("#invite-count input")
-    number.fill(str(count))
-    number.press("Tab")
-    page.wait_for_timeout(300)  # the tab has only just been drawn: no person is as fast as this
-    expect(number).to_have_value(str(count))
+    fill_number(page, "#invite-count", count)
     page.locator("#invite").click()
     cells = page.locator("#links td")
     expect(cells).to_have_count(2 * count)

@@ -1,0 +1,18 @@
+"""What several browser tests do on the pages."""
+
+from playwright.sync_api import Page, expect
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def fill_number(page: Page, selector: str, number: int) -> None:
+    """Type ``number`` as a person would: after the page has settled, and then leave the field."""
+    field = page.locator(f"{selector} input")
+    expect(field).to_be_editable()
+    page.wait_for_timeout(300)  # a tab that has only just been drawn may set the field once more
+    field.fill(str(number))
+    field.press("Tab")
+    page.wait_for_timeout(300)
+    expect(field).to_have_value(str(number))
