@@ -44,8 +44,11 @@ def listen(
     texts: Texts,
     access: Access | None = None,
     **more: Any,
-) -> None:
-    """Let ``event`` run ``handler``, guarded, which returns a list with a value per output."""
+) -> Any:
+    """Let ``event`` run ``handler``, guarded, which returns a list with a value per output.
+
+    Returns Gradio's dependency, for what is to follow.
+    """
     checked = guarded(handler, len(outputs), texts, access=access)
 
     def bare(*values: Any) -> Any:
@@ -53,7 +56,7 @@ def listen(
         result = checked(*values)
         return result[0] if isinstance(result, list) else result
 
-    event(bare if len(outputs) == 1 else checked, inputs, outputs, **(QUEUED | more))
+    return event(bare if len(outputs) == 1 else checked, inputs, outputs, **(QUEUED | more))
 
 
 def guarded(

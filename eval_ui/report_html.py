@@ -30,7 +30,9 @@ def table4_html(report: Report, spread: Spread, texts: Texts) -> str:
     best = {dimension: render.best(report, dimension) for dimension in dimensions}
     rows = []
     for entry in report["models"]:
-        cells = [_figure(entry, each, spread, entry["model"] in best[each]) for each in dimensions]
+        cells = [
+            _figure(entry, each, spread, entry["model"] in best[each], texts) for each in dimensions
+        ]
         name = f"<td>{cell(entry['model'])}</td>{_right(entry['n_ratings'])}"
         rows.append(f"<tr>{name}{''.join(cells)}</tr>")
     if report["reference"]:
@@ -48,20 +50,31 @@ def table4_html(report: Report, spread: Spread, texts: Texts) -> str:
     )
 
 
-def _figure(entry: Report, dimension: str, spread: Spread, bold: bool) -> str:
+def _figure(entry: Report, dimension: str, spread: Spread, bold: bool, texts: Texts) -> str:
+    def opens(shown: str, score: int | None = None) -> str:
+        """A button that opens the answers behind what it shows."""
+        what = texts(dimension) if score is None else f"{texts(dimension)} {score}"
+        told = texts("behind_open", model=entry["model"], what=what)
+        return (
+            f'<button type="button" class="opens" data-model="{cell(entry["model"])}" '
+            f'data-dimension="{cell(dimension)}" data-score="{"" if score is None else score}" '
+            f'title="{cell(told)}">{shown}</button>'
+        )
+
     mean = render.mean_of(entry, dimension)
-    shown = f"<strong>{mean}</strong>" if bold else mean
-    more = _spread(entry, dimension, spread)
-    return f'<td class="figure">{shown} <span class="spread">{cell(more)}</span></td>'
+    shown = opens(f"<strong>{mean}</strong>" if bold else mean)
+    if spread == "shares":
+        percents = zip(entry[dimension]["shares"], render.percents(entry, dimension), strict=True)
+        more = " / ".join(opens(f"{percent} %", int(score)) for score, percent in percents)
+    else:
+        more = cell(_spread(entry[dimension], spread))
+    return f'<td class="figure">{shown} <span class="spread">{more}</span></td>'
 
 
-def _spread(entry: Report, dimension: str, spread: Spread) -> str:
-    figures = entry[dimension]
+def _spread(figures: Report, spread: Spread) -> str:
     if spread == "interval":
         return render.interval(figures, NONE)
-    if spread == "sd":
-        return f"± {render.decimals(figures['sd'], 2, NONE)}"
-    return " / ".join(f"{percent} %" for percent in render.percents(entry, dimension))
+    return f"± {render.decimals(figures['sd'], 2, NONE)}"
 
 
 def _reference_row(row: Report, dimensions: Sequence[str]) -> str:
@@ -223,7 +236,7 @@ def _answer(answer: AnswerBehind, dimensions: Sequence[str], texts: Texts) -> st
     ]
     header = [texts("rater"), *(texts(each) for each in dimensions)]
     header += [texts("flags_column"), texts("comment_column")]
-    listed = table(header, rows, name=texts("rater"))
+    listed = table(header, rows, last=2, name=texts("rater"))
     title = f"{answer.question_id} · {answer.model}"
     return (
         f'<div class="behind"><h4>{as_html(title)}</h4>'

@@ -29,6 +29,24 @@ FILTERED = {"specialty": "specialty_column", "category": "category", "rater": "r
 """Column of the ratings -> key of its name."""
 
 
+OPEN_CELL = """
+element.addEventListener("click", (event) => {
+    const button = event.target.closest("button.opens");
+    if (!button) return;
+    trigger("click", { ...button.dataset });
+});
+"""
+"""A click on a figure of Table 4 tells which one it was."""
+
+SHOW_BEHIND = """
+() => requestAnimationFrame(() => {
+    const shown = document.getElementById("report-behind");
+    shown.scrollIntoView({ block: "start" });
+    shown.querySelector("button").focus({ preventScroll: true });
+})
+"""
+
+
 def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     # -- layout --
     gate = gr.HTML(elem_id="report-gate")
@@ -49,8 +67,8 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         )
         with gr.Accordion(texts("filters"), open=False, elem_id="report-filters"), gr.Row():
             filters = [_chooser(texts(key), f"report-{each}") for each, key in FILTERED.items()]
-        report = gr.HTML(elem_id="report")
-        with gr.Accordion(texts("behind"), open=False, elem_id="report-behind"):
+        report = gr.HTML(elem_id="report", js_on_load=OPEN_CELL)
+        with gr.Accordion(texts("behind"), open=False, elem_id="report-behind") as looking:
             with gr.Row(elem_classes="field-and-button"):
                 model = gr.Dropdown(
                     [], allow_custom_value=True, label=texts("model"), elem_id="behind-model"
@@ -66,6 +84,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
                     value=[SCORES[0]],
                     label=texts("behind_scores"),
                     elem_id="behind-scores",
+                    min_width=240,
                 )
                 look = gr.Button(
                     texts("behind_show"), elem_id="behind-show", scale=0, min_width=140
@@ -97,7 +116,12 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     for each in controls:
         on(each.input, handlers.draw, chosen, [report])
     on(refresh.click, handlers.refresh, [study, spread], [study, *shown])
-    on(look.click, handlers.behind, [study, model, dimension, scores], [behind])
+    asked = [model, dimension, scores]
+    on(look.click, handlers.behind, [study, *asked, *filters], [behind])
+    opened = [looking, *asked, behind]
+    listen(
+        report.click, handlers.behind_cell, [study, *filters], opened, texts, services.access
+    ).then(None, js=SHOW_BEHIND)
     on(add.click, handlers.set_reference, [*chosen, file], [report, file])
     on(clear.click, handlers.clear_reference, chosen, [report])
     open_tab = opening(services.access, texts, handlers.refresh, 1 + len(shown))
@@ -149,7 +173,7 @@ class _Handlers:
 
     def draw(self, name: str | None, spread: str, *filters: list[str] | None) -> list[str]:
         study = self._own(name)
-        wanted = Filters(*(tuple(each or ()) for each in filters))
+        wanted = _filters(filters)
         return [self._html(study, self._reports.made(study, wanted), spread, bool(wanted))]
 
     def _html(self, study: Study, made: Made | None, spread: Any, filtered: bool = False) -> str:
@@ -169,14 +193,30 @@ class _Handlers:
         )
 
     def behind(
-        self, name: str | None, model: str | None, dimension: str, scores: list[int] | None
+        self,
+        name: str | None,
+        model: str | None,
+        dimension: str,
+        scores: Sequence[int] | None,
+        *filters: list[str] | None,
     ) -> list[str]:
         study = self._own(name)
         if dimension not in DIMENSIONS or not model or not scores:
             raise BadInput(self._texts("behind_choose"))
         place = DIMENSIONS.index(dimension)
-        found = answers_behind(self._store, study.id, model, place, scores)
+        counts = _filters(filters).counts
+        found = answers_behind(self._store, study.id, model, place, scores, counts)
         return [behind_html(found, DIMENSIONS, self._texts)]
+
+    def behind_cell(
+        self, event: gr.EventData, name: str | None, *filters: list[str] | None
+    ) -> list[Any]:
+        """What stands behind the figure that was clicked; its choices are set to match."""
+        told = event._data if isinstance(event._data, dict) else {}
+        model, dimension = told.get("model"), str(told.get("dimension"))
+        scores = [score for score in SCORES if told.get("score") in ("", str(score))]
+        (html,) = self.behind(name, model, dimension, scores, *filters)
+        return [gr.update(open=True), model, dimension, scores, html]
 
     def set_reference(self, name: str | None, spread: str, *rest: Any) -> list[Any]:
         *filters, file = rest
@@ -199,6 +239,11 @@ class _Handlers:
             for kind in kinds
         )
         return f'<p class="downloads">{links}</p>'
+
+
+def _filters(chosen: Sequence[list[str] | None]) -> Filters:
+    """In the order of ``FILTERED``."""
+    return Filters(*(tuple(each or ()) for each in chosen))
 
 
 def _values(made: Made, column: str) -> list[str]:

@@ -33,6 +33,15 @@ class Filters:
     def __bool__(self) -> bool:
         return bool(self.specialties or self.categories or self.raters)
 
+    def counts(self, specialty: str, category: str, rater: str) -> bool:
+        """Whether a rating counts; texts as in the columns of the same names."""
+        pairs = (
+            (specialty, self.specialties),
+            (category, self.categories),
+            (rater, self.raters),
+        )
+        return all(not wanted or value in wanted for value, wanted in pairs)
+
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of ``frame`` that count."""
         for column, wanted in (

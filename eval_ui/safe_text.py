@@ -42,12 +42,15 @@ def cell(text: object) -> str:
     return html.escape(str(text))
 
 
-def table(header: list[str], rows: list[list[str]], *, texts: int = 1, name: str = "") -> str:
-    """An HTML table; the first ``texts`` columns are words, the others figures."""
+def table(
+    header: list[str], rows: list[list[str]], *, texts: int = 1, last: int = 0, name: str = ""
+) -> str:
+    """An HTML table; the first ``texts`` and the ``last`` columns are words, the others figures."""
+    figures = range(texts, len(header) - last)
 
     def line(tag: str, cells: list[str]) -> str:
         parts = [
-            f"<{tag}{'' if index < texts else ' class=figure'}>{cell(value)}</{tag}>"
+            f"<{tag}{' class=figure' if index in figures else ''}>{cell(value)}</{tag}>"
             for index, value in enumerate(cells)
         ]
         return f"<tr>{''.join(parts)}</tr>"

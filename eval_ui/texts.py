@@ -784,6 +784,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "behind": ("查看分数背后的回答", "Answers behind the scores"),
     "behind_scores": ("至少有一位评分者给出", "Some rater gave"),
     "behind_show": ("查看回答", "Show answers"),
+    "behind_open": ("{model} · {what}：查看回答", "{model} · {what}: show the answers"),
     "behind_choose": (
         "请选择模型、维度和至少一个分数。",
         "Choose a model, a dimension and at least one score.",

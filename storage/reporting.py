@@ -4,7 +4,7 @@ Names no model but by the name that is shown: a letter as long as a study is bli
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ _BEHIND = """
     SELECT questions.question_id, questions.text AS question, responses.model,
         coalesce(responses.shown_text, responses.text) AS text, raters.label AS rater,
         rating.safety, rating.usability, rating.fluency, rating.comment, rating.flags,
-        rating.spans, responses.id AS response_id
+        rating.spans, responses.id AS response_id, questions.category, raters.specialty
     FROM current_ratings AS rating
     JOIN responses ON responses.id = rating.response
     JOIN questions ON questions.id = responses.question
@@ -138,18 +138,29 @@ class AnswerBehind:
 
 
 def answers_behind(
-    store: Store, study_id: str, model: str, dimension: int, scores: Sequence[int]
+    store: Store,
+    study_id: str,
+    model: str,
+    dimension: int,
+    scores: Sequence[int],
+    counts: Callable[[str, str, str], bool] = lambda specialty, category, rater: True,
 ) -> list[AnswerBehind]:
     """Answers of the model that is shown as ``model`` which some rater gave one of ``scores``.
 
-    ``dimension`` counts safety, usability, fluency from 0. At most ``MOST_BEHIND``, by question.
+    ``dimension`` counts safety, usability, fluency from 0. Only ratings for whose rater's
+    specialty, question's category and rater's label ``counts`` is true are looked at. At most
+    ``MOST_BEHIND``, by question.
+
+    Raises:
+        StorageError: unknown_study.
     """
     found: dict[str, tuple[dict[str, Any], list[Judged]]] = {}
     with store.connect() as db:
         require_study(db, study_id)
         names = shown_names(db)
         for row in db.query(_BEHIND, [study_id]):
-            if names[study_id, row["model"]] == model:
+            judge = row["specialty"], row["category"], row["rater"]
+            if names[study_id, row["model"]] == model and counts(*judge):
                 found.setdefault(row["response_id"], (row, []))[1].append(_judged(row))
     return [
         AnswerBehind(row["question_id"], row["question"], model, row["text"], tuple(ratings))

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from report_fixtures import EVIL, rated
 from storage_fixtures import MODELS, answers_shown_to, new_raters, new_study, unblind
 
 from eval_ui import report_tab
@@ -19,13 +20,11 @@ from medchat.evaluation.bundle import bundle
 from storage import (
     NewQuestion,
     NewResponse,
-    Profile,
     RatingEntry,
     Scores,
     Span,
     StorageError,
     Store,
-    Study,
     StudySettings,
     add_coordinator,
     add_questions,
@@ -40,11 +39,9 @@ from storage import (
     reporting,
     review_answer,
     save_ratings,
-    set_profile,
 )
 
 ZH, EN = Texts("zh"), Texts("en")
-EVIL = "<img src=http://192.0.2.1/a.png onerror=alert(1)>"
 
 
 @pytest.fixture
@@ -61,32 +58,6 @@ def handlers(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
     return report_tab._Handlers(services, ZH)
 
 
-def rated(store: Store, name: str = "Pilot", raters: int = 3) -> Study:
-    """Four questions of two categories, everything scored; r01 marks each first answer."""
-    study = create_study(store, name, 7)
-    texts = [NewResponse(model, f"{model[0]}：多喝水，多休息。{EVIL}", "stop") for model in MODELS]
-    questions = [
-        NewQuestion(f"问题{n}？", texts, category=("内科", "外科")[n % 2], reference="多休息多喝水")
-        for n in range(4)
-    ]
-    add_questions(store, study.id, questions)
-    open_study(store, study.id, "anna")
-    for number, rater in enumerate(new_raters(store, study, raters)):
-        with store.transaction() as db:
-            set_profile(db, rater.id, Profile(("内科", "外科", "内科")[number], "", 5, ""), "yes")
-        for place, answer in enumerate(answers_shown_to(store, rater)):
-            entry = RatingEntry(
-                answer.item,
-                Scores(1 + (place + number) % 3, 1 + place % 3, 3),
-                answer.item,
-                comment=EVIL if place == 0 else "",
-                flags=["dangerous", "own_flag"] if place == 0 else [],
-                spans=[Span(2, 5, "harmful"), Span(4, 7, "wrong")] if place == 0 else [],
-            )
-            save_ratings(store, rater.id, [entry])
-    return study
-
-
 def test_models_are_letters_until_unblinding_and_names_afterwards(store, handlers) -> None:
     study = rated(store)
     html, models, *_ = handlers.choose("Pilot", "interval")
@@ -99,7 +70,9 @@ def test_models_are_letters_until_unblinding_and_names_afterwards(store, handler
     assert models["choices"] == sorted(MODELS)
 
 
-@pytest.mark.parametrize(("spread", "told"), [("interval", "["), ("sd", "±"), ("shares", " % / ")])
+@pytest.mark.parametrize(
+    ("spread", "told"), [("interval", "["), ("sd", "±"), ("shares", " %</button> / ")]
+)
 def test_beside_each_mean_stands_what_was_chosen(store, handlers, spread, told) -> None:
     rated(store)
     (html,) = handlers.draw("Pilot", spread, [], [], [])
