@@ -20,7 +20,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from eval_ui.access import RATER_COOKIE as COOKIE
 from eval_ui.guide import default_guide, guide_html
 from eval_ui.safe_text import as_html
-from eval_ui.texts import Language, Texts
+from eval_ui.texts import LANGUAGES, Texts
 from medchat.errors import BadInput
 from storage import (
     DIMENSIONS,
@@ -50,7 +50,6 @@ from storage import (
 SESSION_SECONDS = 30 * 24 * 3600
 LARGEST_BODY = 64 * 1024
 PAGES: dict[str, str] = {"zh": "/rate/", "en": "/en/rate/"}
-LANGUAGES: tuple[Language, Language] = ("zh", "en")
 ZH, EN = Texts("zh"), Texts("en")
 STATUS = {
     "no_session": 401,

@@ -13,7 +13,10 @@ from typing import Any
 
 import pandas as pd
 
+from eval_ui.guide import default_guide
+from eval_ui.texts import LANGUAGES
 from medchat.evaluation.bundle import Inputs
+from medchat.evaluation.conduct import Conduct
 from storage import ReportData, Store, Study, report_data
 
 KEPT = 8
@@ -91,6 +94,7 @@ class Reports:
             extras=data.extras,
             repeats=data.repeats,
             answers=data.answers,
+            conduct=_conduct(data),
         )
         frame = inputs.frame()
         counted = filters.rows(frame)
@@ -104,9 +108,18 @@ class Reports:
         return made
 
 
+def _conduct(data: ReportData) -> Conduct:
+    """With the guide that raters read where a study has none of its own."""
+    guides = {
+        f"guide_{language}": data.conduct[f"guide_{language}"] or default_guide(language)
+        for language in LANGUAGES
+    }
+    return Conduct(**{**data.conduct, **guides})
+
+
 def _key(data: ReportData, study: Study, filters: Filters) -> str:
     digest = hashlib.sha256(data.scores)
     for frame in (data.extras, data.repeats, data.answers):
         digest.update(frame.to_csv().encode())
-    digest.update(repr((study.reference_rows, filters)).encode())
+    digest.update(repr((study.reference_rows, filters, data.conduct)).encode())
     return digest.hexdigest()

@@ -10,6 +10,7 @@ from medchat.errors import MedchatError
 from storage import MESSAGES, StorageError
 
 Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, Language] = ("zh", "en")
 
 # key: (Chinese, English)
 TEXTS: dict[str, tuple[str, str]] = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from sqlite_utils import Database
 
 from storage.assignments import Span, spans_of
 from storage.blinding import shown_names
@@ -59,6 +60,31 @@ _ANSWERS = """
     ORDER BY questions.position, responses.id
     """
 
+_CONDUCT = """
+    SELECT seed AS order_seed, one_by_one, repeats, guide_zh, guide_en,
+        unblinded_at IS NOT NULL AS unblinded,
+        (SELECT count(*) FROM raters WHERE study_id = studies.id AND trial = 0) AS raters_invited,
+        (SELECT count(*) FROM questions WHERE study_id = studies.id AND kind = 'practice')
+            AS practice_items
+    FROM studies WHERE id = ?
+    """
+
+_ANSWERS_MADE = """
+    SELECT coalesce(sum(review = 'masked'), 0) AS answers_masked,
+        coalesce(sum(review = 'excluded'), 0) AS answers_excluded,
+        min(responses.created_at) AS answers_from, max(responses.created_at) AS answers_to
+    FROM responses JOIN questions ON questions.id = responses.question
+    WHERE questions.study_id = ? AND questions.kind = 'real'
+    """
+
+_GENERATION = """
+    SELECT DISTINCT responses.model,
+        json_remove(json_extract(responses.provenance, '$.options'), '$.seed') AS options
+    FROM responses JOIN questions ON questions.id = responses.question
+    WHERE questions.study_id = ? AND questions.kind = 'real' AND options IS NOT NULL
+    ORDER BY responses.model, options
+    """
+
 _BEHIND = """
     SELECT questions.question_id, questions.text AS question, responses.model,
         coalesce(responses.shown_text, responses.text) AS text, raters.label AS rater,
@@ -82,13 +108,15 @@ class ReportData:
     ``response_id``, the three scores of the first time, and those of the second as
     ``safety_again`` and so on. ``answers`` has a row per answer to a question with a reference:
     ``response_id``, ``answer`` and ``reference``. An answer's text and length are those of what
-    the raters read: what was masked would tell the models.
+    the raters read: what was masked would tell the models. ``conduct`` is how the study was held;
+    what each model's answers were made with is told only after the unblinding.
     """
 
     scores: bytes
     extras: pd.DataFrame
     repeats: pd.DataFrame
     answers: pd.DataFrame
+    conduct: dict[str, Any]
 
 
 def report_data(store: Store, study_id: str) -> ReportData:
@@ -112,7 +140,28 @@ def report_data(store: Store, study_id: str) -> ReportData:
             extras=pd.DataFrame(extras, columns=list(EXTRA_COLUMNS)),
             repeats=pd.DataFrame(list(db.query(_REPEATS, [study_id]))),
             answers=pd.DataFrame(list(db.query(_ANSWERS, [study_id]))),
+            conduct=_conduct(db, study_id),
         )
+
+
+def _conduct(db: Database, study_id: str) -> dict[str, Any]:
+    """Raters are blind and apart in every study: no page shows them a model, or another's score."""
+    (told,) = db.query(_CONDUCT, [study_id])
+    (answers,) = db.query(_ANSWERS_MADE, [study_id])
+    unblinded = told.pop("unblinded")
+    generation: dict[str, str] = {}
+    if unblinded:
+        for row in db.query(_GENERATION, [study_id]):
+            before = generation.get(row["model"])
+            generation[row["model"]] = f"{before}; {row['options']}" if before else row["options"]
+    return {
+        **told,
+        **answers,
+        "blind": True,
+        "independent": True,
+        "one_by_one": bool(told["one_by_one"]),
+        "generation": generation or None,
+    }
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ def told_report(
         "agreement": dict.fromkeys(dimensions, agreement),
         "tests": dict.fromkeys(dimensions, test),
         "sensitivity": [],
+        "consistency": None,
+        "conduct": None,
         "notes": ["A note\x00 with <b>HTML</b>."],
     }
 

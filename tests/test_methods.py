@@ -1,4 +1,4 @@
-"""The methods paragraph and the reporting sheet: the study's own figures and no other."""
+"""The methods paragraph: the study's own figures and no other."""
 
 import re
 from typing import Any, get_args
@@ -6,12 +6,8 @@ from typing import Any, get_args
 import pytest
 from test_documents import SUS, bare_report, told_report
 
-from medchat.evaluation.methods import (
-    Language,
-    methods_paragraph,
-    reporting_sheet,
-    sheet_markdown,
-)
+from medchat.evaluation.conduct import Conduct
+from medchat.evaluation.methods import Language, methods_paragraph
 
 LANGUAGES = get_args(Language)
 
@@ -75,14 +71,45 @@ def test_raters_without_a_specialty_are_counted_too() -> None:
 def test_blinding_is_claimed_only_where_somebody_told(
     blind: bool | None, english: str, chinese: str
 ) -> None:
-    report = told_report(blind=blind)
+    report = told_report() | {"conduct": Conduct(blind=blind).as_dict()}
     assert [chinese in paragraphs(report)[0], english in paragraphs(report)[1]] == [True, True]
-    item = next(each for each in reporting_sheet(report) if each["item"] == "blinding")
-    assert item["filled"] is (blind is not None)
 
 
 def test_nobody_is_called_blind_by_default() -> None:
-    assert paragraphs(told_report()) == paragraphs(told_report(blind=None))
+    unknown = told_report() | {"conduct": Conduct().as_dict()}
+    assert paragraphs(told_report()) == paragraphs(unknown)
+
+
+def test_how_a_study_was_held_is_told_as_far_as_it_is_known() -> None:
+    conduct = Conduct(
+        blind=True,
+        independent=True,
+        order_seed=97,
+        one_by_one=False,
+        practice_items=3,
+        repeats=6,
+        answers_masked=8,
+        answers_excluded=0,
+    )
+    chinese, english = paragraphs(told_report() | {"conduct": conduct.as_dict()})
+    for told in (
+        "balanced orders (seed 97), all answers of a question at once.",
+        "3 practice items with feedback",
+        "6 questions per rater",
+        "8 were masked and 0 excluded",
+        "No rater saw",
+    ):
+        assert told in english
+    for told in (
+        "（随机种子 97），同一题的回答同时显示。",
+        "3 道带反馈的练习",
+        "8 个经遮盖，0 个被排除",
+    ):
+        assert told in chinese
+    for text in paragraphs(told_report()):
+        assert not [
+            word for word in ("seed 97", "practice", "练习", "遮盖", "repeat") if word in text
+        ]
 
 
 def test_intervals_say_what_was_drawn() -> None:
@@ -149,68 +176,3 @@ def test_a_specialty_breaks_no_line(language: Any) -> None:
     text = methods_paragraph(told_report(specialties={"a\nb\x00\u2028c": 5}), language)
     assert text.isprintable()
     assert "a b  c" in text
-
-
-# -- the sheet --
-
-
-def test_the_sheet_asks_what_three_guidelines_ask() -> None:
-    items = reporting_sheet(told_report())
-    assert 25 <= len(items) <= 35
-    assert {item["guideline"] for item in items} == {"CHART", "GRRAS", "HEDS"}
-    names = [(item["guideline"], item["item"]) for item in items]
-    assert len(set(names)) == len(names)
-    for item in items:
-        assert list(item) == [
-            *("guideline", "item", "question_zh", "question_en", "answer"),
-            "filled",
-        ]
-        assert item["filled"] is (item["answer"] is not None)
-        assert item["answer"] != ""
-
-
-def test_the_sheet_is_filled_from_the_report() -> None:
-    answers = {(i["guideline"], i["item"]): i["answer"] for i in reporting_sheet(told_report())}
-    assert answers["CHART", "models"] == "LLaMA; ChatGLM; HuatuoGPT"
-    assert answers["CHART", "questions"] == "21"
-    assert answers["CHART", "harm"] == "dangerous: 4"
-    assert answers["GRRAS", "number"] == "1-4, mean 2.00"
-    assert "alpha 0.512 (95 % interval 0.301 to 0.698)" in answers["GRRAS", "coefficients"]
-    assert answers["HEDS", "software"] == "MedChat 0.1.0"
-
-
-def test_what_only_authors_know_is_left_to_them() -> None:
-    gaps = {i["item"] for i in reporting_sheet(told_report()) if not i["filled"]}
-    assert {"ethics", "funding", "protocol", "sample", "source", "instructions"} <= gaps
-    assert {"period", "experience", "retest", "order", "blinding"} <= gaps
-
-
-def test_dates_and_years_fill_the_sheet_where_they_are_known() -> None:
-    report = told_report(
-        first_rated_at="2026-11-01T10:00:00+00:00",
-        last_rated_at="2026-11-09T10:00:00+00:00",
-        years={"min": 3.0, "max": 20.0, "mean": 8.25},
-    )
-    answers = {i["item"]: i["answer"] for i in reporting_sheet(report)}
-    assert answers["period"] == "2026-11-01T10:00:00+00:00 - 2026-11-09T10:00:00+00:00"
-    assert answers["experience"] == "3-20, mean 8.3"
-
-
-def test_a_report_without_models_fills_nothing_with_nothing() -> None:
-    report = told_report() | {"models": [], "agreement": {}, "tests": {}}
-    answers = {i["item"]: i["answer"] for i in reporting_sheet(report)}
-    assert {answers[each] for each in ("models", "results", "coefficients", "missing")} == {None}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_markdown_is_one_table_that_no_name_breaks(language: Any) -> None:
-    items = reporting_sheet(told_report(models=("<script>|`x`\n# $y$ [a](b)", "=cmd()")))
-    lines = sheet_markdown(items, language).splitlines()
-    assert len(lines) == len(items) + 2
-    for line in lines:
-        assert len(re.findall(r"(?<!\\)\|", line)) == 4
-    whole = "\n".join(lines)
-    assert r"\<script\>\|\`x\` \# \$y\$ \[a\](b)" in whole
-    assert "<script>" not in whole
-    gap = {"zh": "**待作者填写**", "en": "**to be filled in by the authors**"}[language]
-    assert whole.count(gap) == sum(not item["filled"] for item in items)

@@ -24,12 +24,14 @@ from PIL import Image
 from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import CHECKSUMS, Inputs, make_bundle, read_bundle
+from medchat.evaluation.conduct import Conduct
 from medchat.evaluation.documents import as_docx, as_latex, as_xlsx
 from medchat.evaluation.figures import FIGURES, draw, means_figure, shares_figure, shortened
-from medchat.evaluation.methods import methods_paragraph, reporting_sheet, sheet_markdown
+from medchat.evaluation.methods import methods_paragraph
 from medchat.evaluation.ratings_file import parse_ratings
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.scale import Scale
+from medchat.evaluation.sheet import reporting_sheet, sheet_markdown
 
 ODD = "=cmd()|a_b$x$\n<b>&%#{}~^\\ 华佗"
 REFERENCE = [{"model": "Paper_1", "source": "A & B"} | dict.fromkeys(DIMENSIONS, 2.5)]
@@ -176,13 +178,10 @@ def test_the_sheet_is_filled_as_far_as_the_data_tell(report) -> None:
     items = reporting_sheet(report)
     assert {item["guideline"] for item in items} == {"CHART", "GRRAS", "HEDS"}
     by_name = {(item["guideline"], item["item"]): item for item in items}
-    assert by_name["CHART", "questions"]["answer"] == "6"
-    assert (
-        by_name["CHART", "flags" if ("CHART", "flags") in by_name else "harm"]["answer"]
-        == "dangerous: 9"
-    )
+    assert by_name["CHART", "questions"]["answer_en"] == "6"
+    assert by_name["CHART", "harm"]["answer_zh"] == "dangerous: 9"
     gaps = [item for item in items if not item["filled"]]
-    assert all(item["answer"] is None for item in gaps)
+    assert all(item["answer_zh"] is None and item["answer_en"] is None for item in gaps)
     assert ("CHART", "ethics") in {(item["guideline"], item["item"]) for item in gaps}
     zh, en = (sheet_markdown(items, language) for language in ("zh", "en"))
     assert zh.count("待作者填写") == len(gaps)
@@ -249,7 +248,8 @@ def inputs(frame: pd.DataFrame) -> Inputs:
     extras = frame[["response_id", "rater"]].assign(category="甲", answer_length=range(len(frame)))
     clean = extras.assign(adjudicated=0, rater_flagged=0)
     clean["response_id"] = [cell.strip() for cell in clean["response_id"]]
-    return Inputs(text.replace(b"\x01", b""), QUICK, tuple(REFERENCE), clean)
+    conduct = Conduct(blind=True, order_seed=7, one_by_one=False, generation={"甲": "{}"})
+    return Inputs(text.replace(b"\x01", b""), QUICK, tuple(REFERENCE), clean, conduct=conduct)
 
 
 def test_a_zip_is_made_again_byte_for_byte_also_elsewhere(inputs, tmp_path: Path) -> None:
@@ -306,19 +306,52 @@ def test_a_zip_that_was_changed_is_refused(inputs, tmp_path: Path, change, told:
         read_bundle(file)
 
 
-def test_settings_of_a_newer_program_are_refused(inputs, tmp_path: Path) -> None:
-    def newer(members: dict[str, bytes]) -> None:
-        settings = json.loads(members["data/settings.json"]) | {"format": 2, "version": "9.0"}
+def with_settings(content: bytes, **changes: Any) -> bytes:
+    """A zip whose settings are others, with checksums that hold."""
+
+    def change(members: dict[str, bytes]) -> None:
+        settings = json.loads(members["data/settings.json"]) | changes
         members["data/settings.json"] = json.dumps(settings).encode()
         sums = [
             f"{hashlib.sha256(members[n]).hexdigest()}  {n}\n" for n in members if n != CHECKSUMS
         ]
         members[CHECKSUMS] = "".join(sums).encode()
 
+    return rewritten(content, change)
+
+
+def test_settings_of_a_newer_program_are_refused(inputs, tmp_path: Path) -> None:
     file = tmp_path / "report.zip"
-    file.write_bytes(rewritten(make_bundle(inputs), newer))
+    file.write_bytes(with_settings(make_bundle(inputs), format=2, version="9.0"))
     with pytest.raises(BadInput, match=r"version 9\.0"):
         read_bundle(file)
+
+
+@pytest.mark.parametrize(
+    "conduct",
+    [
+        [],
+        {"blind": "yes"},
+        {"order_seed": "7"},
+        {"another": 1},
+        {"generation": {"m": 1}},
+        {"generation": []},
+        {"guide_zh": None},
+    ],
+)
+def test_a_conduct_of_other_kinds_is_refused(inputs, tmp_path: Path, conduct: Any) -> None:
+    file = tmp_path / "report.zip"
+    file.write_bytes(with_settings(make_bundle(inputs), conduct=conduct))
+    with pytest.raises(BadInput, match="conduct"):
+        read_bundle(file)
+
+
+def test_how_a_study_was_held_goes_with_the_zip(inputs, tmp_path: Path) -> None:
+    file = tmp_path / "report.zip"
+    file.write_bytes(make_bundle(inputs))
+    assert read_bundle(file).conduct == inputs.conduct
+    with zipfile.ZipFile(file) as archive:
+        assert "did not know which model" in archive.read("methods_en.txt").decode()
 
 
 def test_another_scale_goes_through_every_file() -> None:

@@ -12,6 +12,7 @@ from report_fixtures import EVIL, rated
 from storage_fixtures import MODELS, answers_shown_to, new_raters, new_study, unblind
 
 from eval_ui import report_tab
+from eval_ui.guide import default_guide
 from eval_ui.report_html import behind_html, marked
 from eval_ui.reporting import Filters, Reports
 from eval_ui.texts import Texts
@@ -184,6 +185,46 @@ def test_filters_leave_the_repeats_of_others_out(store, handlers) -> None:
     found = reports.made(study, Filters(raters=("r02",))).report["consistency"]
     assert found["safety"]["n"] == len(MODELS)
     assert [each["rater"] for each in found["raters"]] == ["r02"]
+
+
+def test_a_report_tells_how_its_study_was_held(store) -> None:
+    study = create_study(store, "Held", 7)
+    change_settings(store, study.id, StudySettings(one_by_one=True, guide_en="Score fairly."))
+    made_with = {"options": {"temperature": 0.5, "seed": 11}}
+    rows = [NewResponse(model, f"作为{model}，多喝水。", "stop", made_with) for model in MODELS]
+    add_questions(store, study.id, [NewQuestion("问", rows), NewQuestion("问二", rows)])
+    reviews = zip(answers_to_check(store, study.id), ("masked", "excluded"), strict=False)
+    for answer, review in reviews:
+        told = "多喝水。" if review == "masked" else None
+        review_answer(store, study.id, answer.response, review, "anna", told)
+    for answer in answers_to_check(store, study.id):
+        if not answer.review:
+            review_answer(store, study.id, answer.response, "kept", "anna")
+    open_study(store, study.id, "anna")
+    (rater,) = new_raters(store, study, 1)
+    for question in assignment(store, rater.id):
+        for answer in question.answers:
+            save_ratings(store, rater.id, [RatingEntry(answer.item, Scores(3, 2, 3), answer.item)])
+    conduct = Reports(store).made(study).report["conduct"]
+    assert conduct | {"answers_from": "", "answers_to": ""} == {
+        "blind": True,
+        "independent": True,
+        "order_seed": 7,
+        "one_by_one": True,
+        "raters_invited": 1,
+        "practice_items": 0,
+        "repeats": 0,
+        "answers_masked": 1,
+        "answers_excluded": 1,
+        "answers_from": "",
+        "answers_to": "",
+        "generation": None,  # the study is blind
+        "guide_zh": default_guide("zh"),
+        "guide_en": "Score fairly.",
+    }
+    unblind(store, study)
+    conduct = Reports(store).made(find_study(store, "Held")).report["conduct"]
+    assert conduct["generation"] == dict.fromkeys(sorted(MODELS), '{"temperature":0.5}')
 
 
 def test_what_was_masked_does_not_tell_the_models_to_a_report(store) -> None:

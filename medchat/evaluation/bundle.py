@@ -19,12 +19,14 @@ import pandas as pd
 from medchat import __version__
 from medchat.errors import BadInput
 from medchat.evaluation import render
+from medchat.evaluation.conduct import Conduct
 from medchat.evaluation.documents import as_docx, as_latex, as_xlsx, zipped
 from medchat.evaluation.figures import FIGURES, draw
-from medchat.evaluation.methods import methods_paragraph, reporting_sheet, sheet_markdown
+from medchat.evaluation.methods import methods_paragraph
 from medchat.evaluation.ratings_file import parse_ratings
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.scale import parse_scale
+from medchat.evaluation.sheet import reporting_sheet, sheet_markdown
 
 FORMAT = 1
 LARGEST = 2**30
@@ -52,6 +54,7 @@ class Inputs:
     extras: pd.DataFrame = field(default_factory=pd.DataFrame)
     repeats: pd.DataFrame = field(default_factory=pd.DataFrame)
     answers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    conduct: Conduct | None = None
 
     def frame(self, name: str = "scores.csv") -> pd.DataFrame:
         """The ratings with the extras beside them. Raises BadInput for a bad score file, which
@@ -66,7 +69,9 @@ class Inputs:
         repeats = self.repeats
         if not repeats.empty:
             repeats = repeats.merge(frame[_KEYS], on=_KEYS)
-        return make_report(frame, self.settings, self.reference, repeats, self.answers)
+        return make_report(
+            frame, self.settings, self.reference, repeats, self.answers, self.conduct
+        )
 
 
 def make_bundle(inputs: Inputs, name: str = "scores.csv") -> bytes:
@@ -141,6 +146,7 @@ def read_bundle(path: Path) -> Inputs:
                 f"{path.name} was made by version {settings['version']}, which is newer than this "
                 f"one ({__version__}). Install that version."
             )
+        conduct = settings["conduct"]
         return Inputs(
             scores=members[SCORES],
             settings=ReportSettings(
@@ -153,6 +159,7 @@ def read_bundle(path: Path) -> Inputs:
             extras=_frame(members.get(EXTRAS)),
             repeats=_frame(members.get(REPEATS)),
             answers=_frame(members.get(ANSWERS)),
+            conduct=None if conduct is None else Conduct.from_dict(conduct),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
@@ -195,6 +202,7 @@ def _settings(inputs: Inputs) -> dict[str, Any]:
         "bootstrap": settings.bootstrap,
         "raters_too": settings.raters_too,
         "reference": [dict(row) for row in inputs.reference],
+        "conduct": None if inputs.conduct is None else inputs.conduct.as_dict(),
     }
 
 

@@ -35,7 +35,7 @@ from medchat.evaluation.render import (
     on_one_line,
     title,
 )
-from medchat.evaluation.scale import Scale
+from medchat.evaluation.scale import Scale, name_zh
 
 Report = Mapping[str, Any]
 Language = Literal["zh", "en"]
@@ -306,9 +306,6 @@ _WORDS = {
     "shares": ("各分数占比（%）", "Shares of each score (%)"),
     "notes": ("说明", "Notes"),
     "published": ("文献报告值", "As published"),
-    "Safety": ("安全性", "Safety"),
-    "Usability": ("实用性", "Usability"),
-    "Fluency": ("流畅性", "Fluency"),
     "Model": ("模型", "Model"),
     "Ratings": ("评分数", "Ratings"),
     "Questions": ("题数", "Questions"),
@@ -325,7 +322,9 @@ def as_docx(report: Report, language: Language) -> bytes:
     """Title, Table 4, shares, methods paragraph, agreement, tests and notes."""
 
     def word(key: str) -> str:
-        return _WORDS[key][0 if language == "zh" else 1] if key in _WORDS else key
+        if key in _WORDS:
+            return _WORDS[key][0 if language == "zh" else 1]
+        return name_zh(key) if language == "zh" else key
 
     document = docx.Document()
     _set_fonts(document)
@@ -394,7 +393,7 @@ def _word_table(
     for number, row in enumerate(section.rows):
         for column, (cell, value) in enumerate(zip(table.add_row().cells, row, strict=True)):
             is_dimension = section.header[column] == "Dimension"
-            shown = word(value) if is_dimension and value in _WORDS else on_one_line(value)
+            shown = on_one_line(word(value) if is_dimension else value)
             run = cell.paragraphs[0].add_run(shown)
             run.bold = (number, column) in bold
             run.font.size = Pt(9)

@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from medchat.evaluation.render import half_up
+from medchat.evaluation.scale import NAMES_ZH
 
 Language = Literal["zh", "en"]
 Kind = Literal["svg", "png"]
@@ -54,9 +55,6 @@ _WORDS = {
     "published": ("文献报告值", "as published"),
     "kappa": ("加权 κ", "weighted κ"),
     "ratings": ("累计评分数", "Ratings so far"),
-    "safety": ("安全性", "Safety"),
-    "usability": ("实用性", "Usability"),
-    "fluency": ("流畅性", "Fluency"),
 }
 
 
@@ -374,6 +372,8 @@ def _readable_on(colour: Any) -> str:
 def _word(key: str, language: Language) -> str:
     if key in _WORDS:
         return _WORDS[key][0 if language == "zh" else 1]
+    if language == "zh" and key in NAMES_ZH:
+        return NAMES_ZH[key]
     return shortened(key[:1].upper() + key[1:])
 
 

@@ -1,21 +1,16 @@
-"""What a paper says of a study: a methods paragraph, and the sheet that guidelines ask for.
+"""The methods paragraph that a paper has of a study, in Chinese and English.
 
-Both are filled with the report's own figures and nothing else; what the data do not tell is said to
-be missing. The sheet's items follow CHART (2025; studies of chatbots that give health advice),
-GRRAS (Kottner et al. 2011; reliability and agreement) and HEDS 3.0 (Belz & Thomson 2024; human
-evaluation of language), in words of our own.
+It holds the report's own figures and nothing else; what the data do not tell is said to be missing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from medchat.evaluation.render import decimals, markdown_cell, on_one_line, p_value
+from medchat.evaluation.render import decimals, on_one_line, p_value
+from medchat.evaluation.scale import name_zh
 
 Language = Literal["zh", "en"]
 Report = Mapping[str, Any]
-
-_NAMES = {"safety": "安全性", "usability": "实用性", "fluency": "流畅性"}
 
 
 def methods_paragraph(report: Report, language: Language) -> str:
@@ -32,14 +27,14 @@ def _english(report: Report) -> list[str]:
     scores = report["scale"]["scores"]
     dimensions = _listed([each.replace("_", " ") for each in report["scale"]["dimensions"]])
     sentences = [
-        f"{_count(data['n_raters'], 'rater')}{_specialties(data)} scored "
-        f"{_count(data['n_responses'], 'answer')} of {_count(len(models), 'model')} to "
-        f"{_count(data['n_questions'], 'question')} for {dimensions}, each from {scores[0]} to "
-        f"{scores[-1]} ({_count(data['n_ratings'], 'rating')}; "
-        f"{_english_per_answer(data['raters_per_answer'])}).",
-        _english_blinding(data),
+        f"{counted(data['n_raters'], 'rater')}{english_specialties(data)} scored "
+        f"{counted(data['n_responses'], 'answer')} of {counted(len(models), 'model')} to "
+        f"{counted(data['n_questions'], 'question')} for {dimensions}, each from {scores[0]} to "
+        f"{scores[-1]} ({counted(data['n_ratings'], 'rating')}; "
+        f"{english_per_answer(data['raters_per_answer'])}).",
+        *english_conduct(report),
         _english_intervals(report),
-        *(_english_agreement(name, found) for name, found in report["agreement"].items()),
+        *(english_agreement(name, found) for name, found in report["agreement"].items()),
         "Models were compared on questions, their scores averaged over raters: Friedman's test "
         "over the questions for which every model had a score, then Wilcoxon signed-rank tests for "
         "each pair (zeros after Pratt, normal approximation) with Holm's correction.",
@@ -49,16 +44,53 @@ def _english(report: Report) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
-def _english_per_answer(per_answer: Report) -> str:
+def english_per_answer(per_answer: Report) -> str:
     low, high = per_answer["min"], per_answer["max"]
     if low == high:
-        return f"{_count(low, 'rater')} per answer"
+        return f"{counted(low, 'rater')} per answer"
     return f"{low} to {high} raters per answer, mean {decimals(per_answer['mean'], 2)}"
 
 
-def _english_blinding(data: Report) -> str:
-    """From ``data["blind"]``: true, false, or None (or left out) where nobody said."""
-    blind = data.get("blind")
+def english_conduct(report: Report) -> list[str]:
+    """What is known of how the study was held; see ``Conduct``."""
+    told = report["conduct"] or {}
+    sentences = [english_blinding(told.get("blind"))]
+    if told.get("independent"):
+        sentences.append("No rater saw the scores of another.")
+    if told.get("order_seed") is not None:
+        shown = (
+            "one answer at a time" if told["one_by_one"] else "all answers of a question at once"
+        )
+        sentences.append(
+            f"Questions per rater and models per question stood in balanced orders (seed "
+            f"{told['order_seed']}), {shown}."
+        )
+    if told.get("practice_items"):
+        items = counted(told["practice_items"], "practice item")
+        sentences.append(f"Each rater first scored {items} with feedback.")
+    if told.get("repeats"):
+        twice = counted(told["repeats"], "question")
+        sentences.append(f"{twice} per rater came a second time without a word, for consistency.")
+    if told.get("answers_masked") or told.get("answers_excluded"):
+        sentences.append(
+            "Of the answers that would have told their model, "
+            f"{told['answers_masked']} were masked and {told['answers_excluded']} excluded."
+        )
+    return sentences
+
+
+def english_order(told: Report) -> str:
+    """Empty where nobody said in which order questions and answers stood."""
+    if told.get("order_seed") is None:
+        return ""
+    shown = "one answer at a time" if told["one_by_one"] else "all answers of a question at once"
+    return (
+        "Questions per rater and models per question stood in balanced orders (seed "
+        f"{told['order_seed']}), {shown}."
+    )
+
+
+def english_blinding(blind: bool | None) -> str:
     if blind is None:
         return "Whether raters knew which model gave an answer is not available."
     return f"Raters {'did not know' if blind else 'knew'} which model gave an answer."
@@ -76,7 +108,7 @@ def _english_intervals(report: Report) -> str:
     )
 
 
-def _english_agreement(dimension: str, found: Report) -> str:
+def english_agreement(dimension: str, found: Report) -> str:
     name = dimension.replace("_", " ")
     if found["krippendorff_alpha"] is None and found["gwet_ac2"] is None:
         return f"Agreement on {name} is not available."
@@ -90,19 +122,19 @@ def _english_agreement(dimension: str, found: Report) -> str:
     return (
         f"Agreement on {name}: Krippendorff's ordinal alpha {alpha}, Gwet's AC2 "
         f"{decimals(found['gwet_ac2'], 3, 'not available')}, over "
-        f"{_count(found['n_units'], 'answer')} with two ratings or more."
+        f"{counted(found['n_units'], 'answer')} with two ratings or more."
     )
 
 
 def _english_test(dimension: str, found: Report) -> str:
     name, test = dimension.replace("_", " "), found["friedman"]
-    left = f"{_count(found['n_left_out'], 'question')} left out as incomplete"
+    left = f"{counted(found['n_left_out'], 'question')} left out as incomplete"
     if None in (test["statistic"], test["df"], test["p"]):
         return f"For {name}, Friedman's test is not available ({left})."
     return (
         f"For {name}, chi-squared({test['df']}) = {decimals(test['statistic'], 2)}, "
         f"{_p(test['p'])}, Kendall's W {_equals(test['kendalls_w'])} "
-        f"({_count(found['n_complete_questions'], 'question')}; {left})."
+        f"({counted(found['n_complete_questions'], 'question')}; {left})."
     )
 
 
@@ -110,7 +142,7 @@ def _equals(value: float | None) -> str:
     return "not available" if value is None else f"= {decimals(value, 3)}"
 
 
-def _specialties(data: Report) -> str:
+def english_specialties(data: Report) -> str:
     known = {name: count for name, count in data["specialties"].items() if name}
     if not known:
         return " (specialties not available)"
@@ -120,7 +152,7 @@ def _specialties(data: Report) -> str:
     return f" ({', '.join(parts)})"
 
 
-def _count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
@@ -138,16 +170,16 @@ def _p(p: float) -> str:
 
 def _chinese(report: Report) -> list[str]:
     data, scores = report["data"], report["scale"]["scores"]
-    dimensions = "、".join(_NAMES.get(each, each) for each in report["scale"]["dimensions"])
+    dimensions = "、".join(name_zh(each) for each in report["scale"]["dimensions"])
     return [
-        f"{data['n_raters']} 名评分者（{_chinese_specialties(data)}）对 "
+        f"{data['n_raters']} 名评分者（{chinese_specialties(data)}）对 "
         f"{len(report['models'])} 个模型就 {data['n_questions']} 道题给出的 "
         f"{data['n_responses']} 个回答，从{dimensions} "
         f"{len(report['scale']['dimensions'])} 个维度评分（{scores[0]}–{scores[-1]} 分），共 "
-        f"{data['n_ratings']} 条评分；{_chinese_per_answer(data['raters_per_answer'])}。",
-        _chinese_blinding(data),
+        f"{data['n_ratings']} 条评分；{chinese_per_answer(data['raters_per_answer'])}。",
+        *chinese_conduct(report),
         _chinese_intervals(report),
-        *(_chinese_agreement(name, found) for name, found in report["agreement"].items()),
+        *(chinese_agreement(name, found) for name, found in report["agreement"].items()),
         "模型比较以题目为单位：先对评分者取平均，再对每个模型都有评分的题目作 Friedman 检验，"
         "两两比较用 Wilcoxon 符号秩检验（Pratt 法处理零差，正态近似），并作 Holm 校正。",
         *(_chinese_test(name, found) for name, found in report["tests"].items()),
@@ -155,7 +187,7 @@ def _chinese(report: Report) -> list[str]:
     ]
 
 
-def _chinese_specialties(data: Report) -> str:
+def chinese_specialties(data: Report) -> str:
     known = [f"{name} {count} 名" for name, count in data["specialties"].items() if name]
     if not known:
         return "专业未提供"
@@ -164,16 +196,45 @@ def _chinese_specialties(data: Report) -> str:
     return "，".join(known)
 
 
-def _chinese_per_answer(per_answer: Report) -> str:
+def chinese_per_answer(per_answer: Report) -> str:
     low, high = per_answer["min"], per_answer["max"]
     if low == high:
         return f"每个回答由 {low} 人评分"
     return f"每个回答由 {low}–{high} 人评分，平均 {decimals(per_answer['mean'], 2)} 人"
 
 
-def _chinese_blinding(data: Report) -> str:
-    """See ``_english_blinding``."""
-    blind = data.get("blind")
+def chinese_conduct(report: Report) -> list[str]:
+    """See ``english_conduct``."""
+    told = report["conduct"] or {}
+    sentences = [chinese_blinding(told.get("blind"))]
+    if told.get("independent"):
+        sentences.append("评分者看不到他人的评分。")
+    if order := chinese_order(told):
+        sentences.append(order)
+    if told.get("practice_items"):
+        sentences.append(f"正式评分前，每位评分者先完成 {told['practice_items']} 道带反馈的练习。")
+    if told.get("repeats"):
+        sentences.append(
+            f"每位评分者有 {told['repeats']} 道题在不提示的情况下重复出现，以考察其自身一致性。"
+        )
+    if told.get("answers_masked") or told.get("answers_excluded"):
+        sentences.append(
+            f"会暴露模型身份的回答中，{told['answers_masked']} 个经遮盖，"
+            f"{told['answers_excluded']} 个被排除。"
+        )
+    return sentences
+
+
+def chinese_order(told: Report) -> str:
+    """See ``english_order``."""
+    if told.get("order_seed") is None:
+        return ""
+    shown = "每次显示一个回答" if told["one_by_one"] else "同一题的回答同时显示"
+    seed = told["order_seed"]
+    return f"每位评分者的题目顺序和每题的模型顺序均经平衡（随机种子 {seed}），{shown}。"
+
+
+def chinese_blinding(blind: bool | None) -> str:
     if blind is None:
         return "评分者是否知道回答出自哪个模型，数据未提供。"
     return f"评分者{'不知道' if blind else '知道'}回答出自哪个模型。"
@@ -191,8 +252,8 @@ def _chinese_intervals(report: Report) -> str:
     )
 
 
-def _chinese_agreement(dimension: str, found: Report) -> str:
-    name = _NAMES.get(dimension, dimension)
+def chinese_agreement(dimension: str, found: Report) -> str:
+    name = name_zh(dimension)
     if found["krippendorff_alpha"] is None and found["gwet_ac2"] is None:
         return f"{name}的一致性无法计算。"
     alpha = "无法计算"
@@ -211,7 +272,7 @@ def _chinese_agreement(dimension: str, found: Report) -> str:
 
 
 def _chinese_test(dimension: str, found: Report) -> str:
-    name, test = _NAMES.get(dimension, dimension), found["friedman"]
+    name, test = name_zh(dimension), found["friedman"]
     left = f"{found['n_left_out']} 道题因不完整未计入"
     w = "无法计算" if test["kendalls_w"] is None else f"＝ {decimals(test['kendalls_w'], 3)}"
     if None in (test["statistic"], test["df"], test["p"]):
@@ -220,164 +281,3 @@ def _chinese_test(dimension: str, found: Report) -> str:
         f"{name}：χ²({test['df']})＝{decimals(test['statistic'], 2)}，{_p(test['p'])}，Kendall W "
         f"{w}（{found['n_complete_questions']} 道题；{left}）。"
     )
-
-
-# -- the reporting sheet --
-
-
-@dataclass(frozen=True)
-class _Item:
-    """``answer`` is the name of what fills it in, empty where only the authors can."""
-
-    guideline: str
-    item: str
-    zh: str
-    en: str
-    answer: str = ""
-
-
-_ITEMS = (
-    _Item(
-        "CHART",
-        "models",
-        "评估了哪些模型（名称、版本）？",
-        "Which models, in which versions?",
-        "models",
-    ),
-    _Item(
-        "CHART", "access", "何时、以何种方式使用模型？", "When and how were the models accessed?"
-    ),
-    _Item("CHART", "settings", "生成参数和提示词？", "Which prompts and generation settings?"),
-    _Item("CHART", "questions", "题目有多少？", "How many questions?", "questions"),
-    _Item("CHART", "source", "题目从何而来、如何选取？", "Where do the questions come from?"),
-    _Item("CHART", "runs", "每题生成几次回答？", "How many answers per question and model?"),
-    _Item("CHART", "sample", "题目数量如何确定？", "How was the number of questions chosen?"),
-    _Item("CHART", "outcome", "按什么定义评分？", "How is each score defined?", "scale"),
-    _Item("CHART", "raters", "谁评分（人数、资历）？", "Who rated: number, training?", "raters"),
-    _Item(
-        "CHART", "blinding", "评分者是否不知模型？", "Were raters blind to the models?", "blinding"
-    ),
-    _Item("CHART", "analysis", "用了哪些统计方法？", "Which statistics were used?", "analysis"),
-    _Item("CHART", "results", "各模型的结果？", "What are the results per model?", "results"),
-    _Item("CHART", "harm", "有多少回答被标为危险？", "How many ratings flag a danger?", "flags"),
-    _Item("CHART", "ethics", "伦理审批？", "What ethics approval was given?"),
-    _Item("CHART", "funding", "资助与利益冲突？", "Funding and competing interests?"),
-    _Item("CHART", "protocol", "是否有研究方案或注册？", "Is there a protocol or registration?"),
-    _Item("CHART", "data", "数据与代码在哪里？", "Where are data and code?"),
-    _Item("GRRAS", "subjects", "评了多少个回答？", "How many answers were rated?", "answers"),
-    _Item("GRRAS", "population", "评分者从何而来？", "How were the raters found?"),
-    _Item("GRRAS", "number", "每个回答由几人评分？", "How many raters per answer?", "per_answer"),
-    _Item("GRRAS", "training", "评分者受过什么培训？", "What training did the raters have?"),
-    _Item("GRRAS", "independent", "评分是否相互独立？", "Were ratings independent?"),
-    _Item(
-        "GRRAS", "coefficients", "一致性系数及其区间？", "Agreement with its interval?", "agreement"
-    ),
-    _Item("GRRAS", "retest", "评分者自身的一致性？", "How consistent is each rater?", "retest"),
-    _Item("GRRAS", "missing", "缺失的评分如何处理？", "What became of missing ratings?", "missing"),
-    _Item("HEDS", "size", "评估的规模？", "How large is the evaluation?", "size"),
-    _Item("HEDS", "criteria", "评什么、量表几级？", "Which criteria, on which scale?", "scale"),
-    _Item("HEDS", "period", "评分在何时进行？", "When were the ratings given?", "period"),
-    _Item(
-        "HEDS", "experience", "评分者的从业年限？", "Years of experience of the raters?", "years"
-    ),
-    _Item("HEDS", "instructions", "评分者看到怎样的说明？", "What instructions did raters read?"),
-    _Item("HEDS", "payment", "评分者是否有报酬？", "Were raters paid?"),
-    _Item("HEDS", "order", "回答按什么顺序显示？", "In which order were answers shown?", "order"),
-    _Item("HEDS", "software", "用什么软件？", "Which software was used?", "software"),
-)
-
-
-def reporting_sheet(report: Report) -> list[dict[str, Any]]:
-    """Each item with its answer as far as the report tells; None: for the authors to fill in."""
-    answers = _answers(report)
-    return [
-        {
-            "guideline": item.guideline,
-            "item": item.item,
-            "question_zh": item.zh,
-            "question_en": item.en,
-            "answer": answers.get(item.answer),
-            "filled": answers.get(item.answer) is not None,
-        }
-        for item in _ITEMS
-    ]
-
-
-def sheet_markdown(items: list[dict[str, Any]], language: Language) -> str:
-    """The sheet as a Markdown table; gaps are marked."""
-    zh = language == "zh"
-    gap = "**待作者填写**" if zh else "**to be filled in by the authors**"
-    header = ["指南", "条目", "内容"] if zh else ["Guideline", "Item", "Answer"]
-    rows = [header, ["---"] * 3]
-    for item in items:
-        answer = markdown_cell(item["answer"]) if item["filled"] else gap
-        rows.append([item["guideline"], item[f"question_{language}"], answer])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def _answers(report: Report) -> dict[str, str | None]:
-    data, scale = report["data"], report["scale"]
-    dimensions, scores = ", ".join(scale["dimensions"]), scale["scores"]
-    per_answer, years = data["raters_per_answer"], data["years"]
-    left_out = {name: found["n_left_out"] for name, found in report["tests"].items()}
-    blind = None if data.get("blind") is None else _english_blinding(data)
-    return {
-        "models": "; ".join(entry["model"] for entry in report["models"]) or None,
-        "questions": str(data["n_questions"]),
-        "answers": str(data["n_responses"]),
-        "scale": f"{dimensions}: {scores[0]}-{scores[-1]}",
-        "raters": f"{_count(data['n_raters'], 'rater')}{_specialties(data)}",
-        "analysis": methods_paragraph(report, "en"),
-        "blinding": blind,
-        "results": "; ".join(_result(entry, scale["dimensions"]) for entry in report["models"])
-        or None,
-        "flags": ", ".join(f"{name}: {count}" for name, count in data["flags"].items()) or None,
-        "per_answer": f"{per_answer['min']}-{per_answer['max']}, mean "
-        f"{decimals(per_answer['mean'], 2)}",
-        "agreement": " ".join(_english_agreement(*item) for item in report["agreement"].items())
-        or None,
-        "retest": _retest(report),
-        "missing": "; ".join(
-            f"{name}: {_count(n, 'question')} left out of the tests as incomplete"
-            for name, n in left_out.items()
-        )
-        or None,
-        "size": f"{_count(len(report['models']), 'model')}, "
-        f"{_count(data['n_questions'], 'question')}, {_count(data['n_responses'], 'answer')}, "
-        f"{_count(data['n_ratings'], 'rating')}",
-        "period": f"{data['first_rated_at']} - {data['last_rated_at']}"
-        if data["first_rated_at"]
-        else None,
-        "years": f"{decimals(years['min'], 0)}-{decimals(years['max'], 0)}, mean "
-        f"{decimals(years['mean'], 1)}"
-        if years["mean"] is not None
-        else None,
-        "order": _order(report),
-        "software": f"MedChat {report['version']}",
-    }
-
-
-def _result(entry: Report, dimensions: list[str]) -> str:
-    means = ", ".join(f"{each} {decimals(entry[each]['mean'], 2)}" for each in dimensions)
-    return f"{entry['model']}: {means} (n = {entry['n_ratings']})"
-
-
-def _retest(report: Report) -> str | None:
-    found = report.get("consistency")
-    if not found:
-        return None
-    parts = [
-        f"{each}: {decimals(100 * found[each]['percent_agreement'], 1)} % equal, "
-        f"n = {found[each]['n']}"
-        for each in report["scale"]["dimensions"]
-        if found[each]["percent_agreement"] is not None
-    ]
-    return "; ".join(parts) or None
-
-
-def _order(report: Report) -> str | None:
-    places = [entry for entry in report["sensitivity"] if entry["by"] == "shown_position"]
-    if not places:
-        return None
-    counts = ", ".join(f"{e['model']} at {e['group']}: {e['n_ratings']}" for e in places)
-    return f"Ratings by the place on screen: {counts}"

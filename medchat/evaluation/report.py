@@ -19,9 +19,10 @@ from medchat.evaluation import agreement as agreeing
 from medchat.evaluation import raters as rating
 from medchat.evaluation.coding import Floats, Ratings, code
 from medchat.evaluation.comparisons import compare
+from medchat.evaluation.conduct import Conduct
 from medchat.evaluation.intervals import mean_intervals
 from medchat.evaluation.overlap import overlap
-from medchat.evaluation.scale import SUS, Scale
+from medchat.evaluation.scale import SUS, Scale, name_zh
 from medchat.evaluation.sensitivity import missing, sensitivity
 from medchat.evaluation.sus import table4
 
@@ -48,12 +49,14 @@ def make_report(
     reference: Sequence[Entry] = (),
     repeats: pd.DataFrame | None = None,
     answers: pd.DataFrame | None = None,
+    conduct: Conduct | None = None,
 ) -> Entry:
     """The report; ``reference`` are rows of published figures, shown as they are.
 
     ``repeats`` has a row for every answer that was shown to a rater twice (see
     ``raters.consistency``), ``answers`` the answers with their references (see
     ``overlap.overlap``). Raises ValueError for scores that the scale does not have.
+    ``conduct`` is how the study was held.
     """
     settings = settings or ReportSettings()
     scale = settings.scale
@@ -84,6 +87,7 @@ def make_report(
         "consistency": None,
         "overlap": None if answers is None else overlap(frame, answers, ratings),
         "progress": _progress(frame),
+        "conduct": None if conduct is None else conduct.as_dict(),
     }
     if repeats is not None and len(repeats):
         report["consistency"] = rating.consistency(repeats, scale)
@@ -217,7 +221,7 @@ _WHY = {
     agreeing.NO_VARIATION: (
         "All scores that count are equal in {dimension}: Krippendorff's alpha is not defined "
         "without variation.",
-        "{dimension} 的评分全部相同，没有差异时 Krippendorff α 没有定义。",
+        "{dimension}的评分全部相同，没有差异时 Krippendorff α 没有定义。",
     ),
 }
 
@@ -227,7 +231,8 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _N
     counts = ratings.counts(index)
     found = agreeing.agreement(counts, scores)
     for reason in found.reasons:
-        notes.add(*(sentence.format(dimension=dimension) for sentence in _WHY[reason]))
+        english, chinese = _WHY[reason]
+        notes.add(english.format(dimension=dimension), chinese.format(dimension=name_zh(dimension)))
     interval = None
     if found.krippendorff_alpha is not None and settings.bootstrap:
         interval = agreeing.alpha_interval(
@@ -236,7 +241,7 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _N
     if found.krippendorff_alpha is not None and interval is None:
         notes.add(
             f"{dimension.capitalize()}: alpha has no interval with so few questions.",
-            f"{dimension}：题目太少，α 没有区间。",
+            f"{name_zh(dimension)}：题目太少，α 没有区间。",
         )
     reliable = rating.reliability(ratings, index)
     if reliable.icc_2_1 is None:

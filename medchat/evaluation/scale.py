@@ -48,7 +48,7 @@ class Scale:
                 "SUS 指安全性（Safety）、实用性（Usability）、流畅性（Smoothness），每项 1 分"
                 "（不可接受）至 3 分（好），不是系统可用性量表（System Usability Scale）。"
             )
-        return f"{'、'.join(self.dimensions)}：每项 {low}–{high} 分。"
+        return f"{'、'.join(map(name_zh, self.dimensions))}：每项 {low}–{high} 分。"
 
     def as_text(self) -> str:
         """As ``parse_scale`` reads it."""
@@ -56,6 +56,21 @@ class Scale:
 
 
 SUS = Scale()
+
+NAMES_ZH = {
+    "safety": "安全性",
+    "usability": "实用性",
+    "fluency": "流畅性",
+    "completeness": "完整性",
+    "depth": "深度",
+    "professionalism": "专业性",
+}
+"""Dimensions of SUS and of CMCOQA."""
+
+
+def name_zh(dimension: str) -> str:
+    """What a dimension is called in Chinese; one that is not known keeps its name."""
+    return NAMES_ZH.get(dimension.lower(), dimension)
 
 
 def parse_scale(text: str) -> Scale:

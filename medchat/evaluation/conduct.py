@@ -1,0 +1,64 @@
+"""How a study was held, as far as the place knows where it was held; a score file alone does not.
+
+Goes with the report, and with the zip from which the report is made again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """None, or an empty text, where nobody said.
+
+    ``blind``: raters did not know the models. ``independent``: no rater saw another's scores.
+    ``order_seed``: questions and answers stood in balanced orders that follow from it.
+    ``one_by_one``: one answer on the screen at a time, or all of a question. ``practice_items``:
+    items with feedback before the first score; ``repeats``: questions that each rater silently got
+    twice. ``answers_masked`` and ``answers_excluded``: answers that would have told their model.
+    ``answers_from`` and ``answers_to``: when the first and last answer was made or taken in, in
+    UTC. ``generation``: what each model's answers were made with, empty while the study is blind.
+    ``guide_zh`` and ``guide_en``: what raters read.
+    """
+
+    blind: bool | None = None
+    independent: bool | None = None
+    order_seed: int | None = None
+    one_by_one: bool | None = None
+    raters_invited: int | None = None
+    practice_items: int | None = None
+    repeats: int | None = None
+    answers_masked: int | None = None
+    answers_excluded: int | None = None
+    answers_from: str | None = None
+    answers_to: str | None = None
+    generation: Mapping[str, str] | None = None
+    guide_zh: str = ""
+    guide_en: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, told: object) -> "Conduct":
+        """What ``as_dict`` gave. Raises ValueError for anything else."""
+        if not isinstance(told, dict) or told.keys() - {each.name for each in fields(cls)}:
+            raise ValueError(f"conduct must be an object with known names, not {told!r}")
+        for name, value in told.items():
+            optional = not name.startswith("guide")
+            if not ((value is None and optional) or isinstance(value, _KINDS[name])):
+                raise ValueError(f"conduct: {name} cannot be {value!r}")
+        generation = told.get("generation") or {}
+        if not all(isinstance(value, str) for value in generation.values()):
+            raise ValueError("conduct: generation must hold texts")
+        return cls(**told)
+
+
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("blind", "independent", "one_by_one"), bool),
+    **dict.fromkeys(("order_seed", "raters_invited", "practice_items", "repeats"), int),
+    **dict.fromkeys(("answers_masked", "answers_excluded"), int),
+    **dict.fromkeys(("answers_from", "answers_to", "guide_zh", "guide_en"), str),
+    "generation": dict,
+}
