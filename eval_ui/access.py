@@ -30,6 +30,8 @@ RATER_COOKIE = "medchat_rater"
 SIGN_IN = "/sign-in"
 LARGEST_FORM = 4096
 HOMES = {"zh": "/", "en": "/en/"}
+PLACES = {f"{home}{tab}" for home in HOMES.values() for tab in ("", "#study", "#report")}
+"""Where somebody may be sent after signing in; a tab of the page is named behind the #."""
 CLOSED_TO_RATERS = {
     *("/", "/en", "/en/"),
     *(
@@ -115,13 +117,16 @@ class RatersStay:
         await self._app(scope, receive, send)
 
 
-def gate_html(access: Access, texts: Texts) -> str:
-    """What stands above a tab for coordinators: who is signed in, or where to sign in."""
+def gate_html(access: Access, texts: Texts, tab: str) -> str:
+    """What stands above a tab for coordinators: who is signed in, or where to sign in.
+
+    Signing in leads back to ``tab``.
+    """
     found = access.now()
     if found is None:
         return (
             f'<p class="notice">{texts("sign_in_needed")} '
-            f'<a href="{SIGN_IN}?to={HOMES[texts.language]}">{texts("sign_in")}</a></p>'
+            f'<a href="{SIGN_IN}?to={HOMES[texts.language]}%23{tab}">{texts("sign_in")}</a></p>'
         )
     return (
         f'<form class="signed-in" method="post" action="/sign-out">'
@@ -131,7 +136,7 @@ def gate_html(access: Access, texts: Texts) -> str:
 
 
 def opening(
-    access: Access, texts: Texts, refresh: Callable[..., list[Any]], outputs: int
+    access: Access, texts: Texts, tab: str, refresh: Callable[..., list[Any]], outputs: int
 ) -> Callable[..., list[Any]]:
     """A listener for opening a tab of coordinators; its outputs are the gate, the tab's body and
     those of ``refresh``, which is asked only where a coordinator is signed in."""
@@ -139,8 +144,8 @@ def opening(
     def run(*values: Any) -> list[Any]:
         if access.now() is None:
             closed = [gr.skip() for _ in range(outputs)]
-            return [gate_html(access, texts), gr.update(visible=False), *closed]
-        return [gate_html(access, texts), gr.update(visible=True), *refresh(*values)]
+            return [gate_html(access, texts, tab), gr.update(visible=False), *closed]
+        return [gate_html(access, texts, tab), gr.update(visible=True), *refresh(*values)]
 
     return run
 
@@ -185,7 +190,7 @@ def access_routes(store: Store) -> APIRouter:
 
 def _home(wanted: str) -> str:
     """One of the app's own pages: never where a link from elsewhere says."""
-    return wanted if wanted in HOMES.values() else "/"
+    return wanted if wanted in PLACES else "/"
 
 
 def _from_here(request: Request) -> bool:

@@ -57,7 +57,7 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
     question = gr.Textbox(
         label=texts("question"),
         placeholder=texts("question_placeholder"),
-        lines=2,
+        lines=1,  # only then does Enter send, and Shift+Enter begin a line
         max_lines=8,
         autofocus=True,
         elem_id="question",

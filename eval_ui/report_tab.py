@@ -124,7 +124,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     ).then(None, js=SHOW_BEHIND)
     on(add.click, handlers.set_reference, [*chosen, file], [report, file])
     on(clear.click, handlers.clear_reference, chosen, [report])
-    open_tab = opening(services.access, texts, handlers.refresh, 1 + len(shown))
+    open_tab = opening(services.access, texts, "report", handlers.refresh, 1 + len(shown))
     tab.select(
         guarded(open_tab, 3 + len(shown), texts),
         [study, spread],

@@ -12,7 +12,7 @@ from eval_ui.sampling import create_sampling, options_of
 from eval_ui.studies import MOST_ANSWERS, check_count, import_answers
 from eval_ui.study_work import Step, StudyWork, hint
 from medchat.errors import BadInput
-from storage import Study, answers_to_check, begin_answering
+from storage import Study, answers_to_check, begin_answering, list_questions
 
 SECONDS_BETWEEN_LOOKS = 1.5
 SHOWN_FAILURES = 20
@@ -49,8 +49,19 @@ def create_answers_step(work: StudyWork) -> Step:
     work.wire(start.click, handlers.start, [models, *sampling.inputs], [])
     work.wire(pause.click, handlers.pause, [], [])
     work.wire(load.click, handlers.load, [file], [file])
-    work.look(timer.tick, handlers.draw, [], [job, timer])
-    return Step([models], handlers.fill, [job, timer], handlers.draw)
+    status = [job, timer, start, pause]
+    work.look(timer.tick, handlers.draw, [], status)
+    return Step([models], handlers.fill, status, handlers.draw)
+
+
+def _status(html: str, running: bool, can_start: bool) -> list[Any]:
+    """Buttons that would do nothing cannot be pressed."""
+    return [
+        html,
+        gr.update(active=running),
+        gr.update(interactive=can_start and not running),
+        gr.update(interactive=running),
+    ]
 
 
 class _Handlers:
@@ -65,9 +76,11 @@ class _Handlers:
 
     def draw(self, study: Study) -> list[Any]:
         view = self._work.services.answering.view(study.id)
+        can_start = not study.opened_at and bool(list_questions(self._store, study.id))
         if view is None or study.opened_at:
-            return ["", gr.update(active=False)]
-        return [self._job_html(view), gr.update(active=view.job.state == "running")]
+            told = "" if can_start or study.opened_at else self._texts("answers_no_questions")
+            return _status(f"<p>{told}</p>" if told else "", running=False, can_start=can_start)
+        return _status(self._job_html(view), view.job.state == "running", can_start)
 
     def start(self, study: Study, models: list[str], own_defaults: bool, *values: Any) -> list[Any]:
         models = models or []

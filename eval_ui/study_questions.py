@@ -80,7 +80,7 @@ def create_questions_step(work: StudyWork) -> Step:
     work.look(file.upload, handlers.open, [file], [*mapping, preview])
     for each in mapping:
         work.look(each.input, handlers.preview, [file, *mapping], [preview])
-    work.wire(add.click, handlers.add, [file, *mapping], [file, preview])
+    work.wire(add.click, handlers.add, [file, *mapping], [file, preview, *mapping])
     work.wire(remove.click, handlers.remove, [chosen], [])
     return Step(status=[state, chosen], draw=handlers.draw)
 
@@ -128,7 +128,8 @@ class _Handlers:
             refuse_disclosures(new, self._work.services.names_of_models, self._texts)
         added = len(add_questions(self._store, study.id, new, draft=not study.opened_at))
         inform(self._texts("import_done", count=added, study=study.name), self._texts)
-        return [None, ""]
+        emptied = [gr.update(choices=[], value=None) for _ in PARTS]
+        return [None, "", *emptied, gr.update(choices=[], value=[])]
 
     def remove(self, study: Study, names: list[str] | None) -> list[Any]:
         removed = remove_questions(self._store, study.id, names or [])

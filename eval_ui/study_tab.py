@@ -89,7 +89,7 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     on(work.changed.change, handlers.redraw, study, [summary, *status])
     on(create.click, handlers.create, name, [name, making, *everything])
     on(unpack.click, handlers.unpack, packed, [packed, making, *everything])
-    open_tab = opening(services.access, texts, handlers.refresh, len(everything))
+    open_tab = opening(services.access, texts, "study", handlers.refresh, len(everything))
     tab.select(
         guarded(open_tab, 2 + len(everything), texts), study, [gate, body, *everything], **QUEUED
     )

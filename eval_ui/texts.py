@@ -456,6 +456,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "go on where they were, and no answer is made twice.",
     ),
     "answer_models": ("作答的模型", "Models"),
+    "answers_no_questions": (
+        "还没有题目：请先在第 2 步添加。",
+        "There are no questions yet: add some in step 2.",
+    ),
     "answers_start": ("让模型作答", "Have the models answer"),
     "answers_pause": ("暂停", "Pause"),
     "answers_running": (

@@ -131,7 +131,7 @@ def _question(db: Database, study_id: str, name: str) -> str:
 
 
 def _further_rater(db: Database, study_id: str, question: str) -> tuple[str, str] | None:
-    """Id and label of who can still come to this question fresh."""
+    """Id and label of who can still come to this question fresh, and has handed nothing over."""
     row = db.execute(
         """
         SELECT raters.id, raters.label FROM raters
@@ -139,6 +139,7 @@ def _further_rater(db: Database, study_id: str, question: str) -> tuple[str, str
         WHERE raters.study_id = :study AND raters.trial = 0 AND raters.revoked_at IS NULL
             AND (raters.expires_at IS NULL OR raters.expires_at > :now)
             AND raters.id NOT IN (SELECT rater FROM items WHERE question = :question)
+            AND raters.id NOT IN (SELECT rater FROM items WHERE withdrawn_at <> '')
         GROUP BY raters.id
         ORDER BY raters.adjudicator DESC, count(items.id) - count(items.latest), raters.label
         LIMIT 1

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from storage.balance import AnswerOrders, Shown
 from storage.database import Store
 from storage.errors import StorageError
 from storage.events import log_event, require_running
@@ -34,7 +35,8 @@ def assign(db: Database, study_id: str) -> None:
         "SELECT seed, raters_per_answer, repeats FROM studies WHERE id = ?", [study_id]
     ).fetchone()
     design = _design(db, study_id, seed, repeats)
-    fresh = _shares(db, study_id, raters, list(design.answers), overlap)
+    orders = AnswerOrders(seed, design.answers, _shown_first(db, study_id))
+    fresh = _shares(db, study_id, raters, list(design.answers), overlap, orders)
     for rater, rows in fresh.items():
         insert_items(db, design.rows(db, rater, raters[rater], rows))
 
@@ -84,13 +86,10 @@ def _shares(
     raters: dict[str, int],
     questions: list[str],
     overlap: int | None,
+    orders: AnswerOrders,
 ) -> dict[str, dict[str, int]]:
     """The questions that each rater gets on top of those that they have, each with the row of the
-    square that orders its answers.
-
-    Rows are dealt out one after the other, question by question: whoever gets a question, every
-    model comes to stand in every place equally often.
-    """
+    square that orders its answers."""
     holders, seen = _holders(db, study_id, raters)
     load = dict.fromkeys(raters, 0)
     for held_by in holders.values():
@@ -103,8 +102,8 @@ def _shares(
         missing = len(free) if overlap is None else max(wanted - len(holders[question]), 0)
         turn = {rater: (index - number) % len(raters) for index, rater in enumerate(raters)}
         given = sorted(free, key=lambda rater: (load[rater], turn[rater]))[:missing]
-        for row, rater in enumerate(given, start=number * wanted + len(seen[question])):
-            fresh[rater][question] = row
+        for rater in given:
+            fresh[rater][question] = orders.next_row(rater, raters[rater], question)
             load[rater] += 1
     return {rater: rows for rater, rows in fresh.items() if rows}
 
@@ -217,6 +216,21 @@ def _answers(db: Database, study_id: str, kind: str) -> dict[str, list[str]]:
     return {question: [row["response"] for row in group] for question, group in by_question}
 
 
+def _shown_first(db: Database, study_id: str) -> Iterator[Shown]:
+    """What raters have, question by question as it was dealt out."""
+    rows = db.query(
+        """
+        SELECT items.rater, items.question, items.response
+        FROM items JOIN questions ON questions.id = items.question
+        WHERE questions.study_id = ? AND items.kind = 'real' AND items.adjudication = 0
+            AND items.position = 1
+        ORDER BY questions.position
+        """,
+        [study_id],
+    )
+    return ((row["rater"], row["question"], row["response"]) for row in rows)
+
+
 def _holders(
     db: Database, study_id: str, active: dict[str, int]
 ) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
@@ -265,9 +279,10 @@ def hand_over(store: Store, study_id: str, label: str, coordinator: str) -> int:
             """,
             [row[0]],
         ).fetchall()
-        db.conn.executemany(
-            "UPDATE items SET withdrawn_at = ? WHERE rater = ? AND question = ? AND latest IS NULL",
-            [(utc_now(), row[0], question) for (question,) in taken],
+        db.execute(  # repeats of what was scored too: nothing is left to do
+            "UPDATE items SET withdrawn_at = ? WHERE rater = ? AND latest IS NULL"
+            " AND withdrawn_at IS NULL AND kind <> 'practice'",
+            [utc_now(), row[0]],
         )
         assign(db, study_id)
         log_event(db, study_id, "handed_over", coordinator, label)

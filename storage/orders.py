@@ -29,3 +29,13 @@ def williams_row(size: int, row: int) -> list[int]:
     order = [(place + row) % size for place in first]
     mirrored = size % 2 == 1 and row // size % 2 == 1
     return order[::-1] if mirrored else order
+
+
+def row_beginning_with(size: int, first: int, *, mirrored: bool) -> int:
+    """Return the row of the square of ``size`` that has ``first`` in its first place.
+
+    An odd square has two: ``mirrored`` asks for the one of its second half.
+    """
+    if size % 2 == 0 or not mirrored:
+        return first
+    return size + (first - williams_row(size, 0)[-1]) % size

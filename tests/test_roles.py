@@ -52,7 +52,23 @@ def test_the_cookie_is_for_this_site_and_not_for_scripts(client: httpx.Client) -
     assert "max-age" not in cookie, "it ends with the browser"
 
 
-@pytest.mark.parametrize("to", ["https://example.org/", "//example.org", "/export/x", ""])
+@pytest.mark.parametrize("to", ["/#study", "/en/#report", "/en/"])
+def test_signing_in_leads_back_to_the_tab(client: httpx.Client, to: str) -> None:
+    assert f'value="{to}"' in client.get("/sign-in", params={"to": to}).text
+    assert sign_in(client, to=to).headers["location"] == to
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "/#evil",
+        "https://example.org/#study",
+        "https://example.org/",
+        "//example.org",
+        "/export/x",
+        "",
+    ],
+)
 def test_signing_in_leads_nowhere_else(client: httpx.Client, to: str) -> None:
     assert sign_in(client, to=to).headers["location"] == "/"
     assert to == "" or to not in client.get("/sign-in", params={"to": to}).text
@@ -173,8 +189,13 @@ def test_the_tabs_open_after_signing_in_and_close_after_signing_out(
     expect(page.locator("[role=alert]").first).to_contain_text("不对")
     page.locator("input[name=password]").fill(PASSWORD)
     page.get_by_role("button").click()
-    page.get_by_role("tab", name="研究管理").click()
+    expect(page.locator("#study-overview")).to_contain_text(study.study.name)  # at the same tab
+    page.reload()
     expect(page.locator("#study-overview")).to_contain_text(study.study.name)
+    page.locator("a.language").click()
+    expect(page).to_have_url(f"{app.url}/en/#study")
+    expect(page.locator("#study-overview")).to_contain_text(study.study.name)
+    page.locator("a.language").click()
     page.get_by_role("tab", name="报告与导出").click()
     expect(page.locator("#report-gate")).to_contain_text("已登录：coordinator")
     page.locator("#report-gate button").click()

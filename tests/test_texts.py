@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from eval_ui.exports import FILES
+from eval_ui.page import TABS
 from eval_ui.rating_page import KEYS
 from eval_ui.report_html import FLAGS, SPREADS
 from eval_ui.report_tab import FILTERED
@@ -33,7 +34,7 @@ MADE_KEYS = {
     *(f"rater_{state}" for state in get_args(RaterState)),
     *("specialty_column", "last_seen", "progress_column"),
     *(f"event_{event}" for event in EVENTS),
-    *(f"tab_{step}" for step in STEPS),
+    *(f"tab_{name}" for name in (*TABS, *STEPS)),
     *(f"column_{part}" for part in PARTS),
     *(f"answers_{state}" for state in get_args(JobState)),
     *(f"review_{decision}" for decision in get_args(Decision) if decision),

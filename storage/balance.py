@@ -1,0 +1,65 @@
+"""Which model comes first for whom: balanced over the questions of a rater and over the raters of
+a question, whoever gets which question and whenever raters join.
+
+A rater's questions come in rounds of as many as there are models; in each round every model comes
+first once, and the answers behind it follow its row of the Williams square, so that over a round
+every model stands in every place once. Rounds of an odd number of models are mirrored in turn. The
+order within a round is drawn by the seed; among what a round still allows, the model that fewest
+raters of the question were shown first is taken.
+"""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from storage.orders import balanced_order, row_beginning_with, williams_row
+
+Shown = tuple[str, str, str]
+"""A rater, a question, and the answer that this rater is shown first there."""
+
+
+class AnswerOrders:
+    """Deals out an order of answers for each question that a rater gets.
+
+    ``answers`` holds the ids of each question's answers, by model; ``shown`` is what raters have.
+    """
+
+    def __init__(
+        self, seed: int, answers: Mapping[str, Sequence[str]], shown: Iterable[Shown] = ()
+    ) -> None:
+        self._seed, self._answers = seed, answers
+        self._taken: dict[tuple[str, int], list[int]] = defaultdict(list)
+        self._first: dict[str, Counter[int]] = defaultdict(Counter)
+        self._draws: dict[tuple[int, int], list[int]] = {}
+        for rater, question, response in shown:
+            ordered = self.ordered(question, 0)
+            if response in ordered:
+                row = williams_row(len(ordered), 0)
+                self._note(rater, question, row[ordered.index(response)])
+
+    def ordered(self, question: str, row: int) -> list[str]:
+        """The question's answers in the order of a row."""
+        return balanced_order(self._answers[question], row, f"{self._seed}/answers")
+
+    def next_row(self, rater: str, number: int, question: str) -> int:
+        """The row for one more question of a rater, the ``number``-th of the study."""
+        size = len(self._answers[question])
+        taken = self._taken[rater, size]
+        done, place = divmod(len(taken), size)
+        used = set(taken[done * size :])
+        start = number + self._draw(size, done)[place]
+        shown = self._first[question]
+        free = (first % size for first in range(start, start + size) if first % size not in used)
+        first = min(free, key=lambda each: shown[each])  # of equals, the first
+        self._note(rater, question, first)
+        return row_beginning_with(size, first, mirrored=done % 2 == 1)
+
+    def _note(self, rater: str, question: str, first: int) -> None:
+        self._taken[rater, len(self._answers[question])].append(first)
+        self._first[question][first] += 1
+
+    def _draw(self, size: int, done: int) -> list[int]:
+        if (size, done) not in self._draws:
+            drawn = random.Random(f"{self._seed}/rounds/{size}/{done}")
+            self._draws[size, done] = drawn.sample(range(size), size)
+        return self._draws[size, done]
