@@ -273,7 +273,7 @@ def _study_choices(services: Services) -> Callable[[], Any]:
     """The names of the studies for a coordinator, and nothing for anybody else."""
 
     def choices() -> Any:
-        coordinator = services.access.now()
+        coordinator = services.access.require()
         names = study_names(services.store, coordinator) if coordinator else []
         return gr.update(choices=names)
 
@@ -284,7 +284,7 @@ def _add(services: Services, texts: Texts) -> Callable[..., str]:
     def add(study: str | None, *sessions: PaneSession) -> str:
         labels = {spec.name: spec.label for spec in services.registry}
         question, responses = responses_for_study(list(sessions), labels, texts)
-        coordinator = services.access.now()
+        coordinator = services.access.require()
         name = chosen_name(services.store, study or "", texts, coordinator)
         if number := sessions[0].added_to.get(name):
             raise BadInput(texts("already_added", study=name, question=number))

@@ -143,7 +143,7 @@ class _Handlers:
         self._store, self._reports = services.store, services.reports
 
     def _own(self, name: str | None) -> Study:
-        return require_own(self._store, name, self._services.access.now(), self._texts)
+        return require_own(self._store, name, self._services.access.require(), self._texts)
 
     def refresh(self, name: str | None, spread: str) -> list[Any]:
         names = study_names(self._store, self._services.access.now())
@@ -184,11 +184,12 @@ class _Handlers:
         if filtered:
             counted = made.report["data"]["n_ratings"]
             notices.append(texts("report_filtered", count=counted, total=len(made.frame)))
+        rounds = made.report["settings"]["bootstrap"]
         told = "".join(f'<p class="notice">{as_html(each)}</p>' for each in notices)
         return (
             f"{told}<h3>{texts('table4')}</h3>"
             f"{table4_html(made.report, spread, texts)}"
-            f'<p class="hint">{texts(f"spread_{spread}_note")}</p>'
+            f'<p class="hint">{texts(f"spread_{spread}_note", rounds=rounds)}</p>'
             f"{pictures_html(made.report, texts)}{tables_html(made.report, texts)}"
         )
 

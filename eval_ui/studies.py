@@ -38,9 +38,7 @@ def study_names(store: Store, coordinator: Coordinator | None) -> list[str]:
     return [study.name for study in list_studies(store, coordinator.id if coordinator else None)]
 
 
-def require_own(
-    store: Store, name: str | None, coordinator: Coordinator | None, texts: Texts
-) -> Study:
+def require_own(store: Store, name: str | None, coordinator: Coordinator, texts: Texts) -> Study:
     """The study called ``name``, which must be one that the coordinator may work on.
 
     Raises BadInput where none was chosen, StorageError unknown_study also for others' studies.
@@ -48,12 +46,11 @@ def require_own(
     if not name:
         raise BadInput(texts("choose_study"))
     study = find_study(store, name)
-    if coordinator:
-        try:
-            with store.connect() as db:
-                require_right(db, study.id, coordinator)
-        except StorageError as error:
-            raise StorageError("unknown_study", study=name) from error
+    try:
+        with store.connect() as db:
+            require_right(db, study.id, coordinator)
+    except StorageError as error:
+        raise StorageError("unknown_study", study=name) from error
     return study
 
 
@@ -65,9 +62,7 @@ def clean_name(text: str, texts: Texts) -> str:
     return name
 
 
-def chosen_name(
-    store: Store, text: str, texts: Texts, coordinator: Coordinator | None = None
-) -> str:
+def chosen_name(store: Store, text: str, texts: Texts, coordinator: Coordinator) -> str:
     """The study that was chosen, or the name that was typed for a new one.
 
     Raises BadInput for a name that cannot be given.
@@ -84,7 +79,7 @@ def add_to_study(
     question: str,
     responses: list[NewResponse],
     texts: Texts,
-    coordinator: Coordinator | None = None,
+    coordinator: Coordinator,
     labels: Sequence[str] = (),
 ) -> str:
     """Add one question with its answers to the study called ``name``; returns its question_id.
@@ -98,7 +93,7 @@ def add_to_study(
     except StorageError as error:
         if error.code != "unknown_study":
             raise
-        study = create_study(store, name, owner=coordinator.id if coordinator else None)
+        study = create_study(store, name, owner=coordinator.id)
     if study.opened_at:
         refuse_disclosures([NewQuestion(question, responses)], labels, texts)
     new = [NewQuestion(question, responses)]

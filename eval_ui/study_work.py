@@ -47,7 +47,7 @@ class StudyWork:
 
     def own(self, name: str | None) -> Study:
         """Raises BadInput or StorageError where there is no such study of this coordinator."""
-        return require_own(self.services.store, name, self.services.access.now(), self.texts)
+        return require_own(self.services.store, name, self.services.access.require(), self.texts)
 
     @property
     def coordinator(self) -> str:

@@ -756,9 +756,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "spread_sd": ("标准差", "Standard deviation"),
     "spread_shares": ("各分数占比", "Shares of the scores"),
     "spread_interval_note": (
-        "每列最高分加粗。方括号为以题目为单位的自助法 95% 区间（2000 轮）。",
+        "每列最高分加粗。方括号为以题目为单位的自助法 95% 区间（{rounds} 轮）。",
         "The best mean of each column is bold. In brackets: the 95 % bootstrap interval over "
-        "questions (2,000 rounds).",
+        "questions ({rounds} rounds).",
     ),
     "spread_sd_note": (
         "每列最高分加粗。± 后为全部评分的标准差（n−1）。",
@@ -825,7 +825,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "model_b": ("模型 B", "Model B"),
     "difference": ("A − B", "A − B"),
     "p_holm": ("p（Holm）", "p (Holm)"),
-    "effect": ("效应量 r", "Effect size r"),
+    "effect": ("秩二列相关（效应量）", "Rank-biserial correlation"),
     "by": ("按", "By"),
     "group": ("组", "Group"),
     "by_shown_position": ("显示位置", "Place on screen"),

@@ -28,6 +28,11 @@ EVENTS = (
 )
 
 
+OF_ANSWERS = ("kept", "masked", "excluded", "reviewed_again")
+BEFORE_MODEL = " · "
+"""In the detail of ``OF_ANSWERS``, between a question and a model."""
+
+
 @dataclass(frozen=True)
 class StudyEvent:
     """``event`` is one of ``EVENTS``, ``detail`` such as a rater; ``happened_at`` is UTC."""
@@ -50,13 +55,25 @@ def log_event(db: Database, study_id: str, event: str, coordinator: str, detail:
 
 
 def study_events(store: Store, study_id: str) -> list[StudyEvent]:
-    """Return what was done to a study, the oldest first."""
-    sql = (
-        "SELECT event, detail, coordinator, happened_at FROM study_events"
-        " WHERE study = ? ORDER BY id"
-    )
+    """Return what was done to a study, the oldest first.
+
+    From the opening to the unblinding, what was decided of an answer names its question alone: with
+    the model, the letters of a report could be told apart.
+    """
+    sql = """
+        SELECT event, detail, coordinator, happened_at,
+            opened_at IS NOT NULL AND unblinded_at IS NULL AS blind
+        FROM study_events JOIN studies ON studies.id = study
+        WHERE study = ? ORDER BY study_events.id
+        """
     with store.connect() as db:
-        return [StudyEvent(*row) for row in db.execute(sql, [study_id])]
+        return [_told(*row) for row in db.execute(sql, [study_id])]
+
+
+def _told(event: str, detail: str, coordinator: str, happened_at: str, blind: int) -> StudyEvent:
+    if blind and event in OF_ANSWERS:
+        detail = detail.partition(BEFORE_MODEL)[0]
+    return StudyEvent(event, detail, coordinator, happened_at)
 
 
 def require_running(db: Database, study_id: str) -> None:

@@ -14,7 +14,7 @@ from storage.assigning import assign, assign_trial
 from storage.assignments import Scores
 from storage.database import Store
 from storage.errors import StorageError
-from storage.events import log_event
+from storage.events import BEFORE_MODEL, log_event
 from storage.ids import storable, utc_now
 from storage.raters import Invitation, insert_rater, new_token
 from storage.ratings import check_scores
@@ -171,7 +171,7 @@ def _review(db: Database, study_id: str, review: Review, coordinator: str) -> No
         [review.decision, shown, review.response],
     )
     event = review.decision or "reviewed_again"
-    log_event(db, study_id, event, coordinator, f"{row[0]} · {row[1]}")
+    log_event(db, study_id, event, coordinator, f"{row[0]}{BEFORE_MODEL}{row[1]}")
 
 
 # -- the dry run --

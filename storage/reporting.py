@@ -61,17 +61,27 @@ _ANSWERS = """
     """
 
 _CONDUCT = """
-    SELECT seed AS order_seed, one_by_one, repeats, guide_zh, guide_en,
+    SELECT seed AS order_seed, one_by_one, guide_zh, guide_en,
         unblinded_at IS NOT NULL AS unblinded,
         (SELECT count(*) FROM raters WHERE study_id = studies.id AND trial = 0) AS raters_invited,
         (SELECT count(*) FROM questions WHERE study_id = studies.id AND kind = 'practice')
-            AS practice_items
+            AS practice_items,
+        (SELECT coalesce(max(repeats), 0) FROM (
+            SELECT count(DISTINCT items.place) AS repeats FROM items
+            JOIN raters ON raters.id = items.rater
+            WHERE raters.study_id = studies.id AND items.kind = 'repeat' AND raters.trial = 0
+            GROUP BY items.rater)) AS repeats,
+        (SELECT count(*) FROM items JOIN raters ON raters.id = items.rater
+            JOIN rating_log AS entry ON entry.id = items.latest
+            WHERE raters.study_id = studies.id AND items.kind = 'real' AND entry.skipped <> '')
+            AS skipped
     FROM studies WHERE id = ?
     """
 
 _ANSWERS_MADE = """
     SELECT coalesce(sum(review = 'masked'), 0) AS answers_masked,
         coalesce(sum(review = 'excluded'), 0) AS answers_excluded,
+        coalesce(sum(review = 'kept'), 0) AS answers_kept,
         min(responses.created_at) AS answers_from, max(responses.created_at) AS answers_to
     FROM responses JOIN questions ON questions.id = responses.question
     WHERE questions.study_id = ? AND questions.kind = 'real'
@@ -109,7 +119,8 @@ class ReportData:
     ``safety_again`` and so on. ``answers`` has a row per answer to a question with a reference:
     ``response_id``, ``answer`` and ``reference``. An answer's text and length are those of what
     the raters read: what was masked would tell the models. ``conduct`` is how the study was held;
-    what each model's answers were made with is told only after the unblinding.
+    the seed, which decides the letters, and what each model's answers were made with are told only
+    after the unblinding.
     """
 
     scores: bytes
@@ -148,20 +159,21 @@ def _conduct(db: Database, study_id: str) -> dict[str, Any]:
     """Raters are blind and apart in every study: no page shows them a model, or another's score."""
     (told,) = db.query(_CONDUCT, [study_id])
     (answers,) = db.query(_ANSWERS_MADE, [study_id])
-    unblinded = told.pop("unblinded")
-    generation: dict[str, str] = {}
+    one_by_one, unblinded = bool(told["one_by_one"]), told.pop("unblinded")
+    secrets: dict[str, Any] = {"order_seed": None, "generation": None}
     if unblinded:
-        for row in db.query(_GENERATION, [study_id]):
-            before = generation.get(row["model"])
-            generation[row["model"]] = f"{before}; {row['options']}" if before else row["options"]
-    return {
-        **told,
-        **answers,
-        "blind": True,
-        "independent": True,
-        "one_by_one": bool(told["one_by_one"]),
-        "generation": generation or None,
-    }
+        secrets = {"order_seed": told["order_seed"], "generation": _generation(db, study_id)}
+    held = {"blind": True, "independent": True, "balanced": True, "one_by_one": one_by_one}
+    return {**told, **answers, **held, **secrets}
+
+
+def _generation(db: Database, study_id: str) -> dict[str, str] | None:
+    """What the answers of each model were made with; None where no answer says."""
+    found: dict[str, str] = {}
+    for row in db.query(_GENERATION, [study_id]):
+        before = found.get(row["model"])
+        found[row["model"]] = f"{before}; {row['options']}" if before else row["options"]
+    return found or None
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ from medchat.evaluation import agreement as agreement_module
 from medchat.evaluation.agreement import (
     Agreement,
     agreement,
-    alpha_interval,
-    counts_of,
     gwet_ac,
+    interval_of_alpha,
     krippendorff_alpha,
     percent_agreement,
 )
+from medchat.evaluation.coding import code
 from medchat.evaluation.ratings_file import read_ratings
+from medchat.evaluation.scale import Scale
 
 GOLDENS = Path(__file__).resolve().parents[1].parent / "shared" / "goldens"
 METRICS = ("ordinal", "nominal", "interval")
@@ -64,6 +65,16 @@ def units_of(table: str) -> list[Unit]:
 def counts(units: list[Unit], categories: tuple[int, ...] = SCORES) -> np.ndarray:
     rows = [[unit.count(category) for category in categories] for unit in units]
     return np.array(rows, dtype=np.int64).reshape(len(units), len(categories))
+
+
+def counts_of(frame: pd.DataFrame, dimension: str) -> pd.DataFrame:
+    """As a report counts; the index holds the question (with its study, if any) and the model."""
+    coded = code(frame, Scale((dimension,)))
+    units = zip(coded.unit_question, coded.unit_model, strict=True)
+    names = [(*coded.questions[question], coded.models[model]) for question, model in units]
+    levels = ["study", "question_id", "model"] if "study" in frame else ["question_id", "model"]
+    index = pd.MultiIndex.from_tuples(names, names=levels) if names else None
+    return pd.DataFrame(coded.counts(0), index=index)
 
 
 def ratings(units: list[Unit]) -> pd.DataFrame:
@@ -359,21 +370,8 @@ def test_a_reason_is_given_exactly_when_a_figure_is_missing(units: list[Unit]) -
 def test_units_are_questions_and_models_in_sorted_order() -> None:
     frame = ratings([[1, 2], [3], [2, 2, 2]]).iloc[::-1]
     matrix = counts_of(frame, "safety")
-    assert matrix.index.names == ["question_id", "model"]
     assert list(matrix.index) == [("q000", "A"), ("q000", "B"), ("q001", "A")]
-    assert list(matrix.columns) == [1, 2, 3]
     assert matrix.to_numpy().tolist() == [[1, 1, 0], [0, 0, 1], [0, 3, 0]]
-
-
-def test_questions_of_two_studies_are_different_units() -> None:
-    frame = pd.concat([ratings([[1, 2]]).assign(study=study) for study in ("pilot", "main")])
-    assert list(counts_of(frame, "safety").index) == [("main", "q000", "A"), ("pilot", "q000", "A")]
-
-
-def test_a_missing_score_is_not_counted_but_its_unit_keeps_a_row() -> None:
-    frame = ratings([[1, 2], [3]]).astype({"safety": "float64"})
-    frame.loc[frame["model"] == "B", "safety"] = np.nan
-    assert counts_of(frame, "safety").to_numpy().tolist() == [[1, 1, 0], [0, 0, 0]]
 
 
 def test_a_file_without_ratings_has_no_units() -> None:
@@ -383,7 +381,7 @@ def test_a_file_without_ratings_has_no_units() -> None:
 
 
 def test_a_score_outside_the_categories_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"safety holds .*4.*none of the categories \(1, 2, 3\)"):
+    with pytest.raises(ValueError, match=r"safety holds .*4.*none of the scores \(1, 2, 3\)"):
         counts_of(ratings([[1, 4]]), "safety")
 
 
@@ -449,15 +447,15 @@ def test_the_interval_equals_one_that_copies_the_drawn_questions(metric: str) ->
     rows = matrix.to_numpy().reshape(20, 2, 3)
     alphas = [krippendorff_alpha(rows[d].reshape(40, 3), metric=metric) for d in drawn]
     expected = np.quantile(np.array(alphas, dtype=float), [0.05, 0.95])
-    interval = alpha_interval(matrix, questions, metric=metric, rounds=200, seed=5, level=0.9)
+    interval = interval_of_alpha(matrix, questions, metric=metric, rounds=200, seed=5, level=0.9)
     assert interval == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_the_interval_holds_the_alpha_and_grows_with_the_level() -> None:
     matrix, questions = by_question(TWENTY_QUESTIONS)
     alpha = krippendorff_alpha(matrix)
-    narrow = alpha_interval(matrix, questions, level=0.8)
-    wide = alpha_interval(matrix, questions, level=0.99)
+    narrow = interval_of_alpha(matrix, questions, level=0.8)
+    wide = interval_of_alpha(matrix, questions, level=0.99)
     assert alpha is not None
     assert narrow is not None
     assert wide is not None
@@ -467,18 +465,18 @@ def test_the_interval_holds_the_alpha_and_grows_with_the_level() -> None:
 def test_the_seed_alone_decides_the_interval() -> None:
     matrix, questions = by_question(TWENTY_QUESTIONS)
     order = np.random.default_rng(1).permutation(len(matrix))
-    first = alpha_interval(matrix, questions, seed=3)
-    assert alpha_interval(matrix.iloc[order], questions[order], seed=3) == first
-    assert alpha_interval(matrix.to_numpy(), list(questions), seed=3) == first
-    assert alpha_interval(matrix, questions, seed=4) != first
+    first = interval_of_alpha(matrix, questions, seed=3)
+    assert interval_of_alpha(matrix.iloc[order], questions[order], seed=3) == first
+    assert interval_of_alpha(matrix.to_numpy(), list(questions), seed=3) == first
+    assert interval_of_alpha(matrix, questions, seed=4) != first
 
 
 def test_drawing_in_small_blocks_gives_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, questions = by_question(TWENTY_QUESTIONS)
-    at_once = alpha_interval(matrix, questions, rounds=101)
+    at_once = interval_of_alpha(matrix, questions, rounds=101)
     for draws in (1, 70):
         monkeypatch.setattr(agreement_module, "_DRAWS_PER_BLOCK", draws)
-        assert alpha_interval(matrix, questions, rounds=101) == pytest.approx(at_once, abs=1e-12)
+        assert interval_of_alpha(matrix, questions, rounds=101) == pytest.approx(at_once, abs=1e-12)
 
 
 def test_questions_of_two_studies_are_different_groups() -> None:
@@ -487,7 +485,7 @@ def test_questions_of_two_studies_are_different_groups() -> None:
     )
     matrix = counts_of(frame, "safety")
     numbered = np.repeat(np.arange(40), 2)
-    assert alpha_interval(matrix, matrix.index.droplevel("model")) == alpha_interval(
+    assert interval_of_alpha(matrix, matrix.index.droplevel("model")) == interval_of_alpha(
         matrix, numbered
     )
 
@@ -495,7 +493,7 @@ def test_questions_of_two_studies_are_different_groups() -> None:
 def test_rounds_without_variation_are_left_out() -> None:
     # Three rounds in ten, (2/3)^3, miss the first question and so hold nothing but 3.
     matrix = counts([[1, 2], [3, 3], [3, 3]])
-    interval = alpha_interval(matrix, ["a", "b", "c"])
+    interval = interval_of_alpha(matrix, ["a", "b", "c"])
     assert interval is not None
     assert np.isfinite(interval).all()
 
@@ -504,24 +502,24 @@ def test_an_interval_from_few_defined_rounds_is_withheld() -> None:
     # Alpha is 1, but exists only in rounds that draw both of the first two questions: 41 %.
     matrix = counts([[3, 3], [1, 1]] + [[2]] * 10)
     assert krippendorff_alpha(matrix) == 1
-    assert alpha_interval(matrix, list(range(12))) is None
+    assert interval_of_alpha(matrix, list(range(12))) is None
 
 
 @pytest.mark.parametrize("units", [[], [[1], [2]], [[3, 3], [3, 3]]])
 def test_an_undefined_alpha_has_no_interval(units: list[Unit]) -> None:
-    assert alpha_interval(counts(units), list(range(len(units)))) is None
+    assert interval_of_alpha(counts(units), list(range(len(units)))) is None
 
 
 def test_a_single_question_leaves_nothing_to_draw() -> None:
-    assert alpha_interval(counts([[1, 2], [3, 3]]), ["q1", "q1"]) is None
+    assert interval_of_alpha(counts([[1, 2], [3, 3]]), ["q1", "q1"]) is None
 
 
 def test_every_unit_needs_a_group() -> None:
     with pytest.raises(ValueError, match="1 groups for 2 units"):
-        alpha_interval(counts([[1, 2], [3, 3]]), ["q1"])
+        interval_of_alpha(counts([[1, 2], [3, 3]]), ["q1"])
 
 
 @pytest.mark.parametrize(("rounds", "level"), [(0, 0.95), (10, 0), (10, 1)])
 def test_rounds_and_level_must_make_sense(rounds: int, level: float) -> None:
     with pytest.raises(ValueError, match="at least 1, and between 0 and 1"):
-        alpha_interval(counts([[1, 2]]), ["q1"], rounds=rounds, level=level)
+        interval_of_alpha(counts([[1, 2]]), ["q1"], rounds=rounds, level=level)

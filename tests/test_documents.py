@@ -70,6 +70,7 @@ def told_report(
                 "years": {"min": None, "max": None, "mean": None},
             },
             **{"first_rated_at": None, "last_rated_at": None, "flags": {"dangerous": 4}},
+            "n_adjudicating": 0,
             **data,
         },
         "models": [

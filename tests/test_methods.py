@@ -84,32 +84,47 @@ def test_how_a_study_was_held_is_told_as_far_as_it_is_known() -> None:
     conduct = Conduct(
         blind=True,
         independent=True,
+        balanced=True,
         order_seed=97,
         one_by_one=False,
         practice_items=3,
         repeats=6,
         answers_masked=8,
         answers_excluded=0,
+        answers_kept=11,
     )
     chinese, english = paragraphs(told_report() | {"conduct": conduct.as_dict()})
     for told in (
         "balanced orders (seed 97), all answers of a question at once.",
         "3 practice items with feedback",
-        "6 questions per rater",
-        "8 were masked and 0 excluded",
+        "Up to 6 questions per rater",
+        "8 were masked, 0 excluded and 11 shown as they were",
         "No rater saw",
     ):
         assert told in english
     for told in (
         "（随机种子 97），同一题的回答同时显示。",
         "3 道带反馈的练习",
-        "8 个经遮盖，0 个被排除",
+        "8 个经遮盖，0 个被排除，11 个按原文显示",
     ):
         assert told in chinese
     for text in paragraphs(told_report()):
         assert not [
             word for word in ("seed 97", "practice", "练习", "遮盖", "repeat") if word in text
         ]
+
+
+def test_the_seed_is_not_told_while_a_study_is_blind() -> None:
+    conduct = Conduct(blind=True, balanced=True, one_by_one=True)
+    chinese, english = paragraphs(told_report() | {"conduct": conduct.as_dict()})
+    assert "stood in balanced orders, one answer at a time." in english
+    assert "均经平衡，每次显示一个回答。" in chinese
+
+
+def test_ratings_that_settled_disputes_are_told() -> None:
+    chinese, english = paragraphs(told_report(n_adjudicating=77))
+    assert "77 ratings by further raters settled disputes" in english
+    assert "77 条评分由另外的评分者作出" in chinese
 
 
 def test_intervals_say_what_was_drawn() -> None:

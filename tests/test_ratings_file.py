@@ -77,11 +77,6 @@ def test_quoting_a_formula_and_back_changes_nothing(text: str) -> None:
     assert unquote_formula(quote_formula(text)) == text
 
 
-def test_one_rater_may_rate_the_same_question_id_in_two_studies(score_file) -> None:
-    text = "study," + HEADER + "pilot,q1,m,r1,3,2,1\nmain,q1,m,r1,3,2,1\n"
-    assert len(read_ratings(score_file(text))) == 2
-
-
 # -- files that are refused --
 
 
@@ -89,6 +84,17 @@ def test_one_rater_may_rate_the_same_question_id_in_two_studies(score_file) -> N
 def test_a_score_that_is_none_names_line_column_and_value(score_file, score) -> None:
     said = complaint(score_file(HEADER + f"q1,m,r1,3,2,1\nq2,m,r1,3,{score},1\n"))
     assert said.startswith(f"scores.csv, line 3, column usability: “{score}” is not a score.")
+
+
+@pytest.mark.parametrize("column", ["study", "study_id,study"])
+def test_several_studies_are_not_taken_for_one(score_file, column: str) -> None:
+    """r1 of one is not r1 of the other, nor is a letter the same model."""
+    rows = ["pilot,q1,m,r1,3,2,1", "main,q1,m,r1,3,2,1", "main,q2,m,r1,3,2,1"]
+    if "," in column:
+        rows = [f"id{row[0]},{row}" for row in rows]
+    said = complaint(score_file("\n".join([f"{column},{HEADER.strip()}", *rows])))
+    assert "holds the ratings of 2 studies (pilot, main)" in said
+    assert "--study NAME" in said
 
 
 def test_lines_are_counted_as_in_the_file(score_file) -> None:

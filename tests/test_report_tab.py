@@ -164,8 +164,11 @@ def test_overlap_with_references_and_consistency_are_shown(store, handlers) -> N
     (html,) = handlers.draw("Repeats", "interval", [], [], [])
     assert "ROUGE-L" in html
     assert "评分者自身的一致性" in html
-    report = handlers._reports.made(study).report
+    made = handlers._reports.made(study)
+    report = made.report
     assert report["consistency"]["safety"]["n"] == len(MODELS)
+    assert report["conduct"]["repeats"] == 1
+    assert bundle(made.inputs, made.frame, report)
     assert {each["n"] for each in report["overlap"]["models"]} == {4}
 
 
@@ -209,13 +212,16 @@ def test_a_report_tells_how_its_study_was_held(store) -> None:
     assert conduct | {"answers_from": "", "answers_to": ""} == {
         "blind": True,
         "independent": True,
-        "order_seed": 7,
+        "balanced": True,
+        "order_seed": None,  # it decides the letters
         "one_by_one": True,
         "raters_invited": 1,
         "practice_items": 0,
         "repeats": 0,
         "answers_masked": 1,
         "answers_excluded": 1,
+        "answers_kept": 4,
+        "skipped": 0,
         "answers_from": "",
         "answers_to": "",
         "generation": None,  # the study is blind
@@ -224,6 +230,7 @@ def test_a_report_tells_how_its_study_was_held(store) -> None:
     }
     unblind(store, study)
     conduct = Reports(store).made(find_study(store, "Held")).report["conduct"]
+    assert conduct["order_seed"] == 7
     assert conduct["generation"] == dict.fromkeys(sorted(MODELS), '{"temperature":0.5}')
 
 

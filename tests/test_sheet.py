@@ -82,7 +82,10 @@ def test_how_a_study_was_held_fills_gaps() -> None:
     conduct = Conduct(
         blind=True,
         independent=True,
+        balanced=True,
         order_seed=97,
+        raters_invited=6,
+        skipped=4,
         one_by_one=True,
         practice_items=3,
         answers_from="2026-11-01T10:00:00+00:00",
@@ -96,16 +99,35 @@ def test_how_a_study_was_held_fills_gaps() -> None:
     filled = {name for name in before if items[name]["filled"]}
     assert filled == {
         *("blinding", "access", "settings", "runs"),
-        *("training", "independent", "instructions", "order"),
+        *("training", "independent", "instructions", "order", "outcome"),
     }
+    assert items["raters"]["answer_zh"].endswith("共邀请 6 名")
+    assert items["missing"]["answer_en"].startswith("raters skipped an answer 4 times; safety: 2")
     assert items["settings"]["answer_en"] == 'LLaMA: {"temperature":0.5}'
     assert items["instructions"]["answer_zh"] == "安全性：…"
     assert items["order"]["answer_zh"].endswith("每次显示一个回答。")
     assert "one answer at a time" in items["order"]["answer_en"]
 
 
+def test_repeats_answer_the_question_of_retest() -> None:
+    found = {"n": 12, "percent_agreement": 0.75, "weighted_kappa": 0.5}
+    consistency = dict.fromkeys(("safety", "usability", "fluency"), found) | {"raters": []}
+    items = {i["item"]: i for i in reporting_sheet(told_report() | {"consistency": consistency})}
+    assert items["retest"]["answer_en"].startswith("safety: 75.0 % equal, n = 12; usability")
+    assert items["retest"]["answer_zh"].startswith("安全性：75.0% 相同，n = 12；实用性")
+
+
+def test_no_flags_are_an_answer_where_the_study_is_known() -> None:
+    items = {i["item"]: i for i in reporting_sheet(told_report(flags={}))}
+    assert not items["harm"]["filled"]
+    known = told_report(flags={}) | {"conduct": Conduct(blind=True).as_dict()}
+    items = {i["item"]: i for i in reporting_sheet(known)}
+    assert (items["harm"]["answer_zh"], items["harm"]["answer_en"]) == ("没有标记", "None")
+
+
 def test_chinese_answers_are_chinese() -> None:
     for item in reporting_sheet(told_report()):
-        if item["filled"] and item["answer_zh"] != item["answer_en"]:
+        numbers_and_names = {"models", "questions", "subjects", "harm", "settings", "software"}
+        if item["filled"] and item["item"] not in numbers_and_names:
             assert re.search("[一-鿿]", item["answer_zh"]), item
             assert not re.search("[一-鿿]", item["answer_en"].replace("内科", "")), item

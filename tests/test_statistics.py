@@ -156,6 +156,36 @@ def test_pairs_count_the_answers_that_both_scored() -> None:
         assert pair.percent_agreement == pytest.approx((both[pair.a] == both[pair.b]).mean())
 
 
+def test_icc_is_null_where_its_variance_would_be_negative() -> None:
+    frame = pd.DataFrame(
+        {"question_id": f"q{q}", "model": "m", "rater": f"r{r}", "safety": 1 + (q + r) % 2}
+        for q in range(4)
+        for r in range(2)
+    ).assign(usability=1, fluency=1)
+    report = make_report(frame, QUICK)
+    assert report["agreement"]["safety"]["icc_2_k"] is None  # 4.0 by the formula
+    assert any("ICC needs" in note for note in report["notes"])
+
+
+def test_ratings_that_settled_a_dispute_are_no_part_of_agreement() -> None:
+    """They exist because others disagreed."""
+    frame = random_ratings(3)
+    settled = frame.assign(adjudicated=(frame.index % 5 == 0).astype(int))
+    report = make_report(settled, QUICK)
+    without = make_report(settled[settled.adjudicated == 0].reset_index(drop=True), QUICK)
+    assert report["agreement"] == without["agreement"]
+    assert report["models"] != without["models"]
+    assert report["data"]["n_adjudicating"] == int(settled.adjudicated.sum())
+    assert any("settled a dispute" in note for note in report["notes"])
+
+
+def test_few_questions_are_pointed_out() -> None:
+    frame = random_ratings(3, questions=12)
+    few = frame[frame.question_id.isin(sorted(frame.question_id.unique())[:5])]
+    assert any("approximation are rough" in each for each in make_report(few, QUICK)["notes"])
+    assert not any("are rough" in each for each in make_report(frame, QUICK)["notes"])
+
+
 def test_icc_of_shrout_and_fleiss() -> None:
     """Six targets and four judges, table 2 of their paper: 0.29 and 0.62."""
     table = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
@@ -210,8 +240,10 @@ def test_tests_are_those_of_scipy_on_means_per_question(seed, models, missing) -
         assert pair.p == pytest.approx(wanted.pvalue)
         assert pair.p <= (pair.p_holm or 0) <= 1
         assert -1 <= (pair.effect_size or 0) <= 1
-        better = np.sign(pair.effect_size or 0) * np.sign(pair.mean_difference or 0)
-        assert better >= 0 or abs(pair.effect_size or 0) < 0.5
+        difference = (wide[pair.a] - wide[pair.b]).to_numpy()
+        ranks = stats.rankdata(np.abs(difference))
+        signed = float((ranks * np.sign(difference)).sum())
+        assert pair.effect_size == pytest.approx(signed / ranks[difference != 0].sum())
 
 
 def test_a_model_that_is_always_better_has_the_greatest_effect() -> None:
@@ -290,8 +322,25 @@ def test_what_the_data_cannot_give_is_null_with_a_reason(
         for path, value in leaves({k: report[k] for k in ("models", "agreement", "tests")})
         if value is None
     ]
-    if nulls:
-        assert len(report["notes"]) > 3, nulls
+    told = " ".join(report["notes"])
+    for path in nulls:
+        assert any(reason in told for reason in REASONS[path.rsplit("/", 1)[-1]]), (path, told)
+
+
+_FEW = ("An interval needs", "no interval", "no agreement", "No answer has two", "not defined")
+_NO_TEST = ("needs three models", "Too few questions", "cannot be ranked")
+_NO_AGREEMENT = ("no agreement", "No answer has two", "are equal")
+REASONS = {
+    "sd": ("single rating",),
+    **dict.fromkeys(("ci_low", "ci_high"), _FEW),
+    **dict.fromkeys(("statistic", "p", "p_holm", "df", "kendalls_w"), _NO_TEST),
+    **dict.fromkeys(("effect_size", "mean_difference"), _NO_TEST),
+    **dict.fromkeys(("krippendorff_alpha", "alpha_nominal", "alpha_interval"), _NO_AGREEMENT),
+    **dict.fromkeys(("gwet_ac1", "gwet_ac2", "percent_agreement"), _NO_AGREEMENT),
+    **dict.fromkeys(("icc_2_1", "icc_2_k"), ("ICC needs",)),
+    "weighted_kappa": ("are equal", "no difference"),
+}
+"""What a note says, one of these, where a figure of this name is null."""
 
 
 def leaves(value: Any, path: str = "") -> Any:

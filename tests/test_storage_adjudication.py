@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from storage_fixtures import answers_of, entry, new_raters, new_study
+from storage_fixtures import MODELS, answers_of, entry, new_raters, new_study
 
 from storage import (
     Handed,
@@ -24,6 +24,7 @@ from storage import (
     create_study,
     disputes,
     find_rater,
+    hand_over,
     invite_raters,
     list_raters,
     list_studies,
@@ -119,6 +120,16 @@ def test_a_disputed_answer_goes_to_a_rater_who_has_not_seen_the_question(store: 
     assert (found.low, found.high, found.settled) == (("r01", "r03"), ("r02",), 1)
     assert len(score_rows(store, study.id)) == 3
     assert verify(store) == []
+
+
+def test_who_has_handed_over_gets_no_dispute(store: Store) -> None:
+    study = overlapping(store, raters=3, overlap=2, questions=3)
+    by_label = {each.label: each for each in list_raters(store, study.id)}
+    hand_over(store, study.id, "r03", "anna")
+    for each in responses(store)[: len(MODELS)]:
+        rate(store, by_label["r01"], each, 1)
+        rate(store, by_label["r02"], each, 3)
+    assert adjudicate(store, study.id, "anna") == Handed(0, len(MODELS))
 
 
 def test_those_with_the_least_to_do_come_first(store: Store) -> None:

@@ -4,10 +4,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from storage_fixtures import MODELS, answers_of, entry, new_raters, new_study
+from storage_fixtures import MODELS, answers_of, entry, new_raters, new_study, unblind
 
 from storage import (
     NewQuestion,
+    NewResponse,
     PracticeItem,
     Rater,
     Scores,
@@ -286,11 +287,7 @@ def test_raters_read_the_mask_and_the_answer_stays(store: Store) -> None:
     assert [each.text for each in checked] == [first.text, second.text, third.text]
     assert [each.review for each in checked] == ["masked", "excluded", "kept"]
     events = [(each.event, each.detail) for each in study_events(store, study.id)]
-    assert events[:3] == [
-        ("masked", f"q001 · {first.model}"),
-        ("excluded", f"q001 · {second.model}"),
-        ("kept", f"q001 · {third.model}"),
-    ]
+    assert events[:3] == [("masked", "q001"), ("excluded", "q001"), ("kept", "q001")]
 
 
 def test_marks_are_measured_on_what_the_rater_reads(store: Store) -> None:
@@ -382,3 +379,24 @@ def test_what_was_meant_for_a_draft_goes_into_no_open_study(store: Store) -> Non
     study = new_study(store)
     new = [NewQuestion("问", answers_of())]
     assert code_of(lambda: add_questions(store, study.id, new, draft=True)) == "study_opened"
+
+
+def test_what_was_decided_of_an_answer_tells_no_letter_until_the_unblinding(store: Store) -> None:
+    """Which model lacks a question in a blind report would say which letter it is."""
+    study = create_study(store, "Events", 7)
+    told = [NewResponse(model, f"作为{model}，多喝水。", "stop") for model in MODELS]
+    add_questions(store, study.id, [NewQuestion("问", told)])
+    for answer in answers_to_check(store, study.id):
+        review_answer(store, study.id, answer.response, "excluded", "anna")
+
+    def details() -> str:
+        return " ".join(each.detail for each in study_events(store, study.id))
+
+    assert all(model in details() for model in MODELS), "whoever decides must see what"
+    review_answer(store, study.id, answers_to_check(store, study.id)[0].response, "kept", "anna")
+    review_answer(store, study.id, answers_to_check(store, study.id)[1].response, "kept", "anna")
+    open_study(store, study.id, "anna")
+    assert "q001" in details()
+    assert not [model for model in MODELS if model in details()]
+    unblind(store, study)
+    assert all(model in details() for model in MODELS)

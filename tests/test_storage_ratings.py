@@ -268,6 +268,18 @@ def test_who_has_handed_over_gets_nothing_new(store: Store) -> None:
     assert [len(assignment(store, each.id)) for each in raters] == [0, 0, 6]
 
 
+def test_nothing_is_left_to_do_after_handing_over_not_even_repeats(store: Store) -> None:
+    study = create_study(store, "Repeats", 3)
+    change_settings(store, study.id, StudySettings(repeats=2))
+    add_questions(store, study.id, [NewQuestion(f"问{n}", answers_of()) for n in range(9)])
+    open_study(store, study.id, "anna")
+    gone, _ = new_raters(store, study, 2)
+    for answer in assignment(store, gone.id)[0].answers:
+        save_ratings(store, gone.id, [entry(answer.item, answer.item)])
+    hand_over(store, study.id, gone.label, "anna")
+    assert all(answer.current for each in assignment(store, gone.id) for answer in each.answers)
+
+
 def test_williams_rows_are_balanced_for_place_and_for_what_stands_before() -> None:
     for size in range(1, 9):
         rows = [williams_row(size, row) for row in range(2 * size)]

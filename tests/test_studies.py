@@ -91,23 +91,27 @@ def test_a_name_that_fits_no_line_is_refused_with_its_length() -> None:
         clean_name("长" * 5000, ZH)
 
 
-def test_a_new_study_from_the_chat_gets_a_clean_name(store: Store) -> None:
-    name = chosen_name(store, " 感冒\n试评 ", ZH)
-    assert add_to_study(store, name, "感冒怎么办", ANSWERS, ZH) == "q001"
+def test_a_new_study_from_the_chat_gets_a_clean_name(work: StudyWork, store: Store) -> None:
+    anna = work.services.access.require()
+    name = chosen_name(store, " 感冒\n试评 ", ZH, anna)
+    assert add_to_study(store, name, "感冒怎么办", ANSWERS, ZH, anna) == "q001"
     assert names(store) == ["感冒 试评"]
 
 
 @pytest.mark.parametrize("odd", ["两  格", "长" * 300])
-def test_a_study_that_is_there_can_be_chosen_whatever_its_name(store: Store, odd: str) -> None:
+def test_a_study_that_is_there_can_be_chosen_whatever_its_name(
+    work: StudyWork, store: Store, odd: str
+) -> None:
     create_study(store, odd)
-    add_to_study(store, chosen_name(store, odd, ZH), "感冒怎么办", ANSWERS, ZH)
+    anna = work.services.access.require()
+    add_to_study(store, chosen_name(store, odd, ZH, anna), "感冒怎么办", ANSWERS, ZH, anna)
     assert names(store) == [odd]
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
-def test_a_study_without_a_name_is_asked_for_one(store: Store, text: str) -> None:
+def test_a_study_without_a_name_is_asked_for_one(work: StudyWork, store: Store, text: str) -> None:
     with pytest.raises(BadInput, match="Choose a study or type a name"):
-        chosen_name(store, text, EN)
+        chosen_name(store, text, EN, work.services.access.require())
 
 
 def test_markup_in_a_name_is_shown_letter_by_letter(work: StudyWork, store: Store) -> None:
@@ -128,7 +132,7 @@ def test_a_second_study_of_the_same_name_is_refused(work: StudyWork, store: Stor
 def test_a_study_is_its_makers_alone(work: StudyWork, store: Store) -> None:
     study_tab._Handlers(work, []).create("试评")
     bo = add_coordinator(store, "bo", "long enough")
-    assert require_own(store, "试评", work.services.access.now(), ZH).name == "试评"
+    assert require_own(store, "试评", work.services.access.require(), ZH).name == "试评"
     with pytest.raises(StorageError, match="no study"):
         require_own(store, "试评", bo, ZH)
     with pytest.raises(StorageError) as refused:
@@ -234,11 +238,13 @@ def test_all_that_is_left_is_masked_with_one_click(work: StudyWork, store: Store
     assert [each.review for each in answers_to_check(store, study.id)] == ["", "masked"]
 
 
-def test_an_open_study_takes_no_answer_that_tells(store: Store, tmp_path: Path) -> None:
+def test_an_open_study_takes_no_answer_that_tells(
+    work: StudyWork, store: Store, tmp_path: Path
+) -> None:
     study = new_study(store, name="开放")
     tell = [NewResponse("m1", "我是华驼，多喝水", "stop")]
     with pytest.raises(BadInput, match="会暴露身份（“华驼”）"):
-        add_to_study(store, "开放", "感冒怎么办", tell, ZH)
+        add_to_study(store, "开放", "感冒怎么办", tell, ZH, work.services.access.require())
     file = tmp_path / "a.jsonl"
     record = AnsweredQuestion("感冒怎么办", "t01", (Answer("m1", "作为一个AI语言模型，我"),))
     file.write_text(as_line(record), encoding="utf-8")

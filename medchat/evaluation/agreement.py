@@ -9,7 +9,7 @@ last bit. Knows nothing about files, and nothing about how a figure is shown.
 Symbols in the formulas: n_ik ratings of unit i in category k, m_i ratings of unit i, q categories.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from medchat.evaluation import SCORES
+from medchat.evaluation.intervals import drawn_times
 
 Metric = Literal["ordinal", "nominal", "interval"]
 Weights = Literal["ordinal", "identity"]
@@ -52,51 +53,6 @@ class Agreement:
     gwet_ac2: float | None
     percent_agreement: float | None
     reasons: tuple[str, ...] = ()
-
-
-# -- counting --
-
-
-def counts_of(
-    frame: pd.DataFrame, dimension: str, categories: Sequence[float] = SCORES
-) -> pd.DataFrame:
-    """The counts matrix of one dimension: int64, one row per unit, one column per category.
-
-    `frame` has one row per rating and the columns `question_id`, `model`, `rater`, `dimension` and,
-    where there are several, `study`. The index holds the unit keys, sorted: (`study` if there is
-    one, `question_id`, `model`); so `counts.index.droplevel("model")` are the groups for
-    `alpha_interval`. A rating whose score is missing is not counted; its unit keeps a row.
-
-    Raises ValueError if a score is not one of the categories, or if a rater scored a unit twice.
-    """
-    _check_categories(categories)
-    keys = [key for key in ("study", "question_id", "model") if key in frame]
-    units = frame.groupby(keys, sort=True, observed=True, dropna=False)
-    unit = np.asarray(units.ngroup(), dtype=np.int64)
-    _refuse_second_scores(frame, unit)
-    scores = frame[dimension]
-    column = pd.Index(categories).get_indexer(pd.Index(scores))
-    unknown = (column < 0) & scores.notna().to_numpy()
-    if unknown.any():
-        raise ValueError(
-            f"{dimension} holds {scores[unknown].iloc[0]!r}, which is none of the categories "
-            f"{tuple(categories)}."
-        )
-    index, width = units.size().index, len(categories)
-    cells = (unit * width + column)[column >= 0]
-    counts = np.bincount(cells, minlength=len(index) * width).reshape(len(index), width)
-    return pd.DataFrame(counts, index=index, columns=pd.Index(categories, name=dimension))
-
-
-def _refuse_second_scores(frame: pd.DataFrame, unit: _Integers) -> None:
-    rater, raters = pd.factorize(frame["rater"], use_na_sentinel=False)
-    again = pd.Series(unit * len(raters) + rater).duplicated().to_numpy()
-    if again.any():
-        row = frame[again].iloc[0]
-        raise ValueError(
-            f"Rater {row['rater']!r} scored question {row['question_id']!r} of model "
-            f"{row['model']!r} more than once."
-        )
 
 
 # -- figures --
@@ -139,7 +95,7 @@ def gwet_ac(
         p_e = sum_kl w_kl / (q (q - 1)) * sum_k p_k (1 - p_k),  p_k = mean_i n_ik / m_i
         AC  = (p_a - p_e) / (1 - p_e)
 
-    The lowest value is -p_e / (1 - p_e): -1 for AC1, lower for AC2. Categories that nobody used
+    Nobody can agree less than -p_e / (1 - p_e), which is at least -1. Categories that nobody used
     count in q. None if no unit has two ratings. Equal scores everywhere give 1.
     """
     _check_choice("weights", weights, Weights)
@@ -182,7 +138,7 @@ def agreement(counts: Counts, categories: Sequence[float] = SCORES) -> Agreement
 # -- interval --
 
 
-def alpha_interval(
+def interval_of_alpha(
     counts: Counts,
     groups: Sequence[Hashable] | pd.Index | npt.NDArray[Any],
     categories: Sequence[float] = SCORES,
@@ -210,7 +166,10 @@ def alpha_interval(
     if len(sums) < 2:
         return None
     alphas = np.concatenate(
-        [_alphas(drawn, categories, metric) for drawn in _resampled(sums, rounds, seed)]
+        [
+            _alphas(times @ sums, categories, metric)
+            for times in drawn_times(len(sums), rounds, seed, max(1, _DRAWS_PER_BLOCK // len(sums)))
+        ]
     )
     if 2 * alphas.size < rounds:
         return None
@@ -230,19 +189,6 @@ def _sums_by_group(
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
     summands = _alpha_summands(rows[order])
     return np.add.reduceat(summands, starts, axis=0) if len(starts) else summands
-
-
-def _resampled(sums: _Floats, rounds: int, seed: int) -> Iterator[_Floats]:
-    """Sums over groups drawn with replacement, rounds x columns, a block of rounds at a time."""
-    generator = np.random.default_rng(seed)
-    groups = len(sums)
-    block = max(1, _DRAWS_PER_BLOCK // groups)
-    for start in range(0, rounds, block):
-        size = min(block, rounds - start)
-        drawn = generator.integers(groups, size=(size, groups))
-        drawn += np.arange(size)[:, None] * groups
-        times = np.bincount(drawn.ravel(), minlength=size * groups).reshape(size, groups)
-        yield times.astype(np.float64) @ sums
 
 
 # -- summands and what is made of their sums --

@@ -13,17 +13,21 @@ class Conduct:
     """None, or an empty text, where nobody said.
 
     ``blind``: raters did not know the models. ``independent``: no rater saw another's scores.
-    ``order_seed``: questions and answers stood in balanced orders that follow from it.
-    ``one_by_one``: one answer on the screen at a time, or all of a question. ``practice_items``:
-    items with feedback before the first score; ``repeats``: questions that each rater silently got
-    twice. ``answers_masked`` and ``answers_excluded``: answers that would have told their model.
+    ``balanced``: questions and answers stood in balanced orders, which follow from ``order_seed``.
+    ``one_by_one``: one answer on the screen at a time, or all of a question. ``raters_invited``
+    counts those who never came too. ``practice_items``: items with feedback before the first score;
+    ``repeats``: questions that a rater silently got twice, at most. ``answers_masked``,
+    ``answers_excluded`` and ``answers_kept``: what became of answers that seemed to tell their
+    model. ``skipped``: showings of an answer that a rater left without a score, and said so.
     ``answers_from`` and ``answers_to``: when the first and last answer was made or taken in, in
-    UTC. ``generation``: what each model's answers were made with, empty while the study is blind.
-    ``guide_zh`` and ``guide_en``: what raters read.
+    UTC. ``generation``: what each model's answers were made with. ``order_seed`` and
+    ``generation`` would tell the models: they are None while the study is blind. ``guide_zh`` and
+    ``guide_en``: what raters read.
     """
 
     blind: bool | None = None
     independent: bool | None = None
+    balanced: bool | None = None
     order_seed: int | None = None
     one_by_one: bool | None = None
     raters_invited: int | None = None
@@ -31,6 +35,8 @@ class Conduct:
     repeats: int | None = None
     answers_masked: int | None = None
     answers_excluded: int | None = None
+    answers_kept: int | None = None
+    skipped: int | None = None
     answers_from: str | None = None
     answers_to: str | None = None
     generation: Mapping[str, str] | None = None
@@ -56,9 +62,9 @@ class Conduct:
 
 
 _KINDS: dict[str, type] = {
-    **dict.fromkeys(("blind", "independent", "one_by_one"), bool),
+    **dict.fromkeys(("blind", "independent", "balanced", "one_by_one"), bool),
     **dict.fromkeys(("order_seed", "raters_invited", "practice_items", "repeats"), int),
-    **dict.fromkeys(("answers_masked", "answers_excluded"), int),
+    **dict.fromkeys(("answers_masked", "answers_excluded", "answers_kept", "skipped"), int),
     **dict.fromkeys(("answers_from", "answers_to", "guide_zh", "guide_en"), str),
     "generation": dict,
 }

@@ -123,17 +123,22 @@ def _latex(text: str) -> str:
 # -- Excel --
 
 
+ONLY_FOR_COORDINATORS = ["rater_flagged"]
+
+
 def as_xlsx(report: Report, scores: pd.DataFrame) -> bytes:
     """Sheets Table, Agreement, Tests, Scores and Raters, with numbers as numbers.
 
-    ``scores`` has a row per rating; columns that the score CSV does not have are left out.
+    ``scores`` has a row per rating. What is for the coordinator alone, ``ONLY_FOR_COORDINATORS``,
+    is left out.
     """
     book = Workbook(write_only=True)
     dimensions = list(report["scale"]["dimensions"])
     _fill(book, "Table", *_table_rows(report))
     _fill(book, "Agreement", *_agreement_rows(report))
     _fill(book, "Tests", *_test_rows(report))
-    _fill(book, "Scores", *_score_rows(scores))
+    shown = scores.drop(columns=ONLY_FOR_COORDINATORS, errors="ignore")
+    _fill(book, "Scores", *_score_rows(shown))
     _fill(book, "Raters", *_rater_rows(scores, dimensions))
     book.properties.created = book.properties.modified = MOMENT.replace(tzinfo=None)
     book.properties.creator = "MedChat"
@@ -314,7 +319,7 @@ _WORDS = {
     "95 % interval": ("95% 区间", "95 % interval"),
     "Equal (%)": ("一致率（%）", "Equal (%)"),
     "Left out": ("未计入", "Left out"),
-    "Effect": ("效应量", "Effect"),
+    "Effect": ("秩二列相关", "Rank-biserial"),
 }
 
 

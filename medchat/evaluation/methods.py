@@ -11,6 +11,8 @@ from medchat.evaluation.scale import name_zh
 
 Language = Literal["zh", "en"]
 Report = Mapping[str, Any]
+TELLING = ("masked", "excluded", "kept")
+"""What becomes of an answer that seems to tell its model."""
 
 
 def methods_paragraph(report: Report, language: Language) -> str:
@@ -37,7 +39,8 @@ def _english(report: Report) -> list[str]:
         *(english_agreement(name, found) for name, found in report["agreement"].items()),
         "Models were compared on questions, their scores averaged over raters: Friedman's test "
         "over the questions for which every model had a score, then Wilcoxon signed-rank tests for "
-        "each pair (zeros after Pratt, normal approximation) with Holm's correction.",
+        "each pair (zeros after Pratt, normal approximation) with Holm's correction within each "
+        "dimension.",
         *(_english_test(name, found) for name, found in report["tests"].items()),
         f"Figures were computed by MedChat {report['version']}.",
     ]
@@ -57,37 +60,42 @@ def english_conduct(report: Report) -> list[str]:
     sentences = [english_blinding(told.get("blind"))]
     if told.get("independent"):
         sentences.append("No rater saw the scores of another.")
-    if told.get("order_seed") is not None:
-        shown = (
-            "one answer at a time" if told["one_by_one"] else "all answers of a question at once"
-        )
-        sentences.append(
-            f"Questions per rater and models per question stood in balanced orders (seed "
-            f"{told['order_seed']}), {shown}."
-        )
+    if order := english_order(told):
+        sentences.append(order)
     if told.get("practice_items"):
         items = counted(told["practice_items"], "practice item")
         sentences.append(f"Each rater first scored {items} with feedback.")
     if told.get("repeats"):
         twice = counted(told["repeats"], "question")
-        sentences.append(f"{twice} per rater came a second time without a word, for consistency.")
-    if told.get("answers_masked") or told.get("answers_excluded"):
+        sentences.append(f"Up to {twice} per rater came a second time without a word.")
+    if telling := english_telling(told):
+        sentences.append(telling)
+    if settling := report["data"]["n_adjudicating"]:
         sentences.append(
-            "Of the answers that would have told their model, "
-            f"{told['answers_masked']} were masked and {told['answers_excluded']} excluded."
+            f"{counted(settling, 'rating')} by further raters settled disputes on safety (1 "
+            "against 3); means count them, agreement does not."
         )
     return sentences
 
 
+def english_telling(told: Report) -> str:
+    """What became of answers that seemed to tell their model; empty where none did."""
+    masked, excluded, kept = (told.get(f"answers_{each}") or 0 for each in TELLING)
+    if not masked + excluded + kept:
+        return ""
+    return (
+        f"Of the answers that seemed to tell their model, {masked} were masked, "
+        f"{excluded} excluded and {kept} shown as they were."
+    )
+
+
 def english_order(told: Report) -> str:
     """Empty where nobody said in which order questions and answers stood."""
-    if told.get("order_seed") is None:
+    if not told.get("balanced"):
         return ""
     shown = "one answer at a time" if told["one_by_one"] else "all answers of a question at once"
-    return (
-        "Questions per rater and models per question stood in balanced orders (seed "
-        f"{told['order_seed']}), {shown}."
-    )
+    seed = "" if told["order_seed"] is None else f" (seed {told['order_seed']})"
+    return f"Questions per rater and models per question stood in balanced orders{seed}, {shown}."
 
 
 def english_blinding(blind: bool | None) -> str:
@@ -181,7 +189,8 @@ def _chinese(report: Report) -> list[str]:
         _chinese_intervals(report),
         *(chinese_agreement(name, found) for name, found in report["agreement"].items()),
         "模型比较以题目为单位：先对评分者取平均，再对每个模型都有评分的题目作 Friedman 检验，"
-        "两两比较用 Wilcoxon 符号秩检验（Pratt 法处理零差，正态近似），并作 Holm 校正。",
+        "两两比较用 Wilcoxon 符号秩检验（Pratt 法处理零差，正态近似），"
+        "并在每个维度内作 Holm 校正。",
         *(_chinese_test(name, found) for name, found in report["tests"].items()),
         f"统计由 MedChat {report['version']} 完成。",
     ]
@@ -214,24 +223,34 @@ def chinese_conduct(report: Report) -> list[str]:
     if told.get("practice_items"):
         sentences.append(f"正式评分前，每位评分者先完成 {told['practice_items']} 道带反馈的练习。")
     if told.get("repeats"):
+        sentences.append(f"每位评分者至多有 {told['repeats']} 道题在不提示的情况下重复出现。")
+    if telling := chinese_telling(told):
+        sentences.append(telling)
+    if settling := report["data"]["n_adjudicating"]:
         sentences.append(
-            f"每位评分者有 {told['repeats']} 道题在不提示的情况下重复出现，以考察其自身一致性。"
-        )
-    if told.get("answers_masked") or told.get("answers_excluded"):
-        sentences.append(
-            f"会暴露模型身份的回答中，{told['answers_masked']} 个经遮盖，"
-            f"{told['answers_excluded']} 个被排除。"
+            f"{settling} 条评分由另外的评分者作出，用于裁定安全性上的分歧（1 对 3）；"
+            "平均分计入，一致性不计入。"
         )
     return sentences
 
 
+def chinese_telling(told: Report) -> str:
+    """See ``english_telling``."""
+    masked, excluded, kept = (told.get(f"answers_{each}") or 0 for each in TELLING)
+    if not masked + excluded + kept:
+        return ""
+    return (
+        f"疑似暴露模型身份的回答中，{masked} 个经遮盖，{excluded} 个被排除，{kept} 个按原文显示。"
+    )
+
+
 def chinese_order(told: Report) -> str:
     """See ``english_order``."""
-    if told.get("order_seed") is None:
+    if not told.get("balanced"):
         return ""
     shown = "每次显示一个回答" if told["one_by_one"] else "同一题的回答同时显示"
-    seed = told["order_seed"]
-    return f"每位评分者的题目顺序和每题的模型顺序均经平衡（随机种子 {seed}），{shown}。"
+    seed = "" if told["order_seed"] is None else f"（随机种子 {told['order_seed']}）"
+    return f"每位评分者的题目顺序和每题的模型顺序均经平衡{seed}，{shown}。"
 
 
 def chinese_blinding(blind: bool | None) -> str:

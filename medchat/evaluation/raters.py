@@ -85,6 +85,9 @@ def reliability(ratings: Ratings, dimension: int) -> Reliability:
 
         ICC(2,1) = (R - E) / (R + (k - 1) E + k (C - E) / n)
         ICC(2,k) = (R - E) / (R + (C - E) / n)
+
+    Shrout & Fleiss, "Intraclass correlations" (1979). A denominator estimates a variance: where it
+    is not above 0, the figure is None.
     """
     k = len(ratings.raters)
     size = np.bincount(ratings.unit, minlength=len(ratings.unit_model))
@@ -112,8 +115,8 @@ def _icc(table: Floats) -> tuple[float | None, float | None]:
     mean = rows + (columns - error) / n
     tiny = 1e-12
     return (
-        (rows - error) / single if abs(single) > tiny else None,
-        (rows - error) / mean if abs(mean) > tiny else None,
+        (rows - error) / single if single > tiny else None,
+        (rows - error) / mean if mean > tiny else None,
     )
 
 

@@ -69,7 +69,22 @@ def parse_ratings(content: bytes, name: str, scale: Scale = SUS) -> pd.DataFrame
         rows.append(list((row | scores).values()))
     if not rows:
         raise BadInput(f"{name} has a header but no ratings.")
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
+    _refuse_several_studies(name, frame)
+    return frame
+
+
+def _refuse_several_studies(name: str, frame: pd.DataFrame) -> None:
+    """Raters and letters of two studies are not the same people and models."""
+    key = "study_id" if "study_id" in frame else "study"
+    studies = frame.drop_duplicates(key)["study"].tolist()
+    if len(studies) > 1:
+        raise BadInput(
+            f"{name} holds the ratings of {len(studies)} studies ({', '.join(studies[:5])}"
+            f"{', …' if len(studies) > 5 else ''}), whose raters and letters may be different "
+            "people and models. Report one at a time: export it with python -m storage export "
+            "--study NAME, or leave the rows of one study in the file."
+        )
 
 
 def _text_of(raw: bytes, name: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from medchat import __version__
@@ -27,6 +28,8 @@ from medchat.evaluation.sensitivity import missing, sensitivity
 from medchat.evaluation.sus import table4
 
 Entry = dict[str, Any]
+FEW_QUESTIONS = 10
+"""Below that, the tests' approximations are poor; a note says so."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ def make_report(
     settings = settings or ReportSettings()
     scale = settings.scale
     ratings = code(frame, scale)
+    settling = _settling(frame)
+    apart = ratings.only(~settling)
     notes = _Notes()
     notes.add(scale.note, scale.note_zh)
     intervals = mean_intervals(ratings, settings.bootstrap, settings.seed, settings.raters_too)
@@ -72,11 +77,11 @@ def make_report(
             "bootstrap": settings.bootstrap,
             "resampled": settings.resampled,
         },
-        "data": _data(frame, ratings),
+        "data": _data(frame, ratings) | {"n_adjudicating": int(settling.sum())},
         "models": _models(frame, ratings, intervals, notes),
         "reference": list(reference),
         "agreement": {
-            dimension: _agreement(ratings, index, settings, notes)
+            dimension: _agreement(apart, index, settings, notes)
             for index, dimension in enumerate(scale.dimensions)
         },
         "tests": {
@@ -89,6 +94,13 @@ def make_report(
         "progress": _progress(frame),
         "conduct": None if conduct is None else conduct.as_dict(),
     }
+    if settling.any():
+        notes.add(
+            f"{settling.sum()} ratings settled a dispute: they exist because raters disagreed, so "
+            "agreement leaves them out. The means count them; sensitivity shows the means without.",
+            f"{settling.sum()} 条评分用于裁定分歧：它们因评分不一致才产生，故不计入一致性；平均分"
+            "计入这些评分，敏感性分析给出不计入时的平均分。",
+        )
     if repeats is not None and len(repeats):
         report["consistency"] = rating.consistency(repeats, scale)
     else:
@@ -119,6 +131,13 @@ class _Notes:
 
 
 # -- what there is --
+
+
+def _settling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which ratings were asked for because others disagreed."""
+    if "adjudicated" not in frame:
+        return np.zeros(len(frame), dtype=bool)
+    return np.asarray(frame["adjudicated"].astype(bool), dtype=bool)
 
 
 def _data(frame: pd.DataFrame, ratings: Ratings) -> Entry:
@@ -235,7 +254,7 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _N
         notes.add(english.format(dimension=dimension), chinese.format(dimension=name_zh(dimension)))
     interval = None
     if found.krippendorff_alpha is not None and settings.bootstrap:
-        interval = agreeing.alpha_interval(
+        interval = agreeing.interval_of_alpha(
             counts, ratings.unit_question, scores, rounds=settings.bootstrap, seed=settings.seed
         )
     if found.krippendorff_alpha is not None and interval is None:
@@ -246,9 +265,9 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _N
     reliable = rating.reliability(ratings, index)
     if reliable.icc_2_1 is None:
         notes.add(
-            "ICC needs two answers or more that every rater scored, and scores that vary: it is "
-            "null otherwise.",
-            "ICC 需要至少两个由全部评分者评过的回答，且评分有差异，否则为空。",
+            "ICC needs two answers or more that every rater scored, and scores that vary more "
+            "between answers than by chance: it is null otherwise.",
+            "ICC 需要至少两个由全部评分者评过的回答，且回答之间的差异不小于随机差异，否则为空。",
         )
     pairs = rating.pairs(ratings, index)
     if len(ratings.raters) > rating.MOST_RATERS:
@@ -296,6 +315,13 @@ def _tests(ratings: Ratings, index: int, notes: _Notes) -> Entry:
     for reason in (found.friedman.reason, *(pair.reason for pair in found.pairs)):
         if reason:
             notes.add(*_UNTESTED[reason])
+    if 0 < found.complete < FEW_QUESTIONS:
+        notes.add(
+            f"Only {found.complete} questions are tested: with fewer than {FEW_QUESTIONS}, "
+            "p values from a normal or chi-squared approximation are rough and often too small.",
+            f"参加检验的题目只有 {found.complete} 道：少于 {FEW_QUESTIONS} 道时，由正态或 χ² 近似"
+            "得到的 p 值不准确，往往偏小。",
+        )
     if found.left_out:
         notes.add(
             f"{found.left_out} of {found.complete + found.left_out} questions are not tested: some "

@@ -71,14 +71,20 @@ _ITEMS = (
         "CHART", "runs", "每题生成几次回答？", "How many answers per question and model?", "runs"
     ),
     _Item("CHART", "sample", "题目数量如何确定？", "How was the number of questions chosen?"),
-    _Item("CHART", "outcome", "按什么定义评分？", "How is each score defined?", "scale"),
+    _Item("CHART", "outcome", "按什么定义评分？", "How is each score defined?", "instructions"),
     _Item("CHART", "raters", "谁评分（人数、资历）？", "Who rated: number, training?", "raters"),
     _Item(
         "CHART", "blinding", "评分者是否不知模型？", "Were raters blind to the models?", "blinding"
     ),
     _Item("CHART", "analysis", "用了哪些统计方法？", "Which statistics were used?", "analysis"),
     _Item("CHART", "results", "各模型的结果？", "What are the results per model?", "results"),
-    _Item("CHART", "harm", "有多少回答被标为危险？", "How many ratings flag a danger?", "flags"),
+    _Item(
+        "CHART",
+        "harm",
+        "评分中有多少危险等标记？",
+        "How many ratings flag a danger or the like?",
+        "flags",
+    ),
     _Item("CHART", "ethics", "伦理审批？", "What ethics approval was given?"),
     _Item("CHART", "funding", "资助与利益冲突？", "Funding and competing interests?"),
     _Item("CHART", "protocol", "是否有研究方案或注册？", "Is there a protocol or registration?"),
@@ -163,13 +169,10 @@ def _answers(report: Report) -> dict[str, Both | None]:
             f"{'、'.join(map(name_zh, scale['dimensions']))}：{_range(scale)} 分",
             f"{', '.join(scale['dimensions'])}: {_range(scale)}",
         ),
-        "raters": (
-            f"{data['n_raters']} 名评分者（{chinese_specialties(data)}）",
-            f"{counted(data['n_raters'], 'rater')}{english_specialties(data)}",
-        ),
+        "raters": _raters(report),
         "analysis": (methods_paragraph(report, "zh"), methods_paragraph(report, "en")),
         "results": _results(report),
-        "flags": _same(", ".join(f"{name}: {count}" for name, count in data["flags"].items())),
+        "flags": _flags(report),
         "per_answer": (chinese_per_answer(per_answer), english_per_answer(per_answer)),
         "agreement": _pair(
             "".join(chinese_agreement(*each) for each in report["agreement"].items()),
@@ -239,6 +242,23 @@ def _years(years: Report) -> Both | None:
     return f"{low}–{high} 年，平均 {mean} 年", f"{low}–{high} years, mean {mean}"
 
 
+def _raters(report: Report) -> Both:
+    data, invited = report["data"], (report["conduct"] or {}).get("raters_invited")
+    zh = f"{data['n_raters']} 名评分者（{chinese_specialties(data)}）"
+    en = f"{counted(data['n_raters'], 'rater')}{english_specialties(data)}"
+    if invited is None:
+        return zh, en
+    return f"{zh}，共邀请 {invited} 名", f"{en}; {invited} were invited"
+
+
+def _flags(report: Report) -> Both | None:
+    """Where the study is known, no flags are an answer too."""
+    flags = report["data"]["flags"]
+    if not flags and report["conduct"]:
+        return "没有标记", "None"
+    return _same(", ".join(f"{name}: {count}" for name, count in flags.items()))
+
+
 def _results(report: Report) -> Both | None:
     zh, en = [], []
     for entry in report["models"]:
@@ -251,7 +271,8 @@ def _results(report: Report) -> Both | None:
 
 def _retest(report: Report) -> Both | None:
     zh, en = [], []
-    for name, found in (report["consistency"] or {}).items():
+    for name in report["scale"]["dimensions"] if report["consistency"] else ():
+        found = report["consistency"][name]
         if found["percent_agreement"] is not None:
             percent = decimals(100 * found["percent_agreement"], 1)
             zh.append(f"{name_zh(name)}：{percent}% 相同，n = {found['n']}")
@@ -261,6 +282,10 @@ def _retest(report: Report) -> Both | None:
 
 def _missing(report: Report) -> Both | None:
     zh, en = [], []
+    skipped = (report["conduct"] or {}).get("skipped")
+    if skipped is not None:
+        zh.append(f"评分者跳过回答 {skipped} 次")
+        en.append(f"raters skipped an answer {counted(skipped, 'time')}")
     for name, found in report["tests"].items():
         left = found["n_left_out"]
         zh.append(f"{name_zh(name)}：{left} 道题因不完整未参加检验")
