@@ -966,10 +966,11 @@ STORAGE_TEXTS_ZH = {
 MEDCHAT_TEXTS_ZH = {
     "reference_columns": "{file} 缺少这些列：{columns}。",
     "reference_too_many": "{file} 有 {count} 行，最多列出 {most} 行。",
-    "reference_model": "第 {row} 行：model 列是空的。",
+    "reference_twice": "{file} 有两个名为 {column} 的列，请只保留一个。",
+    "reference_model": "{file} 第 {row} 行：model 列是空的。",
     "reference_figure": (
-        "第 {row} 行，{column} 列：“{value}”不是平均分。请写 {low} 到 {high} 的数（用小数点），"
-        "或留空。"
+        "{file} 第 {row} 行，{column} 列：“{value}”不是平均分。请写 {low} 到 {high} 的数"
+        "（用小数点），或留空。"
     ),
     "practice_columns": "{file} 缺少这些列：{columns}。",
     "practice_too_many": "{file} 有 {count} 道练习题，最多 {most} 道。",
@@ -992,7 +993,7 @@ MEDCHAT_TEXTS_ZH = {
     "question_file_too_big": "文件 {file} 超过 {most} MB。请拆分成几个文件。",
     "question_file_empty": "文件 {file} 是空的。",
     "question_file_format": (
-        "{file} 不是 CSV、JSON 或 Excel（.xlsx）文件。请把问题另存为 .xlsx 或 CSV UTF-8。"
+        "{file} 不是 CSV、JSON 或 Excel（.xlsx）文件。请把表格另存为 .xlsx 或 CSV UTF-8。"
     ),
     "question_file_old_office": (
         "{file} 是旧版 Office 格式。请用 Excel 或 WPS 打开，另存为 Excel 工作簿（.xlsx）。"

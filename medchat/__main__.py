@@ -5,6 +5,7 @@ that `--help` does not wait for the model libraries.
 """
 
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -57,7 +58,7 @@ def report(
     dimensions: Annotated[
         str, typer.Option(help="What was scored, and from what to what: a,b,c:0-3.")
     ] = "safety,usability,fluency:1-3",
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the bootstrap.")] = 0,
     bootstrap: Annotated[
         int, typer.Option(min=0, max=100_000, help="Rounds; 0 leaves intervals out.")
     ] = 2000,
@@ -75,7 +76,7 @@ def report(
     SUS is Safety, Usability, Smoothness (fluency), not the System Usability Scale.
 
     RATINGS.csv needs the columns question_id, model, rater and those of --dimensions; each score is
-    a whole number of the scale. text and csv hold the table, the other formats all of it.
+    a whole number of the scale. csv and latex hold Table 4, the other formats all of the report.
 
     \b
     Examples:
@@ -88,7 +89,7 @@ def report(
     from medchat.evaluation.report import ReportSettings
     from medchat.evaluation.scale import parse_scale
 
-    if zipfile.is_zipfile(ratings):
+    if zipfile.is_zipfile(ratings) or ratings.suffix.lower() == ".zip":
         inputs = read_bundle(ratings)
     else:
         scale = parse_scale(dimensions)
@@ -97,12 +98,12 @@ def report(
         inputs = Inputs(_read(ratings), settings, tuple(rows))
     content = _written(inputs, format, ratings.name)
     if output is not None:
-        _refuse_overwriting(ratings, output)
+        _refuse_overwriting([ratings, *([reference] if reference else [])], output)
         _write(output, content)
     elif format is ReportFormat.ZIP:
         raise BadInput("A zip cannot be printed. Name a file for it: --output report.zip.")
     else:
-        typer.echo(content.decode("utf-8-sig"), nl=False)
+        _print(content.decode("utf-8-sig"))
 
 
 def _written(inputs: "Inputs", format: ReportFormat, name: str) -> bytes:
@@ -368,9 +369,10 @@ def _show_progress(done: int, total: int) -> None:
     typer.echo(f"\r{done}/{total}", err=True, nl=done == total)
 
 
-def _refuse_overwriting(source: Path, output: Path) -> None:
-    if output.exists() and output.samefile(source):
-        raise BadInput(f"{output} is the score file itself. Name another file for the report.")
+def _refuse_overwriting(sources: Sequence[Path], output: Path) -> None:
+    for source in sources:
+        if output.exists() and source.exists() and output.samefile(source):
+            raise BadInput(f"{output} is what the report is made from. Name another file for it.")
 
 
 def _read(path: Path) -> bytes:
@@ -381,10 +383,30 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
+    """All of it or nothing: where the disk is full, what was there before stays."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.write_bytes(content)
+        if path.exists() and not path.is_file():  # such as a pipe
+            path.write_bytes(content)
+            return
+        part.write_bytes(content)
+        part.replace(path.resolve())
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise BadInput(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _print(text: str) -> None:
+    """To the terminal, whose encoding may lack a letter."""
+    if encoding := getattr(sys.stdout, "encoding", None):
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        typer.echo(text, nl=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise BadInput(f"The report cannot be printed: {error.strerror}.") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -94,8 +94,11 @@ class _Line(NamedTuple):
 # -- reading a file --
 
 
-def read_table(file: Path) -> Table:
-    """The columns and rows of a question file. Raises BadInput, always with a code."""
+def read_table(file: Path, *, of_questions: bool = True) -> Table:
+    """The columns and rows of a file. Raises BadInput, always with a code.
+
+    ``of_questions`` looks for a first row that holds no column names but a title or a question.
+    """
     suffix = file.suffix.lower()
     if suffix in _OLD_OFFICE:
         raise _old_office(file.name)
@@ -105,14 +108,15 @@ def read_table(file: Path) -> Table:
     if content.startswith(_OLE):
         raise _encrypted(file.name) if _holds_package(content) else _old_office(file.name)
     if content.startswith(_ZIP) or suffix in _EXCEL:
-        return _workbook_table(file.name, content)
+        return _workbook_table(file.name, content, of_questions)
     text, encoding = _text(file.name, content)
     if not text.strip():
         raise _empty(file.name)
     if suffix in _JSON or (suffix == ".txt" and text.lstrip().startswith(("{", "["))):
         return _json_table(file.name, text, encoding)
     delimiter = "\t" if suffix == ".tsv" else _delimiter(text)
-    return _grid_table(file.name, _delimited_lines(file.name, text, delimiter), encoding)
+    lines = _delimited_lines(file.name, text, delimiter)
+    return _grid_table(file.name, lines, encoding, of_questions)
 
 
 def _content(file: Path) -> bytes:
@@ -234,13 +238,13 @@ def _csv_error(name: str, line: int, error: csv.Error) -> BadInput:
 # -- Excel --
 
 
-def _workbook_table(name: str, content: bytes) -> Table:
+def _workbook_table(name: str, content: bytes, of_questions: bool) -> Table:
     lines = _workbook_lines(name, content)
     # A sheet has no width of its own: what stands right of the header is a column without a name.
     width = max((len(line.cells) for line in lines), default=0)
     for header in lines[:1]:
         header.cells.extend(repeat("", width - len(header.cells)))
-    return _grid_table(name, lines, "")
+    return _grid_table(name, lines, "", of_questions)
 
 
 def _workbook_lines(name: str, content: bytes) -> list[_Line]:
@@ -416,11 +420,12 @@ def _record(item: dict[str, Any]) -> dict[str, str]:
 # -- rows and columns --
 
 
-def _grid_table(name: str, lines: list[_Line], encoding: str) -> Table:
+def _grid_table(name: str, lines: list[_Line], encoding: str, of_questions: bool) -> Table:
     if not lines:
         raise _empty(name)
     header, *below = lines
-    _check_header(name, header, below)
+    if of_questions:
+        _check_header(name, header, below)
     names = dict(_column_names(header, below))
     _check_names(name, list(names.values()))
     rows = (_row(line, names) for line in below if _fits(name, line, len(header.cells)))
@@ -591,7 +596,7 @@ def _empty(name: str) -> BadInput:
 
 def _wrong_format(name: str) -> BadInput:
     return BadInput(
-        f"{name} is not a CSV, JSON or Excel (.xlsx) file. Save the questions as .xlsx or as CSV "
+        f"{name} is not a CSV, JSON or Excel (.xlsx) file. Save the table as .xlsx or as CSV "
         "UTF-8.",
         code="question_file_format",
         file=name,

@@ -56,7 +56,7 @@ def told_report(
         "n_complete_questions": 19,
         "n_left_out": 2,
         "friedman": {"statistic": 7.125, "df": 2, "p": 0.0284, "kendalls_w": 0.188},
-        "pairs": [{**pair, "p": 0.0004, "p_holm": 0.0012, "effect_size": None}],
+        "pairs": [{**pair, "p": 0.0004, "p_holm": 0.0012, "p_tied": 0.0005, "effect_size": None}],
     }
     return {
         "version": "0.1.0",

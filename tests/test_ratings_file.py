@@ -97,6 +97,35 @@ def test_several_studies_are_not_taken_for_one(score_file, column: str) -> None:
     assert "--study NAME" in said
 
 
+def test_a_blank_behind_a_studys_name_makes_no_other_study(score_file) -> None:
+    text = "study," + HEADER + "S,q1,m,r1,3,2,1\nS ,q1,m,r1,2,2,1\n"
+    assert "rater r1 rated question q1 of model m twice" in complaint(score_file(text))
+
+
+def test_empty_columns_at_the_end_are_none(score_file) -> None:
+    text = HEADER.strip() + ",,\nq1,m,r1,3,2,1,,\nq2,m,r1,3,2,1\n"
+    assert list(read_ratings(score_file(text)).columns) == [*HEADER.strip().split(","), "study"]
+    said = complaint(score_file(HEADER.strip() + ",\nq1,m,r1,3,2,1,text\n"))
+    assert "7 cells where the header has 6" in said
+
+
+def test_two_byte_order_marks_are_none(score_file) -> None:
+    assert len(read_ratings(score_file("\ufeff\ufeff" + HEADER + "q1,m,r1,3,2,1\n"))) == 1
+
+
+@pytest.mark.parametrize("evil", ["\x1b[31mred\nline", "x" * 100_000])
+def test_a_complaint_quotes_a_cell_on_one_short_line(score_file, evil: str) -> None:
+    said = complaint(score_file(HEADER + f'q1,m,r1,3,"{evil}",1\n'))
+    assert said.isprintable()
+    assert len(said) < 250
+    twice = HEADER + 2 * f'q1,m,"{evil}",3,2,1\n'
+    assert complaint(score_file(twice)).isprintable()
+
+
+def test_capital_letters_in_the_header_are_pointed_out(score_file) -> None:
+    assert "small letters" in complaint(score_file(HEADER.upper() + "q1,m,r1,3,2,1\n"))
+
+
 def test_lines_are_counted_as_in_the_file(score_file) -> None:
     text = "comment," + HEADER + '"two\nlines",q1,m,r1,3,2,1\n\n,q2,m,r1,9,2,1\n'
     assert "line 5, column safety: “9”" in complaint(score_file(text))

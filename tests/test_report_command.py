@@ -1,8 +1,10 @@
 """`python -m medchat report`, as a person at a terminal meets it."""
 
 import json
+import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -72,7 +74,7 @@ def test_a_csv_file_opens_in_excel_as_utf_8(medchat, scores, tmp_path) -> None:
 def test_the_score_file_is_never_overwritten(medchat, scores) -> None:
     code, _, err = medchat("report", scores, "--output", scores)
     assert code == 1
-    assert "is the score file itself" in err
+    assert "is what the report is made from" in err
     assert scores.read_text(encoding="utf-8") == SCORES
 
 
@@ -118,3 +120,68 @@ def test_the_module_runs_and_loads_no_model_library_for_it(scores) -> None:
         env={"PYTHONUTF8": "1"},
     )
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_reference_file_is_never_overwritten(medchat, scores, tmp_path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("model,safety,usability,fluency\nx,1,2,3\n")
+    code, _, said = medchat("report", scores, "--reference", rows, "--output", rows)
+    assert (code, rows.read_text().count("x,1")) == (1, 1)
+    assert "is what the report is made from" in said
+
+
+def test_a_full_disk_leaves_the_earlier_report(scores, tmp_path) -> None:
+    """A limit on the size of files is the disk that is full."""
+    earlier = tmp_path / "report.json"
+    earlier.write_text("earlier")
+    command = f"ulimit -f 1; {sys.executable} -m medchat report {scores} --format json"
+    for output in (earlier, tmp_path / "new.json"):
+        ended = subprocess.run(
+            ["bash", "-c", f"{command} --bootstrap 100 --output {output}"],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).resolve().parents[1],
+        )
+        assert (ended.returncode, "cannot be written" in ended.stderr) == (1, True), ended.stderr
+    assert earlier.read_text() == "earlier"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["report.json", scores.name]
+
+
+@pytest.mark.parametrize("to", ["/dev/full", "gbk"])
+def test_a_terminal_that_takes_not_everything_is_no_traceback(scores, tmp_path, to: str) -> None:
+    text = scores.read_text(encoding="utf-8-sig")
+    first = text.splitlines()[1].split(",")[1]
+    scores.write_text(text.replace(first, "Ñ😀"), encoding="utf-8")
+    encoding = "utf-8" if to == "/dev/full" else to
+    with open(to if to == "/dev/full" else tmp_path / "out.txt", "wb") as stdout:
+        ended = subprocess.run(
+            [sys.executable, "-m", "medchat", "report", scores, "--bootstrap", "0"],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).resolve().parents[1],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == (1 if to == "/dev/full" else 0), ended.stderr
+    if to == "gbk":
+        assert "\\xd1\\U0001f600" in (tmp_path / "out.txt").read_text(encoding="gbk")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content", "told"),
+    [
+        (".zip", b"PK\x03\x04cut", "damaged, encrypted or cut off"),
+        (".zip", b"no zip at all", "damaged, encrypted or cut off"),
+        (".csv", None, "Excel or Word file"),
+    ],
+)
+def test_a_zip_that_is_no_report_is_told_apart(medchat, tmp_path, suffix, content, told) -> None:
+    file = tmp_path / f"report{suffix}"
+    if content is None:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("[Content_Types].xml", "<Types/>")
+    else:
+        file.write_bytes(content)
+    code, _, said = medchat("report", file)
+    assert (code, told in said) == (1, True), said

@@ -4,12 +4,14 @@ import hashlib
 import io
 import json
 import logging
+import random
 import re
 import shutil
 import subprocess
 import sys
 import warnings
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -328,6 +330,65 @@ def test_settings_of_a_newer_program_are_refused(inputs, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": 1e400}, "seed must be a whole number"),
+        ({"bootstrap": 10**9}, "bootstrap must be a whole number"),
+        ({"raters_too": "false"}, "raters_too cannot be"),
+        ({"scale": 5}, "scale cannot be"),
+        ({"reference": [{"model": "m"}]}, "other columns"),
+        ({"reference": [{**REFERENCE[0], "safety": 99}]}, "safety cannot be 99"),
+        ({"reference": [{**REFERENCE[0], "safety": float("nan")}]}, "safety cannot be nan"),
+        ({"reference": "rows"}, "must be a list"),
+    ],
+)
+def test_settings_that_no_report_has_are_refused(inputs, tmp_path: Path, changes, told) -> None:
+    file = tmp_path / "report.zip"
+    file.write_bytes(with_settings(make_bundle(inputs), **changes))
+    with pytest.raises(BadInput, match=told):
+        read_bundle(file)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("rater,adjudicated\r\nr1,0\r\n", "lacks the column response_id"),
+        ("response_id,rater,safety\r\na,r1,1\r\n", "'safety', which no report has"),
+        ("response_id,rater\r\na,r1\r\na,r1\r\n", "has a row twice"),
+        ("", "cannot be read"),
+        ("response_id,rater,adjudicated\r\na,r1,x\r\n", "cannot be read"),
+    ],
+)
+def test_extras_that_no_report_has_are_refused(inputs, tmp_path: Path, table, told) -> None:
+    def change(members: dict[str, bytes]) -> None:
+        members["data/extras.csv"] = table.encode()
+        members[CHECKSUMS] = b"".join(
+            f"{hashlib.sha256(members[n]).hexdigest()}  {n}\n".encode()
+            for n in members
+            if n != CHECKSUMS
+        )
+
+    file = tmp_path / "report.zip"
+    file.write_bytes(rewritten(make_bundle(inputs), change))
+    with pytest.raises(BadInput, match=told):
+        read_bundle(file)
+
+
+def test_a_zip_with_flipped_bits_is_refused(inputs, tmp_path: Path) -> None:
+    content = make_bundle(inputs)
+    file = tmp_path / "report.zip"
+    generator = random.Random(1)
+    for _ in range(150):
+        damaged = bytearray(content)
+        for _ in range(3):
+            damaged[generator.randrange(len(damaged))] ^= 1 << generator.randrange(8)
+        file.write_bytes(damaged)
+        with suppress(BadInput):  # names and times in a zip are not all checked
+            assert read_bundle(file).scores == inputs.scores
+
+
+@pytest.mark.parametrize(
     "conduct",
     [
         [],
@@ -352,6 +413,20 @@ def test_how_a_study_was_held_goes_with_the_zip(inputs, tmp_path: Path) -> None:
     assert read_bundle(file).conduct == inputs.conduct
     with zipfile.ZipFile(file) as archive:
         assert "did not know which model" in archive.read("methods_en.txt").decode()
+
+
+def test_the_sheet_shows_the_means_of_the_table(tmp_path: Path) -> None:
+    """401 / 200 is 2.005 and rounds up; as a binary fraction it would not."""
+    rows = [f"q{n},m,r,{3 if n < 1 else 2},2,2" for n in range(200)]
+    report = make_report(
+        parse_ratings(
+            "\n".join(["question_id,model,rater,safety,usability,fluency", *rows]).encode(), "s"
+        ),
+        QUICK,
+    )
+    (item,) = (each for each in reporting_sheet(report) if each["item"] == "results")
+    assert "safety 2.01" in item["answer_en"]
+    assert "2.01" in as_latex(report)
 
 
 def test_another_scale_goes_through_every_file() -> None:

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import jieba
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,11 +16,11 @@ from scipy import stats
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from medchat.errors import BadInput
-from medchat.evaluation import DIMENSIONS
+from medchat.evaluation import DIMENSIONS, render
 from medchat.evaluation.coding import code
 from medchat.evaluation.comparisons import compare
 from medchat.evaluation.intervals import mean_intervals
-from medchat.evaluation.overlap import scores
+from medchat.evaluation.overlap import longest_common_subsequence, scores
 from medchat.evaluation.raters import consistency, pairs, reliability, weighted_kappa
 from medchat.evaluation.ratings_file import parse_ratings, read_ratings
 from medchat.evaluation.reference import read_reference
@@ -240,10 +241,106 @@ def test_tests_are_those_of_scipy_on_means_per_question(seed, models, missing) -
         assert pair.p == pytest.approx(wanted.pvalue)
         assert pair.p <= (pair.p_holm or 0) <= 1
         assert -1 <= (pair.effect_size or 0) <= 1
-        difference = (wide[pair.a] - wide[pair.b]).to_numpy()
+        difference = (wide[pair.a] - wide[pair.b]).round(10).to_numpy()
+        difference = difference[difference != 0]
         ranks = stats.rankdata(np.abs(difference))
         signed = float((ranks * np.sign(difference)).sum())
-        assert pair.effect_size == pytest.approx(signed / ranks[difference != 0].sum())
+        assert pair.effect_size == pytest.approx(signed / ranks.sum())
+        tied = stats.wilcoxon(
+            (wide[pair.a] - wide[pair.b]).round(10), zero_method="pratt", method="asymptotic"
+        )
+        assert pair.p_tied == pytest.approx(tied.pvalue)
+
+
+def test_equal_differences_are_ties_for_effect_and_second_p() -> None:
+    """2.6 - 2.4 and 2.4 - 2.2 are equal, whichever model comes first."""
+    generator = np.random.default_rng(5)
+    rows = [
+        {"question_id": f"q{q:02d}", "model": m, "rater": f"r{r}", "fluency": 1, "usability": 1}
+        | {"safety": int(generator.integers(1, 4))}
+        for q in range(20)
+        for m in "AB"
+        for r in range(3)
+    ]
+    frame = pd.DataFrame(rows)
+    (pair,) = compare(code(frame, SUS), 0).pairs
+    (turned,) = compare(code(frame.assign(safety=4 - frame["safety"]), SUS), 0).pairs
+    assert turned.effect_size == pytest.approx(-(pair.effect_size or 0))
+    assert turned.p_tied == pytest.approx(pair.p_tied)
+
+
+def test_zeros_have_no_rank_in_the_effect_size() -> None:
+    """Kerby: of -1 -2 -3 +4 +5 the rank sums are 9 and 6, whatever else is equal."""
+    differences = [0] * 20 + [-1, -2, -3, 4, 5]
+    rows = [
+        {"question_id": f"q{q:02d}", "model": m, "rater": "r", "x": 5 + (d if m == "A" else 0)}
+        for q, d in enumerate(differences)
+        for m in "AB"
+    ]
+    (pair,) = compare(code(pd.DataFrame(rows), Scale(("x",), tuple(range(11)))), 0).pairs
+    assert pair.effect_size == pytest.approx(0.2)
+
+
+def test_a_p_that_hangs_on_the_last_bit_is_pointed_out() -> None:
+    noisy = 0
+    for seed in range(40):
+        report = make_report(random_ratings(seed, questions=20, models=2, raters=3), QUICK)
+        pairs = [(name, p) for name, found in report["tests"].items() for p in found["pairs"]]
+        for name, pair in pairs:
+            apart = abs(pair["p"] - pair["p_tied"]) > 0.01
+            told = [n for n in report["notes"] if n.startswith(f"{name}: differences of means")]
+            noisy += apart
+            assert bool(told) >= apart
+    assert noisy
+
+
+def test_intervals_that_nobody_wanted_need_no_reason() -> None:
+    report = make_report(random_ratings(3, questions=20), ReportSettings(bootstrap=0))
+    assert "No intervals were asked for." in report["notes"]
+    assert not [
+        note for note in report["notes"] if "interval needs" in note or "no interval" in note
+    ]
+    assert "interval" not in render.as_text(report).partition("Shares")[0]
+
+
+def test_a_raters_first_word_on_himself_counts_wherever_it_stands() -> None:
+    frame = random_ratings(3).assign(specialty="", years="")
+    at = frame.index[frame["rater"] == "r1"][3]
+    frame.loc[at, ["specialty", "years"]] = ["心内科", "12"]
+    data = make_report(frame, QUICK)["data"]
+    assert data["specialties"] == {"": 3, "心内科": 1}
+    assert data["years"] == {"min": 12.0, "max": 12.0, "mean": 12.0}
+
+
+@pytest.mark.parametrize("years", ["inf", "1.7e308", "-5", "nan", "x"])
+def test_impossible_years_are_no_years(years: str) -> None:
+    report = make_report(random_ratings(3).assign(years=years), QUICK)
+    assert report["data"]["years"]["mean"] is None
+    json.dumps(report, allow_nan=False)
+
+
+@pytest.mark.parametrize("place", ["1.5", "1e30", "inf", "links"])
+def test_a_place_that_is_no_whole_number_is_a_name(place: str) -> None:
+    frame = random_ratings(3).assign(shown_position=place)
+    groups = {e["group"] for e in make_report(frame, QUICK)["sensitivity"] if "position" in e["by"]}
+    assert groups == {place}
+
+
+def test_flags_and_dates_are_taken_as_they_are_meant() -> None:
+    frame = random_ratings(3).assign(flags="danger; wrong;danger", rated_at="yesterday")
+    frame.loc[0, "rated_at"] = "2026-11-01T10:00:00+00:00"
+    data = make_report(frame, QUICK)["data"]
+    assert set(data["flags"]) == {"danger", "wrong"}
+    assert data["last_rated_at"] == "2026-11-01T10:00:00+00:00"
+
+
+@pytest.mark.parametrize(("yes", "no"), [("True", "False"), ("1", "0"), (1, 0), (True, False)])
+def test_what_a_file_says_is_false_is_false(yes: Any, no: Any) -> None:
+    frame = random_ratings(3)
+    frame["adjudicated"] = [yes if index == 0 else no for index in range(len(frame))]
+    report = make_report(frame, QUICK)
+    assert report["data"]["n_adjudicating"] == 1
+    assert [e for e in report["sensitivity"] if e["by"] == "without_adjudicated"]
 
 
 def test_a_model_that_is_always_better_has_the_greatest_effect() -> None:
@@ -333,7 +430,7 @@ _NO_AGREEMENT = ("no agreement", "No answer has two", "are equal")
 REASONS = {
     "sd": ("single rating",),
     **dict.fromkeys(("ci_low", "ci_high"), _FEW),
-    **dict.fromkeys(("statistic", "p", "p_holm", "df", "kendalls_w"), _NO_TEST),
+    **dict.fromkeys(("statistic", "p", "p_holm", "p_tied", "df", "kendalls_w"), _NO_TEST),
     **dict.fromkeys(("effect_size", "mean_difference"), _NO_TEST),
     **dict.fromkeys(("krippendorff_alpha", "alpha_nominal", "alpha_interval"), _NO_AGREEMENT),
     **dict.fromkeys(("gwet_ac1", "gwet_ac2", "percent_agreement"), _NO_AGREEMENT),
@@ -398,9 +495,9 @@ def test_reference_rows_are_shown_as_they_were_printed(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("model,safety\nx,1\n", "lacks the columns usability, fluency"),
-        ("model,safety,usability,fluency\n,1,1,1\n", "Row 2: the column model is empty"),
-        ('model,safety,usability,fluency\nx,"2,5",1,1\n', "Row 2, column safety"),
-        ("model,safety,usability,fluency\nx,nan,1,1\n", "Row 2, column safety"),
+        ("model,safety,usability,fluency\n,1,1,1\n", "row 2: the column model is empty"),
+        ('model,safety,usability,fluency\nx,"2,5",1,1\n', "row 2, column safety"),
+        ("model,safety,usability,fluency\nx,nan,1,1\n", "row 2, column safety"),
         ("model,safety,usability,fluency\nx,4,1,1\n", "from 1 to 3"),
     ],
 )
@@ -442,3 +539,31 @@ def test_bleu_is_that_of_sacrebleu_and_an_empty_answer_has_none() -> None:
     wanted = sentence_bleu(answer, [reference], tokenize="zh").score
     assert scores(answer, reference)[0] == pytest.approx(wanted)
     assert scores(" ", reference) == (0.0, 0.0, 0.0, 0.0)
+
+
+@given(
+    st.lists(st.sampled_from("一二三"), max_size=40),
+    st.lists(st.sampled_from("一二三"), max_size=40),
+)
+def test_the_longest_common_subsequence_is_that_of_the_table(first, second) -> None:
+    table = np.zeros((len(first) + 1, len(second) + 1), dtype=int)
+    for i, one in enumerate(first):
+        for j, two in enumerate(second):
+            best = max(table[i, j + 1], table[i + 1, j])
+            table[i + 1, j + 1] = table[i, j] + 1 if one == two else best
+    assert longest_common_subsequence(first, second) == table[-1, -1]
+
+
+def test_rouge_is_that_of_the_package_and_long_texts_take_no_time() -> None:
+    from rouge_chinese import Rouge
+
+    answer, reference = "多休息，多喝水。三天不退烧就医。", "多喝水，注意休息；体温不退应当就医。"
+    words = [
+        " ".join(word for word in jieba.cut(text) if word.strip()) for text in (answer, reference)
+    ]
+    (wanted,) = Rouge().get_scores(*words)
+    *_, one, two, longest = scores(answer, reference)
+    found = {"rouge-1": one, "rouge-2": two, "rouge-l": longest}
+    assert found == pytest.approx({key: 100 * wanted[key]["f"] for key in found})
+    assert scores("多喝水，" * 1500, "多休息，" * 1500)[3] > 0  # a table of 20 million cells
+    assert scores(answer, answer)[0] <= 100

@@ -8,8 +8,10 @@ trusted with nothing: only known names are looked at, and their checksums must h
 import hashlib
 import io
 import json
+import lzma
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,9 @@ from medchat.evaluation.documents import as_docx, as_latex, as_xlsx, zipped
 from medchat.evaluation.figures import FIGURES, draw
 from medchat.evaluation.methods import methods_paragraph
 from medchat.evaluation.ratings_file import parse_ratings
+from medchat.evaluation.reference import checked_reference
 from medchat.evaluation.report import ReportSettings, make_report
-from medchat.evaluation.scale import parse_scale
+from medchat.evaluation.scale import Scale, parse_scale
 from medchat.evaluation.sheet import reporting_sheet, sheet_markdown
 
 FORMAT = 1
@@ -37,6 +40,8 @@ ANSWERS = "data/answers.csv"
 SETTINGS = "data/settings.json"
 BOM = "\ufeff".encode()
 _KEYS = ["response_id", "rater"]
+EXTRA_COLUMNS = (*_KEYS, "category", "answer_length", "adjudicated", "rater_flagged")
+"""Columns that ``Inputs.extras`` may have."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Inputs:
         frame = parse_ratings(self.scores, name, self.settings.scale)
         if self.extras.empty:
             return frame
+        if "response_id" not in frame or set(EXTRA_COLUMNS[2:]) & set(frame):
+            raise BadInput(f"{name} and {EXTRAS} do not fit together: another file was put in.")
         return frame.merge(self.extras, on=_KEYS, how="left", validate="many_to_one")
 
     def report(self, frame: pd.DataFrame) -> dict[str, Any]:
@@ -136,39 +143,77 @@ def read_bundle(path: Path) -> Inputs:
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, path.name)
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise BadInput(f"{path.name} cannot be read as a zip file: {error}.") from error
+    except _DAMAGED as error:
+        raise BadInput(
+            f"{path.name} cannot be read as a zip file: it is damaged, encrypted or cut off. Fetch "
+            "or make it again."
+        ) from error
     _check_sums(members, path.name)
     try:
         settings = json.loads(members[SETTINGS])
+        if not isinstance(settings, dict):
+            raise ValueError("the settings must be an object")
         if settings["format"] > FORMAT:
             raise BadInput(
-                f"{path.name} was made by version {settings['version']}, which is newer than this "
-                f"one ({__version__}). Install that version."
+                f"{path.name} was made by version {settings['version']} in a newer format than "
+                f"this version ({__version__}) knows. Install that version."
             )
-        conduct = settings["conduct"]
+        scale = parse_scale(_a(settings, "scale", str))
+        conduct = settings.get("conduct")
         return Inputs(
             scores=members[SCORES],
             settings=ReportSettings(
-                scale=parse_scale(settings["scale"]),
-                seed=int(settings["seed"]),
-                bootstrap=int(settings["bootstrap"]),
-                raters_too=bool(settings["raters_too"]),
+                scale=scale,
+                seed=_whole(settings, "seed", MOST_SEED),
+                bootstrap=_whole(settings, "bootstrap", MOST_ROUNDS),
+                raters_too=_a(settings, "raters_too", bool),
             ),
-            reference=tuple(settings["reference"]),
-            extras=_frame(members.get(EXTRAS)),
-            repeats=_frame(members.get(REPEATS)),
-            answers=_frame(members.get(ANSWERS)),
+            reference=tuple(checked_reference(settings["reference"], scale)),
+            extras=_frame(members, EXTRAS, _KEYS, scale),
+            repeats=_frame(members, REPEATS, [*_KEYS, *_twice(scale)], scale),
+            answers=_frame(members, ANSWERS, ["response_id", "answer", "reference"], scale),
             conduct=None if conduct is None else Conduct.from_dict(conduct),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
         raise BadInput(
-            f"{path.name} is no report of this program: {error!r} in {SETTINGS}."
-        ) from error
+            f"{path.name} is no report of this program: {SETTINGS} lacks {error}."
+        ) from (error)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path.name} is no report of this program: {error}.") from error
+
+
+_DAMAGED = (
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(RuntimeError, NotImplementedError),
+)
+"""What reading a zip raises where it is damaged, encrypted, or packed in another way."""
+MOST_SEED = 2**32 - 1
+MOST_ROUNDS = 100_000
+
+
+def _a(settings: dict[str, Any], name: str, kind: type) -> Any:
+    if not isinstance(settings[name], kind):
+        raise ValueError(f"{SETTINGS}: {name} cannot be {settings[name]!r}")
+    return settings[name]
+
+
+def _whole(settings: dict[str, Any], name: str, most: int) -> int:
+    value = settings[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ValueError(f"{SETTINGS}: {name} must be a whole number from 0 to {most}")
+    return value
+
+
+def _twice(scale: Scale) -> list[str]:
+    return [f"{dimension}{again}" for again in ("", "_again") for dimension in scale.dimensions]
 
 
 def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
     infos = {info.filename: info for info in archive.infolist()}
+    if "[Content_Types].xml" in infos:
+        raise BadInput(
+            f"{name} is an Excel or Word file. Save the table in it as “CSV UTF-8” and try again."
+        )
     known = {SCORES, EXTRAS, REPEATS, ANSWERS, SETTINGS, CHECKSUMS, *MAKERS}
     if unknown := sorted(infos.keys() - known):
         raise BadInput(f"{name} holds {unknown[0]!r}, which no report has. It was left alone.")
@@ -216,12 +261,33 @@ def _csv(frame: pd.DataFrame) -> bytes | None:
     return BOM + frame.to_csv(index=False, lineterminator="\r\n").encode()
 
 
-def _frame(content: bytes | None) -> pd.DataFrame:
-    """Texts stay texts, so that an id keeps its zeros; what is all numbers becomes that."""
+def _frame(
+    members: dict[str, bytes], member: str, needed: Sequence[str], scale: Scale
+) -> pd.DataFrame:
+    """A table of the zip; empty where there is none.
+
+    Texts stay texts, so that an id keeps its zeros; what is all numbers becomes that. Raises
+    ValueError where it lacks a column, or holds what the report cannot be made from.
+    """
+    content = members.get(member)
     if content is None:
         return pd.DataFrame()
-    frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    for column in frame:
-        if column not in ("rater", "response_id", "category", "answer", "reference"):
-            frame[column] = pd.to_numeric(frame[column])
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
+        for column in frame:
+            if column not in ("rater", "response_id", "category", "answer", "reference"):
+                frame[column] = pd.to_numeric(frame[column])
+    except ValueError as error:
+        raise ValueError(f"{member} cannot be read: {error}") from error
+    known = {EXTRAS: EXTRA_COLUMNS}.get(member, tuple(needed))
+    if missing := [column for column in needed if column not in frame]:
+        raise ValueError(f"{member} lacks the column {missing[0]}")
+    if unknown := [column for column in frame if column not in known]:
+        raise ValueError(f"{member} has the column {unknown[0]!r}, which no report has")
+    if member != REPEATS and frame.duplicated(list(set(needed) & set(_KEYS))).any():
+        raise ValueError(f"{member} has a row twice")
+    if member == REPEATS and not frame[_twice(scale)].isin(scale.scores).all(axis=None):
+        raise ValueError(f"{member} holds a score that the scale does not have")
     return frame

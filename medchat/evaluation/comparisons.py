@@ -3,8 +3,11 @@
 Friedman's test over the questions for which every model has a score, then Wilcoxon's signed-rank
 test for each two models (zeros as Pratt 1959 has them, normal approximation without continuity
 correction), corrected after Holm 1979. Effect sizes: Kendall's W for Friedman, the matched-pairs
-rank-biserial correlation (Kerby 2014) for Wilcoxon. scipy and statsmodels do the computing, on
-floating-point differences: 2.6 - 2.4 and 2.4 - 2.2 differ in the last bit and so in rank.
+rank-biserial correlation (Kerby 2014) for Wilcoxon.
+
+scipy and statsmodels do the computing. On means of scores, p is what scipy gives: 2.6 - 2.4 and
+2.4 - 2.2 differ in the last bit there, and so in rank. ``p_tied`` is the same test with such
+differences as the ties that they are; where the two disagree, a report says so.
 """
 
 from collections.abc import Sequence
@@ -17,6 +20,10 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from medchat.evaluation.coding import Floats, Ratings
+
+SAME_TO = 10
+"""Decimals from which on two differences of means are the same: such fractions lie farther apart
+for up to hundreds of raters."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,8 @@ class Friedman:
 @dataclass(frozen=True)
 class PairTest:
     """``mean_difference`` is a minus b over ``n`` questions; ``effect_size`` is positive where a is
-    better. ``reason`` says why the figures are None."""
+    better. ``p_tied`` is p with equal differences as ties. ``reason`` says why the figures are
+    None."""
 
     a: str
     b: str
@@ -42,6 +50,7 @@ class PairTest:
     statistic: float | None = None
     p: float | None = None
     p_holm: float | None = None
+    p_tied: float | None = None
     effect_size: float | None = None
     reason: str = ""
 
@@ -102,17 +111,27 @@ def _pair(a: str, b: str, first: Floats, second: Floats) -> PairTest:
         return PairTest(a, b, n, reason="too_few_questions")
     difference = first - second
     mean = float(difference.mean())
-    if not difference.any():
+    if not np.round(difference, SAME_TO).any():
         return PairTest(a, b, n, mean, effect_size=0.0, reason="all_equal")
-    found = stats.wilcoxon(difference, zero_method="pratt", correction=False, method="asymptotic")
-    statistic, p = float(found.statistic), float(found.pvalue)
+    statistic, p = _wilcoxon(difference)
     if isnan(p):
         return PairTest(a, b, n, mean, reason="too_few_questions")
-    return PairTest(a, b, n, mean, statistic, p, effect_size=_rank_biserial(difference))
+    tied = np.round(difference, SAME_TO)
+    _, p_tied = _wilcoxon(tied)
+    effect = _rank_biserial(tied)
+    return PairTest(a, b, n, mean, statistic, p, p_tied=p_tied, effect_size=effect)
+
+
+def _wilcoxon(difference: Floats) -> tuple[float, float]:
+    """Statistic and p; p is NaN where ranks cannot tell."""
+    found = stats.wilcoxon(difference, zero_method="pratt", correction=False, method="asymptotic")
+    return float(found.statistic), float(found.pvalue)
 
 
 def _rank_biserial(difference: Floats) -> float:
-    """(R+ - R-) / (R+ + R-), the sums of the ranks of positive and negative differences."""
+    """(R+ - R-) / (R+ + R-), the sums of the ranks of positive and negative differences; zeros are
+    left out, as Kerby has it."""
+    difference = difference[difference != 0]
     ranks = stats.rankdata(np.abs(difference))
     above, below = (float(ranks[side].sum()) for side in (difference > 0, difference < 0))
     return (above - below) / (above + below)

@@ -59,7 +59,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     **{letter: f"\\{letter}" for letter in "{}$&#_%"},
 }
-_LIGATURE = re.compile(r"([-`'?!])(?=[-`'])")
+_LIGATURE = re.compile(r"([-`'?!,])(?=[-`',])")
 
 
 def as_latex(report: Report) -> str:
@@ -123,6 +123,7 @@ def _latex(text: str) -> str:
 # -- Excel --
 
 
+P_VALUES = ("p", "p_holm", "p_tied")
 ONLY_FOR_COORDINATORS = ["rater_flagged"]
 
 
@@ -206,7 +207,7 @@ def _test_rows(report: Report) -> tuple[list[str], Rows]:
         ]
         for dimension, found in report["tests"].items()
     ]
-    keys = ("a", "b", "n", "mean_difference", "statistic", "p", "p_holm", "effect_size")
+    keys = (*("a", "b", "n", "mean_difference", "statistic"), *P_VALUES, "effect_size")
     rows += [[], _Header(["dimension", *keys])]
     rows += [
         [dimension, *(pair[key] for key in keys)]
@@ -392,11 +393,13 @@ def _word_table(
     word: Any,
     bold: "set[tuple[int, int]] | frozenset[Any]" = frozenset(),
 ) -> None:
-    table = document.add_table(rows=1, cols=len(section.header), style="Light List")
+    height = 1 + len(section.rows)
+    table = document.add_table(rows=height, cols=len(section.header), style="Light List")
     for cell, name in zip(table.rows[0].cells, section.header, strict=True):
         cell.text = word(name)
-    for number, row in enumerate(section.rows):
-        for column, (cell, value) in enumerate(zip(table.add_row().cells, row, strict=True)):
+    lines = list(table.rows)[1:]
+    for number, (line, row) in enumerate(zip(lines, section.rows, strict=True)):
+        for column, (cell, value) in enumerate(zip(line.cells, row, strict=True)):
             is_dimension = section.header[column] == "Dimension"
             shown = on_one_line(word(value) if is_dimension else value)
             run = cell.paragraphs[0].add_run(shown)

@@ -21,6 +21,14 @@ IDENTIFIERS = ("question_id", "model", "rater")
 FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 Row = dict[str, str]
+LONGEST_QUOTED = 40
+"""Characters of a cell that a complaint quotes."""
+
+
+def shortened(text: str) -> str:
+    """A cell as a complaint quotes it: on one line, without control characters, not all of it."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return shown if len(shown) <= LONGEST_QUOTED else f"{shown[:LONGEST_QUOTED]}…"
 
 
 def quote_formula(text: str) -> str:
@@ -79,17 +87,17 @@ def _refuse_several_studies(name: str, frame: pd.DataFrame) -> None:
     key = "study_id" if "study_id" in frame else "study"
     studies = frame.drop_duplicates(key)["study"].tolist()
     if len(studies) > 1:
+        named = ", ".join(map(shortened, studies[:5])) + (", …" if len(studies) > 5 else "")
         raise BadInput(
-            f"{name} holds the ratings of {len(studies)} studies ({', '.join(studies[:5])}"
-            f"{', …' if len(studies) > 5 else ''}), whose raters and letters may be different "
-            "people and models. Report one at a time: export it with python -m storage export "
-            "--study NAME, or leave the rows of one study in the file."
+            f"{name} holds the ratings of {len(studies)} studies ({named}), whose raters and "
+            "letters may be different people and models. Report one at a time: export it with "
+            "python -m storage export --study NAME, or leave the rows of one study in the file."
         )
 
 
 def _text_of(raw: bytes, name: str) -> str:
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise BadInput(
@@ -112,16 +120,21 @@ def _records(text: str, name: str, scale: Scale) -> Iterator[tuple[int, Row]]:
     if not header:
         raise BadInput(f"{name} is empty.")
     columns = [cell.strip() for cell in header]
+    while not columns[-1]:  # as Excel leaves behind
+        columns.pop()
     required = (*IDENTIFIERS, *scale.dimensions)
     _check_header(name, header_line, columns, required)
+    keys = [*required, *(key for key in ("study", "study_id") if key in columns)]
     for line, cells in lines:
+        while len(cells) > len(columns) and not cells[-1].strip():
+            cells.pop()
         if len(cells) != len(columns):
             raise BadInput(
                 f"{name}, line {line}: {len(cells)} cells where the header has {len(columns)}. "
                 "A cell that holds a comma must stand in double quotes."
             )
         row = {column: unquote_formula(cell) for column, cell in zip(columns, cells, strict=True)}
-        yield line, row | {column: row[column].strip() for column in required}
+        yield line, row | {column: row[column].strip() for column in keys}
 
 
 def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -134,7 +147,10 @@ def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise BadInput(f"{name}, line {line}: not valid CSV ({error}).") from error
+            raise BadInput(
+                f"{name}, line {line}: not valid CSV ({error}). Look for a double quote without "
+                "its partner, or export the file again."
+            ) from error
         if any(cell.strip() for cell in cells):
             yield line, cells
 
@@ -146,16 +162,22 @@ def _check_header(name: str, line: int, columns: list[str], required: Sequence[s
         hint = ""
         if len(columns) == 1 and any(separator in columns[0] for separator in ";\t"):
             hint = " Separate the columns by commas, not by semicolons or tabs."
+        elif {each.lower() for each in missing} <= {each.lower() for each in columns}:
+            hint = " Write the names in small letters."
         raise BadInput(
             f"{name}, line {line}: missing {_named(missing)}. A score file needs "
             f"{', '.join(required)}.{hint}"
         )
     if repeated:
-        raise BadInput(f"{name}, line {line}: more than one {_named(repeated)}.")
+        raise BadInput(
+            f"{name}, line {line}: more than one {_named(repeated)}. Each column needs a name of "
+            "its own."
+        )
 
 
 def _named(columns: list[str]) -> str:
-    return f"column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
+    names = [shortened(column) or "without a name" for column in columns]
+    return f"column{'s' if len(columns) > 1 else ''} {', '.join(names)}"
 
 
 def _score(name: str, line: int, dimension: str, row: Row, values: Mapping[str, int]) -> int:
@@ -163,7 +185,7 @@ def _score(name: str, line: int, dimension: str, row: Row, values: Mapping[str, 
     if text not in values:
         *first, last = values
         raise BadInput(
-            f"{name}, line {line}, column {dimension}: “{text}” is not a score. "
+            f"{name}, line {line}, column {dimension}: “{shortened(text)}” is not a score. "
             f"Write {', '.join(first)} or {last}, as a whole number."
         )
     return values[text]
@@ -176,6 +198,7 @@ def _refuse_duplicate(
     first_line = line_of_rating.setdefault(rating, line)
     if first_line != line:
         raise BadInput(
-            f"{name}, lines {first_line} and {line}: rater {row['rater']} rated question "
-            f"{row['question_id']} of model {row['model']} twice. Keep one of the two lines."
+            f"{name}, lines {first_line} and {line}: rater {shortened(row['rater'])} rated "
+            f"question {shortened(row['question_id'])} of model {shortened(row['model'])} twice. "
+            "Keep one of the two lines."
         )

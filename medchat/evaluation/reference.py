@@ -6,9 +6,27 @@ from typing import Any
 
 from medchat.errors import BadInput
 from medchat.evaluation.scale import SUS, Scale
-from medchat.tables import Row, Table, read_table
+from medchat.tables import Row, read_table
 
 MOST_ROWS = 50
+
+
+def checked_reference(rows: Any, scale: Scale) -> list[dict[str, Any]]:
+    """Rows such as ``read_reference`` gives, from an untrusted place. Raises ValueError."""
+    low, high = scale.scores[0], scale.scores[-1]
+    if not isinstance(rows, list) or len(rows) > MOST_ROWS:
+        raise ValueError(f"reference must be a list of at most {MOST_ROWS} rows")
+    for row in rows:
+        if not isinstance(row, dict) or row.keys() != {"model", "source", *scale.dimensions}:
+            raise ValueError("reference: a row has other columns")
+        if not isinstance(row["model"], str) or not isinstance(row["source"], str):
+            raise ValueError("reference: model and source must be texts")
+        for dimension in scale.dimensions:
+            value = row[dimension]
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (is_number and low <= value <= high):
+                raise ValueError(f"reference: {dimension} cannot be {value!r}")
+    return rows
 
 
 def read_reference(path: Path, scale: Scale = SUS) -> list[dict[str, Any]]:
@@ -18,9 +36,17 @@ def read_reference(path: Path, scale: Scale = SUS) -> list[dict[str, Any]]:
     BadInput, naming file, row and column, for a model without a name, a figure that is no number or
     lies outside the scale, or a missing column.
     """
-    table = read_table(path)
-    columns = {column.strip().lower(): column for column in table.columns}
-    missing = [name for name in ("model", *scale.dimensions) if name not in columns]
+    table = read_table(path, of_questions=False)
+    columns: dict[str, str] = {}
+    for column in table.columns:
+        if columns.setdefault(column.strip().lower(), column) != column:
+            raise BadInput(
+                f"{path.name} has more than one column {column.strip().lower()!r}. Leave one.",
+                code="reference_twice",
+                file=path.name,
+                column=column.strip().lower(),
+            )
+    missing = [name for name in ("model", *scale.dimensions) if name.lower() not in columns]
     if missing:
         raise BadInput(
             f"{path.name} lacks the columns {', '.join(missing)}. Reference rows need model and "
@@ -37,24 +63,27 @@ def read_reference(path: Path, scale: Scale = SUS) -> list[dict[str, Any]]:
             count=len(table.rows),
             most=MOST_ROWS,
         )
-    return [_entry(table, row, columns, scale) for row in table.rows]
+    return [_entry(path.name, row, columns, scale) for row in table.rows]
 
 
-def _entry(table: Table, row: Row, columns: dict[str, str], scale: Scale) -> dict[str, Any]:
+def _entry(file: str, row: Row, columns: dict[str, str], scale: Scale) -> dict[str, Any]:
     def cell(name: str) -> str:
-        return row.cells[columns[name]].strip() if name in columns else ""
+        return row.cells[columns[name.lower()]].strip() if name.lower() in columns else ""
 
     if not cell("model"):
         raise BadInput(
-            f"Row {row.number}: the column model is empty.",
+            f"{file}, row {row.number}: the column model is empty.",
             code="reference_model",
+            file=file,
             row=row.number,
         )
-    figures = {each: _figure(cell(each), row.number, each, scale) for each in scale.dimensions}
+    figures = {
+        each: _figure(cell(each), file, row.number, each, scale) for each in scale.dimensions
+    }
     return {"model": cell("model"), "source": cell("source"), **figures}
 
 
-def _figure(text: str, row: int, column: str, scale: Scale) -> float | None:
+def _figure(text: str, file: str, row: int, column: str, scale: Scale) -> float | None:
     if not text:
         return None
     low, high = scale.scores[0], scale.scores[-1]
@@ -64,9 +93,10 @@ def _figure(text: str, row: int, column: str, scale: Scale) -> float | None:
         value = math.nan
     if not low <= value <= high:
         raise BadInput(
-            f"Row {row}, column {column}: {text[:40]!r} is no mean score. Write a number from "
-            f"{low} to {high}, with a point, or leave the cell empty.",
+            f"{file}, row {row}, column {column}: {text[:40]!r} is no mean score. Write a number "
+            f"from {low} to {high}, with a point, or leave the cell empty.",
             code="reference_figure",
+            file=file,
             row=row,
             column=column,
             value=text[:40],

@@ -141,7 +141,8 @@ def means(report: Report) -> Section:
     for entry in report["models"]:
         cells = [f"{mean_of(entry, each)} {interval(entry[each])}".rstrip() for each in dimensions]
         rows.append([entry["model"], str(entry["n_ratings"]), str(entry["n_questions"]), *cells])
-    return Section("Mean scores [95 % interval]", header, rows, n_texts=1)
+    interval_too = " [95 % interval]" if report["settings"]["bootstrap"] else ""
+    return Section(f"Mean scores{interval_too}", header, rows, n_texts=1)
 
 
 def references(report: Report) -> Section:

@@ -6,6 +6,7 @@ needed. Columns that the database can add: ``category``, ``answer_length`` (char
 ``notes`` says why, ``notes_zh`` in Chinese. Knows nothing about files and pages.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,15 +20,18 @@ from medchat import __version__
 from medchat.evaluation import agreement as agreeing
 from medchat.evaluation import raters as rating
 from medchat.evaluation.coding import Floats, Ratings, code
-from medchat.evaluation.comparisons import compare
+from medchat.evaluation.comparisons import PairTest, compare
 from medchat.evaluation.conduct import Conduct
 from medchat.evaluation.intervals import mean_intervals
 from medchat.evaluation.overlap import overlap
+from medchat.evaluation.render import p_value
 from medchat.evaluation.scale import SUS, Scale, name_zh
-from medchat.evaluation.sensitivity import missing, sensitivity
+from medchat.evaluation.sensitivity import is_true, missing, sensitivity
 from medchat.evaluation.sus import table4
 
 Entry = dict[str, Any]
+MOST_YEARS = 100
+"""Of practice; more is a slip of the pen."""
 FEW_QUESTIONS = 10
 """Below that, the tests' approximations are poor; a note says so."""
 
@@ -68,6 +72,8 @@ def make_report(
     apart = ratings.only(~settling)
     notes = _Notes()
     notes.add(scale.note, scale.note_zh)
+    if not settings.bootstrap:
+        notes.add("No intervals were asked for.", "未要求计算区间。")
     intervals = mean_intervals(ratings, settings.bootstrap, settings.seed, settings.raters_too)
     report: Entry = {
         "version": __version__,
@@ -78,7 +84,7 @@ def make_report(
             "resampled": settings.resampled,
         },
         "data": _data(frame, ratings) | {"n_adjudicating": int(settling.sum())},
-        "models": _models(frame, ratings, intervals, notes),
+        "models": _models(frame, ratings, intervals, settings.bootstrap > 0, notes),
         "reference": list(reference),
         "agreement": {
             dimension: _agreement(apart, index, settings, notes)
@@ -137,17 +143,18 @@ def _settling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Which ratings were asked for because others disagreed."""
     if "adjudicated" not in frame:
         return np.zeros(len(frame), dtype=bool)
-    return np.asarray(frame["adjudicated"].astype(bool), dtype=bool)
+    return is_true(frame["adjudicated"])
 
 
 def _data(frame: pd.DataFrame, ratings: Ratings) -> Entry:
     size = np.bincount(ratings.unit, minlength=len(ratings.unit_model))
-    rated_at = _texts(frame, "rated_at")
+    rated_at = _moments(frame)
     flags = Counter(
-        flag for cell in _texts(frame, "flags") for flag in dict.fromkeys(cell.split(";")) if flag
+        flag
+        for cell in _texts(frame, "flags")
+        for flag in dict.fromkeys(part.strip() for part in cell.split(";"))
+        if flag
     )
-    people = frame.drop_duplicates("rater")
-    years = pd.to_numeric(people["years"], errors="coerce") if "years" in people else None
     return {
         "study": "; ".join(dict.fromkeys(_texts(frame, "study"))),
         "n_ratings": len(ratings),
@@ -159,37 +166,58 @@ def _data(frame: pd.DataFrame, ratings: Ratings) -> Entry:
             "max": int(size.max()) if len(size) else 0,
             "mean": float(size.mean()) if len(size) else 0.0,
         },
-        "specialties": dict(sorted(Counter(_texts(people, "specialty", keep=True)).items())),
-        "years": _summary(years),
+        "specialties": dict(sorted(Counter(_of_raters(frame, "specialty")).items())),
+        "years": _summary(_of_raters(frame, "years")),
         "first_rated_at": min(rated_at, default=None),
         "last_rated_at": max(rated_at, default=None),
         "flags": dict(sorted(flags.items())),
     }
 
 
-def _texts(frame: pd.DataFrame, column: str, keep: bool = False) -> list[str]:
+def _texts(frame: pd.DataFrame, column: str) -> list[str]:
+    """What stands in a column, where anything does."""
     if column not in frame:
         return []
-    found = frame[column].fillna("").astype(str).str.strip().tolist()
-    return [text for text in found if text or keep]
+    return [text for text in frame[column].fillna("").astype(str).str.strip() if text]
 
 
-def _summary(years: "pd.Series[float] | None") -> Entry:
-    known = [] if years is None else years[np.isfinite(years)].tolist()
+def _of_raters(frame: pd.DataFrame, column: str) -> list[str]:
+    """What each rater's rows say first; empty for one whose rows say nothing."""
+    if column not in frame:
+        return []
+    text = frame[column].fillna("").astype(str).str.strip()
+    told = text.where(text != "").groupby(frame["rater"], sort=False).first()
+    return [str(value) for value in told.fillna("")]
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _moments(frame: pd.DataFrame) -> list[str]:
+    """When ratings were given, as far as that is a date."""
+    return [text for text in _texts(frame, "rated_at") if _MOMENT.match(text)]
+
+
+def _summary(told: Sequence[str]) -> Entry:
+    years = pd.to_numeric(pd.Series(told, dtype=object), errors="coerce")
+    known = years[years.between(0, MOST_YEARS)].astype(float).tolist()
     if not known:
         return {"min": None, "max": None, "mean": None}
     return {"min": min(known), "max": max(known), "mean": float(np.mean(known))}
 
 
 def _progress(frame: pd.DataFrame) -> list[Entry]:
-    days = Counter(moment[:10] for moment in _texts(frame, "rated_at"))
+    days = Counter(moment[:10] for moment in _moments(frame))
     return [{"date": day, "ratings": count} for day, count in sorted(days.items())]
 
 
 # -- the parts --
 
 
-def _models(frame: pd.DataFrame, ratings: Ratings, intervals: Floats, notes: _Notes) -> list[Entry]:
+def _models(
+    frame: pd.DataFrame, ratings: Ratings, intervals: Floats, wanted: bool, notes: _Notes
+) -> list[Entry]:
+    """``wanted``: whether intervals were, and so whether one that is missing needs a reason."""
     scale = ratings.scale
     table = table4(frame, scale, ratings)
     if table["n_ratings"].eq(1).any():
@@ -209,7 +237,7 @@ def _models(frame: pd.DataFrame, ratings: Ratings, intervals: Floats, notes: _No
         for index, dimension in enumerate(scale.dimensions):
             counts = {score: int(figures[f"{dimension}_count_{score}"]) for score in scale.scores}
             low, high = intervals[place, index]
-            if np.isnan(low):
+            if np.isnan(low) and wanted:
                 notes.add(
                     "An interval needs scores for at least two questions (and, where raters are "
                     "drawn too, two raters): there is none otherwise.",
@@ -257,7 +285,7 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _N
         interval = agreeing.interval_of_alpha(
             counts, ratings.unit_question, scores, rounds=settings.bootstrap, seed=settings.seed
         )
-    if found.krippendorff_alpha is not None and interval is None:
+    if found.krippendorff_alpha is not None and interval is None and settings.bootstrap:
         notes.add(
             f"{dimension.capitalize()}: alpha has no interval with so few questions.",
             f"{name_zh(dimension)}：题目太少，α 没有区间。",
@@ -322,6 +350,15 @@ def _tests(ratings: Ratings, index: int, notes: _Notes) -> Entry:
             f"参加检验的题目只有 {found.complete} 道：少于 {FEW_QUESTIONS} 道时，由正态或 χ² 近似"
             "得到的 p 值不准确，往往偏小。",
         )
+    if moved := [pair for pair in found.pairs if _ties_matter(pair)]:
+        told = "; ".join(f"{x.a} - {x.b}: {p_value(x.p)}, {p_value(x.p_tied)}" for x in moved)
+        name = ratings.scale.dimensions[index]
+        notes.add(
+            f"{name}: differences of means that are equal but for the last bit get different ranks "
+            f"in scipy's Wilcoxon test. As it gives p, and with equal ranks: {told}.",
+            f"{name_zh(name)}：仅末位浮点误差不同的均值差，在 scipy 的 Wilcoxon 检验中秩次不同。"
+            f"scipy 给出的 p 与按同秩计算的 p：{told}。",
+        )
     if found.left_out:
         notes.add(
             f"{found.left_out} of {found.complete + found.left_out} questions are not tested: some "
@@ -335,6 +372,14 @@ def _tests(ratings: Ratings, index: int, notes: _Notes) -> Entry:
         "friedman": _without_reason(asdict(found.friedman)),
         "pairs": [_without_reason(asdict(pair)) for pair in found.pairs],
     }
+
+
+def _ties_matter(pair: PairTest) -> bool:
+    """Whether somebody who reads three decimals would see another p, and a different verdict or a
+    visibly different figure."""
+    if pair.p is None or pair.p_tied is None:
+        return False
+    return abs(pair.p - pair.p_tied) > 0.01 or (pair.p < 0.05) != (pair.p_tied < 0.05)
 
 
 def _without_reason(entry: Entry) -> Entry:

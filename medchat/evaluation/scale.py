@@ -15,7 +15,9 @@ _PART = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?::(\d{1,3})-(\d{1,3}))?")
 _TAKEN = {
     *("study", "question_id", "question", "model", "response_id", "rater", "specialty", "years"),
     *("flags", "comment", "shown_position", "active_seconds", "rated_at"),
-    *("n_ratings", "n_questions"),
+    *("n_ratings", "n_questions", "by", "group", "source", "raters"),
+    *("study_id", "question_position", "rater_id", "category", "answer_length"),
+    *("adjudicated", "rater_flagged"),
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from medchat.evaluation.coding import Integers, Ratings, tally
@@ -17,6 +18,7 @@ PARTS = ("shown_position", "answer_length", "rater", "specialty", "category")
 WITHOUT = ("rater_flagged", "adjudicated")
 """Columns that are true for ratings whose absence is looked at."""
 MOST_GROUPS = 200
+LARGEST_PLACE = 10**6
 
 Entry = dict[str, Any]
 
@@ -33,11 +35,17 @@ def sensitivity(frame: pd.DataFrame, ratings: Ratings) -> list[Entry]:
             found += _entries(ratings, by, *groups)
     for column in WITHOUT:
         if column in frame:
-            dropped = frame[column].astype(bool).to_numpy()
+            dropped = is_true(frame[column])
             group = np.where(dropped, -1, 0)
             name = "" if dropped.any() else "none"
             found += _entries(ratings, f"without_{column}", group, [name])
     return found
+
+
+def is_true(column: "pd.Series[Any]") -> npt.NDArray[np.bool_]:
+    """Which cells say yes: true, 1 or the like, also as text; an empty one does not."""
+    text = column.astype(str).str.strip().str.lower()
+    return np.asarray(text.isin(("true", "1", "1.0", "yes", "是")), dtype=bool)
 
 
 def missing(frame: pd.DataFrame) -> list[str]:
@@ -52,7 +60,7 @@ def _groups(frame: pd.DataFrame, by: str) -> tuple[Integers, list[str]] | None:
     text = column.fillna("").astype(str).str.strip()
     number = pd.to_numeric(text, errors="coerce") if by == "shown_position" else None
     codes, names = pd.factorize(text, sort=True)
-    if number is not None and number.notna().all():
+    if number is not None and (number % 1 == 0).all() and number.abs().max() < LARGEST_PLACE:
         codes, values = pd.factorize(number.astype(int), sort=True)
         names = pd.Index([str(value) for value in values])
     known = [name for name in names if name]
@@ -62,7 +70,7 @@ def _groups(frame: pd.DataFrame, by: str) -> tuple[Integers, list[str]] | None:
 
 
 def _thirds(length: "pd.Series[float]") -> tuple[Integers, list[str]] | None:
-    if length.isna().any() or length.nunique() < 3:
+    if not np.isfinite(length).all() or length.nunique() < 3:
         return None
     low, high = np.quantile(length.to_numpy(), [1 / 3, 2 / 3])
     group = (length > low).astype(np.int64) + (length > high).astype(np.int64)

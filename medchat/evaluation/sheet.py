@@ -25,7 +25,7 @@ from medchat.evaluation.methods import (
     english_specialties,
     methods_paragraph,
 )
-from medchat.evaluation.render import decimals, markdown_cell
+from medchat.evaluation.render import decimals, markdown_cell, mean_of
 from medchat.evaluation.scale import name_zh
 
 Both = tuple[str, str]
@@ -262,7 +262,7 @@ def _flags(report: Report) -> Both | None:
 def _results(report: Report) -> Both | None:
     zh, en = [], []
     for entry in report["models"]:
-        means = {each: decimals(entry[each]["mean"], 2) for each in report["scale"]["dimensions"]}
+        means = {each: mean_of(entry, each) for each in report["scale"]["dimensions"]}
         head, tail = entry["model"], f"(n = {entry['n_ratings']})"
         zh.append(f"{head}：{'，'.join(f'{name_zh(k)} {v}' for k, v in means.items())} {tail}")
         en.append(f"{head}: {', '.join(f'{k} {v}' for k, v in means.items())} {tail}")
