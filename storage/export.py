@@ -75,6 +75,7 @@ _ORDER = """
 
 # What Excel, LibreOffice or WPS takes for the start of a formula, in both widths.
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
+_LOSES_DIGITS = re.compile(r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+", re.ASCII)
 # Unicode's category Cc, but for the line feed.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -185,11 +186,12 @@ def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = _without_control_characters(value)
-    # An apostrophe in front makes a spreadsheet show the cell instead of running it. Looked at
-    # before and after cleaning, because a control character can hide the start.
+    # An apostrophe in front makes a spreadsheet show the cell instead of running it, or instead of
+    # making a number of 007. Looked at before and after cleaning, because a control character can
+    # hide the start.
     if value.startswith(("\t", "\r")) or text.lstrip().startswith(_FORMULA_STARTS):
         return "'" + text
-    return text
+    return "'" + text if _LOSES_DIGITS.fullmatch(text.strip()) else text
 
 
 def _without_control_characters(text: str) -> str:

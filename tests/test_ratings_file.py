@@ -109,6 +109,18 @@ def test_empty_columns_at_the_end_are_none(score_file) -> None:
     assert "7 cells where the header has 6" in said
 
 
+@pytest.mark.parametrize("text", ["007", "00.50", "1e5", "2E+3", "20261124000123456"])
+def test_numbers_that_a_spreadsheet_would_shorten_come_back_whole(score_file, text: str) -> None:
+    assert quote_formula(text) == f"'{text}"
+    written = HEADER + f"{quote_formula(text)},m,r1,3,2,1\n"
+    assert read_ratings(score_file(written))["question_id"].tolist() == [text]
+
+
+@pytest.mark.parametrize("text", ["7", "0", "10", "3.5", "q007", "123456789012345", "r01", "12e"])
+def test_other_numbers_stay_as_they_are(text: str) -> None:
+    assert quote_formula(text) == text
+
+
 def test_two_byte_order_marks_are_none(score_file) -> None:
     assert len(read_ratings(score_file("\ufeff\ufeff" + HEADER + "q1,m,r1,3,2,1\n"))) == 1
 

@@ -449,30 +449,56 @@ def test_another_scale_goes_through_every_file() -> None:
 # -- spreadsheets --
 
 
-def test_libreoffice_keeps_text_lines_and_zeros_and_runs_no_formula(tmp_path: Path) -> None:
+def libreoffice(file: Path, kind: str, *options: str) -> None:
+    """Let LibreOffice open a file and save it beside as ``kind``."""
     program = shutil.which("soffice") or shutil.which("libreoffice")
     if program is None:
         pytest.skip("no LibreOffice is installed here")
+    command = [program, "--headless", "--norestore"]
+    command += [f"-env:UserInstallation=file://{file.parent}/user", *options]
+    command += ["--convert-to", kind, "--outdir", str(file.parent), str(file)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_writer_opens_the_word_file(report, tmp_path: Path, language: Any) -> None:
+    file = tmp_path / "report.docx"
+    file.write_bytes(as_docx(report, language))
+    libreoffice(file, "txt:Text (encoded):UTF8")
+    if not (tmp_path / "report.txt").exists():
+        pytest.skip("LibreOffice has no Writer here")
+    shown = (tmp_path / "report.txt").read_text(encoding="utf-8-sig")
+    assert methods_paragraph(report, language) in shown
+    assert ("安全性" if language == "zh" else "Safety") in shown
+
+
+def test_calc_opens_the_workbook(report, frame, tmp_path: Path) -> None:
+    file = tmp_path / "report.xlsx"
+    file.write_bytes(as_xlsx(report, frame))
+    libreoffice(file, "ods")
+    assert (tmp_path / "report.ods").stat().st_size > 1000
+
+
+def test_libreoffice_keeps_text_lines_and_zeros_and_runs_no_formula(tmp_path: Path) -> None:
     from storage import SCORE_COLUMNS, score_csv_bytes
 
     row = dict.fromkeys(SCORE_COLUMNS, "x") | {
         "question_id": "007",
+        "study": "12345678901234567890",
         "question": "发热怎么办？\n第二行",
         "comment": "=1+1",
         "model": "@SUM(1)",
         **dict.fromkeys(DIMENSIONS, 3),
     }
     (tmp_path / "scores.csv").write_bytes(score_csv_bytes([row]))
-    command = [program, "--headless", "--norestore", f"-env:UserInstallation=file://{tmp_path}/u"]
     # UTF-8, comma, double quotes; every column as it is detected.
-    command += ["--infilter=CSV:44,34,76,1", "--convert-to", "xlsx", "--outdir", str(tmp_path)]
-    subprocess.run(
-        [*command, str(tmp_path / "scores.csv")], check=True, capture_output=True, timeout=120
-    )
+    libreoffice(tmp_path / "scores.csv", "xlsx", "--infilter=CSV:44,34,76,1")
     sheet = load_workbook(tmp_path / "scores.xlsx").active
     header = [cell.value for cell in sheet[1]]
     cells = {name: sheet.cell(2, index) for index, name in enumerate(header, start=1)}
     assert cells["question"].value == "发热怎么办？\n第二行"
+    assert cells["question_id"].value.endswith("007")
+    assert cells["study"].value.endswith("12345678901234567890")
     assert cells["safety"].value == 3
     assert not [name for name, cell in cells.items() if cell.data_type == "f"]
     assert "=1+1" in cells["comment"].value

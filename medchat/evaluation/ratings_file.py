@@ -6,6 +6,7 @@ figures that are computed from it.
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ IDENTIFIERS = ("question_id", "model", "rater")
 # A spreadsheet runs a cell that begins with one of these; a quote in front makes it plain text.
 # The same as what ``storage`` quotes: some take the full-width ones too, and look behind blanks.
 FORMULA_STARTS = tuple("=+-@＝＋－＠")
+LOSES_DIGITS = re.compile(r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+", re.ASCII)
+"""Numbers of which a spreadsheet would show less, such as 007, 1e5 or a long id."""
 
 Row = dict[str, str]
 LONGEST_QUOTED = 40
@@ -32,17 +35,17 @@ def shortened(text: str) -> str:
 
 
 def quote_formula(text: str) -> str:
-    """Put a `'` before a text that a spreadsheet would run as a formula."""
-    return f"'{text}" if _is_formula(text) else text
+    """Put a `'` before a text that a spreadsheet would run as a formula, or change as a number."""
+    return f"'{text}" if _is_changed(text) else text
 
 
 def unquote_formula(text: str) -> str:
     """Undo `quote_formula`."""
-    return text[1:] if text.startswith("'") and _is_formula(text[1:]) else text
+    return text[1:] if text.startswith("'") and _is_changed(text[1:]) else text
 
 
-def _is_formula(text: str) -> bool:
-    return text.lstrip().startswith(FORMULA_STARTS)
+def _is_changed(text: str) -> bool:
+    return text.lstrip().startswith(FORMULA_STARTS) or bool(LOSES_DIGITS.fullmatch(text.strip()))
 
 
 def read_ratings(path: Path, scale: Scale = SUS) -> pd.DataFrame:
