@@ -95,7 +95,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
             file = gr.File(
                 file_types=[".csv", ".tsv", ".xlsx"],
                 label=texts("reference_file"),
-                height=130,
+                height=160,
                 elem_id="reference-file",
             )
             with gr.Row(elem_classes="actions"):

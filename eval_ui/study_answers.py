@@ -10,7 +10,7 @@ from eval_ui.notices import inform
 from eval_ui.safe_text import as_html, table
 from eval_ui.sampling import create_sampling, options_of
 from eval_ui.studies import MOST_ANSWERS, check_count, import_answers
-from eval_ui.study_work import Step, StudyWork, hint
+from eval_ui.study_work import Step, StudyWork, hint, pressable
 from medchat.errors import BadInput
 from storage import Study, answers_to_check, begin_answering, list_questions
 
@@ -38,7 +38,7 @@ def create_answers_step(work: StudyWork) -> Step:
         file = gr.File(
             file_types=[".jsonl", ".json"],
             label=texts("import"),
-            height=130,
+            height=160,
             elem_id="import-file",
         )
         with gr.Row(elem_classes="actions"):
@@ -55,13 +55,7 @@ def create_answers_step(work: StudyWork) -> Step:
 
 
 def _status(html: str, running: bool, can_start: bool) -> list[Any]:
-    """Buttons that would do nothing cannot be pressed."""
-    return [
-        html,
-        gr.update(active=running),
-        gr.update(interactive=can_start and not running),
-        gr.update(interactive=running),
-    ]
+    return [html, gr.update(active=running), *pressable(can_start and not running, running)]
 
 
 class _Handlers:

@@ -9,7 +9,7 @@ from eval_ui.exports import download_path
 from eval_ui.notices import inform
 from eval_ui.safe_text import as_html
 from eval_ui.studies import clock
-from eval_ui.study_work import Step, StudyWork, hint
+from eval_ui.study_work import Step, StudyWork, hint, pressable
 from medchat.errors import BadInput
 from storage import (
     Store,
@@ -45,21 +45,24 @@ def create_close_step(work: StudyWork) -> Step:
     for button, change in ((lock, lock_study), (reopen, reopen_study), (unblind, unblind_study)):
         work.wire(button.click, handlers.changing(change), [], [])
     work.wire(share.click, handlers.share, [name], [name])
-    return Step([name], lambda _: [""], [events, shared, pack], handlers.draw)
+    status = [lock, reopen, unblind, events, shared, pack]
+    return Step([name], lambda _: [""], status, handlers.draw)
 
 
 class _Handlers:
     def __init__(self, work: StudyWork) -> None:
         self._work, self._texts, self._store = work, work.texts, work.services.store
 
-    def draw(self, study: Study) -> list[str]:
+    def draw(self, study: Study) -> list[Any]:
+        locked = study.locked_at and not study.unblinded_at
+        buttons = pressable(study.opened_at and not study.locked_at, locked, locked)
         names = coordinators_of(self._store, study.id)
         who = (
             self._texts("shared_with", names=", ".join(names))
             if names
             else self._texts("shared_with_all")
         )
-        return [self._events(study), f"<p>{as_html(who)}</p>", self._pack(study)]
+        return [*buttons, self._events(study), f"<p>{as_html(who)}</p>", self._pack(study)]
 
     def _events(self, study: Study) -> str:
         """What was done to a study, a line each."""

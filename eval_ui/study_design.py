@@ -8,7 +8,7 @@ import gradio as gr
 from eval_ui.guide import default_guide
 from eval_ui.notices import inform
 from eval_ui.studies import refuse_known
-from eval_ui.study_work import Step, StudyWork, hint, whole_number
+from eval_ui.study_work import Step, StudyWork, hint, pressable, whole_number
 from medchat.errors import BadInput
 from medchat.practice_files import BUILT_IN, read_practice
 from storage import (
@@ -73,7 +73,8 @@ def create_design_step(work: StudyWork) -> Step:
     work.wire(built_in.click, handlers.add_built_in, [], [])
     work.wire(load.click, handlers.load, [file], [file])
     work.wire(clear.click, handlers.clear, [], [])
-    return Step(fields, handlers.fill, [practice], handlers.draw)
+    status = [practice, save, built_in, load, clear]
+    return Step(fields, handlers.fill, status, handlers.draw)
 
 
 class _Handlers:
@@ -89,9 +90,10 @@ class _Handlers:
             study.guide_en or default_guide("en"),
         ]
 
-    def draw(self, study: Study) -> list[str]:
+    def draw(self, study: Study) -> list[Any]:
         count = len(list_questions(self._store, study.id, "practice"))
-        return [f"<p>{self._texts('practice_count', count=count)}</p>"]
+        told = f"<p>{self._texts('practice_count', count=count)}</p>"
+        return [told, *pressable(*[not study.opened_at] * 4)]
 
     def save(
         self, study: Study, overlap: Any, shown: str, repeats: Any, zh: str, en: str

@@ -7,7 +7,7 @@ import gradio as gr
 from eval_ui.notices import inform
 from eval_ui.safe_text import as_html
 from eval_ui.studies import answers_that_tell
-from eval_ui.study_work import Step, StudyWork, hint
+from eval_ui.study_work import Step, StudyWork, hint, pressable
 from medchat.disclosure import Disclosure, find_disclosures, masked
 from medchat.errors import BadInput
 from medchat.evaluation.workload import estimate
@@ -60,7 +60,8 @@ def create_opening_step(work: StudyWork) -> Step:
     work.wire(mask_all.click, handlers.mask_all, [], [])
     work.look(trial.click, handlers.trial, [], [link])
     work.wire(start.click, handlers.open, [], [link])
-    return Step(status=[state, review, answer, found, mask, filled], draw=handlers.draw)
+    status = [trial, start, state, review, answer, found, mask, filled]
+    return Step(status=status, draw=handlers.draw)
 
 
 class _Handlers:
@@ -73,7 +74,8 @@ class _Handlers:
     def draw(self, study: Study) -> list[Any]:
         if study.opened_at:
             told = f"<p>{self._texts('study_is_open')}</p>"
-            return [told, gr.update(visible=False), *[gr.skip() for _ in range(4)]]
+            skipped = [gr.skip() for _ in range(4)]
+            return [*pressable(False, False), told, gr.update(visible=False), *skipped]
         telling = self._telling(study)
         waiting = [answer for answer, _ in telling if not answer.review]
         choices = [
@@ -82,6 +84,7 @@ class _Handlers:
         ]
         first = waiting[0].response if waiting else choices[0][1] if choices else None
         return [
+            *pressable(True, True),
             self._state(study, len(telling), len(waiting)),
             gr.update(visible=bool(telling)),
             gr.update(choices=choices, value=first),

@@ -35,7 +35,7 @@ def create_questions_step(work: StudyWork) -> Step:
     file = gr.File(
         file_types=[".csv", ".tsv", ".txt", ".jsonl", ".json", ".xlsx", ".xlsm"],
         label=texts("question_file"),
-        height=130,
+        height=160,
         elem_id="question-file",
     )
     with gr.Row():

@@ -62,7 +62,7 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
                 packed = gr.File(
                     file_types=[".zip"],
                     label=texts("unpack_file"),
-                    height=130,
+                    height=160,
                     elem_id="unpack-file",
                 )
                 unpack = gr.Button(texts("unpack"), elem_id="unpack", scale=0, min_width=140)

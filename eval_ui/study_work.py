@@ -100,3 +100,8 @@ def whole_number(value: float | None, sentence: str) -> int | None:
 def hint(texts: Texts, key: str) -> gr.Markdown:
     """A step's explanation."""
     return gr.Markdown(texts(key), elem_classes="hint")
+
+
+def pressable(*can: object) -> list[Any]:
+    """For buttons, in their order: one that would do nothing cannot be pressed."""
+    return [gr.update(interactive=bool(each)) for each in can]

@@ -211,7 +211,8 @@ def telling(store: Store, text: str = "作为ChatGLM，我建议多喝水。") -
 def test_a_study_is_not_opened_before_every_telling_answer_is_decided(work, store) -> None:
     study = telling(store)
     handlers = study_opening._Handlers(work)
-    state, _, choices, found, mask, filled = handlers.draw(study)
+    _, start, state, _, choices, found, mask, filled = handlers.draw(study)
+    assert start["interactive"]
     assert "待处理：1" in state
     assert "<mark>ChatGLM</mark>" in found
     assert mask == "作为█████，我建议多喝水。"
@@ -224,7 +225,7 @@ def test_a_study_is_not_opened_before_every_telling_answer_is_decided(work, stor
     with pytest.raises(BadInput, match="是另一个回答的文字"):
         decide(study, choices["value"], mask, "another")
     decide(study, choices["value"], mask, filled)
-    assert "待处理：0" in handlers.draw(study)[0]
+    assert "待处理：0" in handlers.draw(study)[2]
     handlers.open(study)
     (rater,) = new_raters(store, study)
     shown = {answer.text for answer in assignment(store, rater.id)[0].answers}
@@ -255,7 +256,7 @@ def test_an_open_study_takes_no_answer_that_tells(
 
 def test_the_work_of_a_rater_is_estimated_before_opening(work: StudyWork, store: Store) -> None:
     study = telling(store, "多休息。" * 100)
-    state = study_opening._Handlers(work).draw(study)[0]
+    state = study_opening._Handlers(work).draw(study)[2]
     assert "按 5 位评分者" in state
     assert "每人 1 题、2 个回答，约 2 分钟" in state
 

@@ -184,12 +184,13 @@ def unblind(page: Page) -> None:
     assert not [model for model in MODELS if model in page.locator("#report").inner_text()]
     open_tab(page, "研究管理")
     open_tab(page, "7 锁定与存档")
-    page.locator("#unblind").click()
-    expect(page.locator(".toast-body.warning")).to_contain_text("请先锁定研究")
+    expect(page.locator("#unblind")).to_be_disabled()
     page.locator("#lock").click()
     expect(page.locator("#study-events")).to_contain_text("由 coordinator 锁定")
     page.locator("#unblind").click()
     expect(page.locator("#study-events")).to_contain_text("由 coordinator 揭盲")
+    for button in ("lock", "reopen", "unblind"):
+        expect(page.locator(f"#{button}")).to_be_disabled()
 
 
 def read_report(page: Page) -> list[list[str]]:
