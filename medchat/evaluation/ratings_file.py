@@ -4,11 +4,15 @@ Owns what a valid score file is and how a complaint about one reads. Knows nothi
 figures that are computed from it.
 """
 
+import codecs
 import csv
 import io
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,7 +27,10 @@ FORMULA_STARTS = tuple("=+-@＝＋－＠")
 LOSES_DIGITS = re.compile(r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+", re.ASCII)
 """Numbers of which a spreadsheet would show less, such as 007, 1e5 or a long id."""
 
-Row = dict[str, str]
+BLOCK = 2**20
+"""Bytes of a file that are looked at together."""
+MOST_SHARED = 50_000
+"""Different texts of a column of which equal ones are kept once."""
 LONGEST_QUOTED = 40
 """Characters of a cell that a complaint quotes."""
 
@@ -65,24 +72,93 @@ def read_ratings(path: Path, scale: Scale = SUS) -> pd.DataFrame:
 
 def parse_ratings(content: bytes, name: str, scale: Scale = SUS) -> pd.DataFrame:
     """`read_ratings` of a file's content; `name` is what complaints call it."""
-    columns: list[str] = []
-    rows: list[list[object]] = []
-    line_of_rating: dict[tuple[str, ...], int] = {}
-    values = {str(score): score for score in scale.scores}
-    for line, row in _records(_text_of(content, name), name, scale):
-        row.setdefault("study", "")
-        for column in IDENTIFIERS:
-            if not row[column]:
-                raise BadInput(f"{name}, line {line}: the column {column} is empty.")
-        _refuse_duplicate(name, line, row, line_of_rating)
-        scores = {each: _score(name, line, each, row, values) for each in scale.dimensions}
-        columns = columns or list(row)
-        rows.append(list((row | scores).values()))
-    if not rows:
+    _check_text(content, name)
+    records = _records(content, name)
+    columns = _header(records, name, scale)
+    readers = [_reader(name, column, scale) for column in columns]
+    lines = array("q")
+    for line, cells in records:
+        while len(cells) > len(columns) and not cells[-1].strip():
+            cells.pop()  # as Excel leaves behind
+        if len(cells) != len(columns):
+            raise BadInput(
+                f"{name}, line {line}: {len(cells)} cells where the header has {len(columns)}. "
+                "A cell that holds a comma must stand in double quotes."
+            )
+        for reader, cell in zip(readers, cells, strict=True):
+            reader.read(cell, line)
+        lines.append(line)
+    if not lines:
         raise BadInput(f"{name} has a header but no ratings.")
-    frame = pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame({each.column: each.cells for each in readers}, copy=False)
+    if "study" not in frame:
+        frame["study"] = ""
+    _refuse_duplicate(name, frame, lines)
     _refuse_several_studies(name, frame)
     return frame
+
+
+@dataclass
+class _Texts:
+    """A column of texts; equal ones are one object, unless there are very many."""
+
+    name: str
+    column: str
+    strip: bool = False
+    needed: bool = False
+    cells: list[Any] = field(default_factory=list)
+    _seen: dict[str, str] = field(default_factory=dict)
+
+    def read(self, cell: str, line: int) -> None:
+        known = self._seen.get(cell)
+        if known is None:
+            known = unquote_formula(cell)
+            known = known.strip() if self.strip else known
+            if self.needed and not known:
+                raise BadInput(f"{self.name}, line {line}: the column {self.column} is empty.")
+            if len(self._seen) < MOST_SHARED:
+                self._seen[cell] = known
+        self.cells.append(known)
+
+
+@dataclass
+class _Scores:
+    """A column of scores; ``values`` are the scale's by how they are written."""
+
+    name: str
+    column: str
+    values: Mapping[str, int]
+    cells: list[Any] = field(default_factory=list)
+
+    def read(self, cell: str, line: int) -> None:
+        value = self.values.get(cell)
+        if value is None:
+            value = self.values.get(cell.strip())
+        if value is None:
+            *first, last = self.values
+            raise BadInput(
+                f"{self.name}, line {line}, column {self.column}: “{shortened(cell.strip())}” is "
+                f"not a score. Write {', '.join(first)} or {last}, as a whole number."
+            )
+        self.cells.append(value)
+
+
+def _reader(name: str, column: str, scale: Scale) -> _Texts | _Scores:
+    if column in scale.dimensions:
+        return _Scores(name, column, {str(score): score for score in scale.scores})
+    key = column in IDENTIFIERS
+    return _Texts(name, column, strip=key or column in ("study", "study_id"), needed=key)
+
+
+def _header(records: Iterator[tuple[int, list[str]]], name: str, scale: Scale) -> list[str]:
+    line, header = next(records, (1, []))
+    if not header:
+        raise BadInput(f"{name} is empty.")
+    columns = [cell.strip() for cell in header]
+    while not columns[-1]:
+        columns.pop()
+    _check_header(name, line, columns, (*IDENTIFIERS, *scale.dimensions))
+    return columns
 
 
 def _refuse_several_studies(name: str, frame: pd.DataFrame) -> None:
@@ -98,51 +174,45 @@ def _refuse_several_studies(name: str, frame: pd.DataFrame) -> None:
         )
 
 
-def _text_of(raw: bytes, name: str) -> str:
+def _check_text(raw: bytes, name: str) -> None:
     try:
-        text = raw.decode("utf-8").lstrip("\ufeff")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
+        for _ in codecs.iterdecode(_blocks(raw), "utf-8"):
+            pass
+    except UnicodeDecodeError:
+        line = _line_of_no_text(raw)
         raise BadInput(
             f"{name}, line {line}: this is not UTF-8 text. Save the file as UTF-8 "
             "(in Excel: “CSV UTF-8”) and try again."
-        ) from error
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
+        ) from None
+    if b"\0" in raw:
+        line = raw[: raw.index(b"\0")].count(b"\n") + 1
         raise BadInput(
             f"{name}, line {line}: the file holds a NUL byte, so it is damaged or not a CSV "
             "file. Export it again, as UTF-8."
         )
-    return text
 
 
-def _records(text: str, name: str, scale: Scale) -> Iterator[tuple[int, Row]]:
-    """Yield (line on which the record begins, its cells by column) below the header."""
-    lines = _lines(text, name)
-    header_line, header = next(lines, (1, []))
-    if not header:
-        raise BadInput(f"{name} is empty.")
-    columns = [cell.strip() for cell in header]
-    while not columns[-1]:  # as Excel leaves behind
-        columns.pop()
-    required = (*IDENTIFIERS, *scale.dimensions)
-    _check_header(name, header_line, columns, required)
-    keys = [*required, *(key for key in ("study", "study_id") if key in columns)]
-    for line, cells in lines:
-        while len(cells) > len(columns) and not cells[-1].strip():
-            cells.pop()
-        if len(cells) != len(columns):
-            raise BadInput(
-                f"{name}, line {line}: {len(cells)} cells where the header has {len(columns)}. "
-                "A cell that holds a comma must stand in double quotes."
-            )
-        row = {column: unquote_formula(cell) for column, cell in zip(columns, cells, strict=True)}
-        yield line, row | {column: row[column].strip() for column in keys}
+def _blocks(raw: bytes) -> Iterator[bytes]:
+    for start in range(0, len(raw), BLOCK):
+        yield raw[start : start + BLOCK]
 
 
-def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+def _line_of_no_text(raw: bytes) -> int:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return raw[: error.start].count(b"\n") + 1
+    return 1
+
+
+def _records(raw: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
     """Yield (line on which the record begins, cells), leaving out records without any content."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    start = 0
+    while raw.startswith(codecs.BOM_UTF8, start):
+        start += len(codecs.BOM_UTF8)
+    binary = io.BytesIO(raw)
+    binary.seek(start)
+    reader = csv.reader(io.TextIOWrapper(binary, encoding="utf-8", newline=""), strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -183,25 +253,16 @@ def _named(columns: list[str]) -> str:
     return f"column{'s' if len(columns) > 1 else ''} {', '.join(names)}"
 
 
-def _score(name: str, line: int, dimension: str, row: Row, values: Mapping[str, int]) -> int:
-    text = row[dimension]
-    if text not in values:
-        *first, last = values
-        raise BadInput(
-            f"{name}, line {line}, column {dimension}: “{shortened(text)}” is not a score. "
-            f"Write {', '.join(first)} or {last}, as a whole number."
-        )
-    return values[text]
-
-
-def _refuse_duplicate(
-    name: str, line: int, row: Row, line_of_rating: dict[tuple[str, ...], int]
-) -> None:
-    rating = (row["study"], row["question_id"], row["model"], row["rater"])
-    first_line = line_of_rating.setdefault(rating, line)
-    if first_line != line:
-        raise BadInput(
-            f"{name}, lines {first_line} and {line}: rater {shortened(row['rater'])} rated "
-            f"question {shortened(row['question_id'])} of model {shortened(row['model'])} twice. "
-            "Keep one of the two lines."
-        )
+def _refuse_duplicate(name: str, frame: pd.DataFrame, lines: Sequence[int]) -> None:
+    keys = frame[["study", *IDENTIFIERS]]
+    again = keys.duplicated().to_numpy()
+    if not again.any():
+        return
+    place = int(again.argmax())
+    row = keys.iloc[place]
+    first = int((keys == row).all(axis=1).to_numpy().argmax())
+    raise BadInput(
+        f"{name}, lines {lines[first]} and {lines[place]}: rater {shortened(row['rater'])} rated "
+        f"question {shortened(row['question_id'])} of model {shortened(row['model'])} twice. "
+        "Keep one of the two lines."
+    )
