@@ -5,8 +5,12 @@ process ever held. Only ratios within the run mean anything.
 """
 
 import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -34,6 +38,24 @@ def ratings(count: int) -> pd.DataFrame:
         }
         | {each: generator.choice([1, 2, 3], len(answer), p=[0.1, 0.3, 0.6]) for each in DIMENSIONS}
     )
+
+
+def all_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """As a study exports it: texts of questions, ids, comments, times."""
+    row = pd.Series(range(len(frame)))
+    told = {
+        "study": "门诊问答",
+        "question": "患者发热三天，体温 38.5 ℃，应当怎么处理？" + frame["question_id"],
+        "response_id": frame["question_id"] + frame["model"].str[-1] + "c0ffee" * 4,
+        "specialty": "内科",
+        "years": 7,
+        "flags": row.mod(20).eq(0).map({True: "dangerous", False: ""}),
+        "comment": row.mod(10).eq(0).map({True: "剂量没有说明", False: ""}),
+        "shown_position": row.mod(MODELS) + 1,
+        "active_seconds": row.mod(900) / 10,
+        "rated_at": pd.to_datetime(row, unit="s", origin="2026-11-01", utc=True).astype(str),
+    }
+    return frame.assign(**told)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -66,6 +88,17 @@ def main() -> None:
     print(f"reading the CSV of {len(text) / 2**20:.0f} MiB: {reading:.1f} s")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"most memory of the process, reading included: {most:.2f} GiB")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "scores.csv"
+        all_columns(frame).to_csv(file, index=False)
+        command = [sys.executable, "-m", "medchat", "report", file, "--format", "json"]
+        taken = seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+        size = file.stat().st_size / 2**20
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(
+        f"medchat report of a score CSV with every column ({size:.0f} MiB): {taken:.1f} s, at most "
+        f"{most:.2f} GiB"
+    )
 
 
 if __name__ == "__main__":
