@@ -6,6 +6,7 @@ Names no model but by the name that is shown: a letter as long as a study is bli
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -104,7 +105,7 @@ _BEHIND = """
     JOIN responses ON responses.id = rating.response
     JOIN questions ON questions.id = responses.question
     JOIN raters ON raters.id = rating.rater
-    WHERE questions.study_id = ?
+    WHERE questions.study_id = ? AND responses.model = ?
     ORDER BY questions.position, responses.id, length(raters.label), raters.label
     """
 
@@ -215,19 +216,29 @@ def answers_behind(
     Raises:
         StorageError: unknown_study.
     """
-    found: dict[str, tuple[dict[str, Any], list[Judged]]] = {}
+    found: list[AnswerBehind] = []
     with store.connect() as db:
         require_study(db, study_id)
         names = shown_names(db)
-        for row in db.query(_BEHIND, [study_id]):
-            judge = row["specialty"], row["category"], row["rater"]
-            if names[study_id, row["model"]] == model and counts(*judge):
-                found.setdefault(row["response_id"], (row, []))[1].append(_judged(row))
-    return [
-        AnswerBehind(row["question_id"], row["question"], model, row["text"], tuple(ratings))
-        for row, ratings in found.values()
-        if any(each.scores[dimension] in scores for each in ratings)
-    ][:MOST_BEHIND]
+        known = [
+            name for (study, name), shown in names.items() if (study, shown) == (study_id, model)
+        ]
+        rows = db.query(_BEHIND, [study_id, known[0]]) if known else iter(())
+        for _, group in groupby(rows, key=lambda row: str(row["response_id"])):
+            answer = list(group)
+            ratings = tuple(
+                _judged(row)
+                for row in answer
+                if counts(row["specialty"], row["category"], row["rater"])
+            )
+            if any(each.scores[dimension] in scores for each in ratings):
+                row = answer[0]
+                found.append(
+                    AnswerBehind(row["question_id"], row["question"], model, row["text"], ratings)
+                )
+            if len(found) == MOST_BEHIND:
+                break
+    return found
 
 
 def _judged(row: dict[str, Any]) -> Judged:
