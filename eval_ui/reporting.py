@@ -4,7 +4,6 @@ Everything goes through the score CSV, so that the page, the files and ``medchat
 downloaded CSV tell the same numbers.
 """
 
-import hashlib
 import json
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from eval_ui.guide import default_guide
 from eval_ui.texts import LANGUAGES
 from medchat.evaluation.bundle import Inputs
 from medchat.evaluation.conduct import Conduct
-from storage import ReportData, Store, Study, report_data
+from storage import ReportData, Store, Study, get_study, report_data, report_state
 
-KEPT = 8
+KEPT = 6
 """Reports that are kept: looking at one again, or downloading it, takes no second computation."""
 
 Report = dict[str, Any]
@@ -71,7 +70,7 @@ class Reports:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._made: OrderedDict[str, Made] = OrderedDict()
+        self._made: OrderedDict[tuple[str, Filters], Made] = OrderedDict()
         self._lock = Lock()
 
     def made(self, study: Study, filters: Filters | None = None) -> Made | None:
@@ -79,33 +78,41 @@ class Reports:
 
         Until a study is unblinded, its models are letters.
         """
-        data, filters = report_data(self._store, study.id), filters or Filters()
-        if data.extras.empty:
-            return None
-        key = _key(data, study, filters)
+        filters = filters or Filters()
+        state = report_state(self._store, study.id)  # before the data: never newer than they are
         with self._lock:
-            if key in self._made:
-                self._made.move_to_end(key)
-                return self._made[key]
-        reference = tuple(json.loads(study.reference_rows))
-        inputs = Inputs(
-            data.scores,
-            reference=reference,
-            extras=data.extras,
-            repeats=data.repeats,
-            answers=data.answers,
-            conduct=_conduct(data),
-        )
-        frame = inputs.frame()
+            if (state, filters) in self._made:
+                self._made.move_to_end((state, filters))
+                return self._made[state, filters]
+            read = next((made for key, made in self._made.items() if key[0] == state), None)
+        found = (read.inputs, read.frame) if read else self._read(study.id)
+        if found is None:
+            return None
+        inputs, frame = found
         counted = filters.rows(frame)
         if counted.empty:
             return None
         made = Made(inputs, frame, inputs.report(counted.reset_index(drop=True)))
         with self._lock:
-            self._made[key] = made
+            self._made[state, filters] = made
             while len(self._made) > KEPT:
                 self._made.popitem(last=False)
         return made
+
+    def _read(self, study_id: str) -> tuple[Inputs, pd.DataFrame] | None:
+        """What a study's reports are made from; None as long as nothing is rated."""
+        data = report_data(self._store, study_id)
+        if data.extras.empty:
+            return None
+        inputs = Inputs(
+            data.scores,
+            reference=tuple(json.loads(get_study(self._store, study_id).reference_rows)),
+            extras=data.extras,
+            repeats=data.repeats,
+            answers=data.answers,
+            conduct=_conduct(data),
+        )
+        return inputs, inputs.frame()
 
 
 def _conduct(data: ReportData) -> Conduct:
@@ -115,11 +122,3 @@ def _conduct(data: ReportData) -> Conduct:
         for language in LANGUAGES
     }
     return Conduct(**{**data.conduct, **guides})
-
-
-def _key(data: ReportData, study: Study, filters: Filters) -> str:
-    digest = hashlib.sha256(data.scores)
-    for frame in (data.extras, data.repeats, data.answers):
-        digest.update(frame.to_csv().encode())
-    digest.update(repr((study.reference_rows, filters, data.conduct)).encode())
-    return digest.hexdigest()

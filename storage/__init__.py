@@ -101,6 +101,7 @@ from storage.reporting import (
     ReportData,
     answers_behind,
     report_data,
+    report_state,
 )
 from storage.rights import coordinators_of, require_right, share_study
 from storage.studies import (
@@ -224,6 +225,7 @@ __all__ = [
     "renew_link",
     "reopen_study",
     "report_data",
+    "report_state",
     "require_right",
     "require_study",
     "responses_of",

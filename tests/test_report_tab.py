@@ -1,8 +1,10 @@
 """What the Report tab shows: Table 4, filters, what is behind a figure, published figures."""
 
 import io
+import json
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,15 +14,18 @@ from report_fixtures import EVIL, rated
 from storage_fixtures import MODELS, answers_shown_to, new_raters, new_study, unblind
 
 from eval_ui import report_tab
+from eval_ui import reporting as reporting_of_page
 from eval_ui.guide import default_guide
 from eval_ui.report_html import behind_html, marked
 from eval_ui.reporting import Filters, Reports
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
+from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import bundle
 from storage import (
     NewQuestion,
     NewResponse,
+    Profile,
     RatingEntry,
     Scores,
     Span,
@@ -40,6 +45,8 @@ from storage import (
     reporting,
     review_answer,
     save_ratings,
+    set_profile,
+    set_reference_rows,
 )
 
 ZH, EN = Texts("zh"), Texts("en")
@@ -80,6 +87,43 @@ def test_beside_each_mean_stands_what_was_chosen(store, handlers, spread, told) 
     table = html.partition("</table>")[0]
     assert table.count(told) >= 3 * len(MODELS)
     assert "<strong>" in table
+
+
+def test_a_report_is_made_once_until_something_changes(store, handlers, monkeypatch) -> None:
+    study = rated(store)
+    reports, read = handlers._reports, []
+    real = reporting_of_page.report_data
+    monkeypatch.setattr(
+        reporting_of_page, "report_data", lambda *args: read.append(1) or real(*args)
+    )
+    first = reports.made(study)
+    assert reports.made(study) is first
+    assert reports.made(study, Filters(raters=("r02",))).frame is first.frame
+    assert len(read) == 1
+
+    def changes() -> Iterator[None]:
+        (rater,) = new_raters(store, study, 1)
+        yield
+        (answer, *_) = answers_shown_to(store, rater)
+        save_ratings(store, rater.id, [RatingEntry(answer.item, Scores(1, 1, 1), "k1")])
+        yield
+        save_ratings(store, rater.id, [RatingEntry(answer.item, Scores(2, 1, 1), "k2")])
+        yield
+        with store.transaction() as db:
+            set_profile(db, rater.id, Profile("皮肤科", "", 9, ""), "yes")
+        yield
+        published = {"model": "x", "source": ""} | dict.fromkeys(DIMENSIONS, 2.5)
+        set_reference_rows(store, study.id, json.dumps([published]))
+        yield
+        unblind(store, study)
+        yield
+
+    for count, _ in enumerate(changes(), start=2):
+        made = reports.made(study)
+        assert len(read) == count
+    assert made.report["reference"][0]["model"] == "x"
+    assert made.report["data"]["specialties"]["皮肤科"] == 1
+    assert made.report["models"][0]["model"] in MODELS
 
 
 def test_filters_count_some_ratings_only_and_say_so(store, handlers) -> None:
