@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -183,8 +184,11 @@ def write_score_csv(rows: Iterable[Mapping[str, object]], path: str | Path) -> N
 
 def _cell(value: object) -> object:
     """Return a number as it is, and a text without what harms a spreadsheet."""
-    if not isinstance(value, str):
-        return value
+    return _harmless(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=2**16)  # the same questions, models and raters in row after row
+def _harmless(value: str) -> str:
     text = _without_control_characters(value)
     # An apostrophe in front makes a spreadsheet show the cell instead of running it, or instead of
     # making a number of 007. Looked at before and after cleaning, because a control character can
