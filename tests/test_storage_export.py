@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -225,8 +226,25 @@ def test_what_is_exported_reads_back_the_same(rows: list[dict[str, object]]) -> 
     for written, back in zip(rows, found, strict=True):
         for column, value in written.items():
             text = "" if value is None else str(value)
-            harmless = isinstance(value, str) and text.lstrip()[:1] in tuple("=+-@＝＋－＠")
-            assert back[column] == ("'" + text if harmless else text)
+            starts = text.lstrip()[:1] in tuple("=+-@＝＋－＠")
+            shortened = NUMBER.fullmatch(text.strip()) and str(float_of(text)) != text.strip()
+            quoted = back[column] == "'" + text
+            assert quoted or back[column] == text
+            assert quoted or not (isinstance(value, str) and starts)
+            assert not quoted or starts or shortened
+
+
+NUMBER = re.compile(r"\d+([.,]\d*)?([eE]\+?\d+)?", re.ASCII)
+
+
+def float_of(text: str) -> float:
+    return float(text.strip().replace(",", "."))
+
+
+@pytest.mark.parametrize("text", ["007", "00", "1e5", "12345678901234567890"])
+def test_what_a_spreadsheet_would_shorten_is_shown_whole(text: str) -> None:
+    (found,) = read(score_csv_bytes([row(question_id=text)]))
+    assert found["question_id"] == "'" + text
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
