@@ -71,7 +71,11 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         with gr.Accordion(texts("behind"), open=False, elem_id="report-behind") as looking:
             with gr.Row(elem_classes="field-and-button"):
                 model = gr.Dropdown(
-                    [], allow_custom_value=True, label=texts("model"), elem_id="behind-model"
+                    [],
+                    allow_custom_value=True,
+                    label=texts("model"),
+                    elem_id="behind-model",
+                    min_width=240,
                 )
                 dimension = gr.Dropdown(
                     [(texts(each), each) for each in DIMENSIONS],
@@ -112,9 +116,9 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         listen(event, handler, inputs, outputs, texts, services.access)
 
     on(study.input, handlers.choose, [study, spread], shown)
-    controls: list[Any] = [spread, *filters]
-    for each in controls:
-        on(each.input, handlers.draw, chosen, [report])
+    on(spread.input, handlers.draw, chosen, [report])
+    for each in filters:
+        on(each.input, handlers.filtered, chosen, [report, behind])
     on(refresh.click, handlers.refresh, [study, spread], [study, *shown])
     asked = [model, dimension, scores]
     on(look.click, handlers.behind, [study, *asked, *filters], [behind])
@@ -175,6 +179,10 @@ class _Handlers:
         study = self._own(name)
         wanted = _filters(filters)
         return [self._html(study, self._reports.made(study, wanted), spread, bool(wanted))]
+
+    def filtered(self, name: str | None, spread: str, *filters: list[str] | None) -> list[str]:
+        """What stood behind a figure was found with other filters."""
+        return [*self.draw(name, spread, *filters), ""]
 
     def _html(self, study: Study, made: Made | None, spread: Any, filtered: bool = False) -> str:
         texts = self._texts

@@ -67,7 +67,8 @@ def create_board_step(work: StudyWork) -> Step:
     # -- wiring --
     handlers = _Handlers(work)
     work.look(look.click, handlers.closer, [], [closer])
-    listen(wanted.change, handlers.follow, [wanted], [closer], texts, work.services.access)
+    # Not guarded as a whole: it comes with the page, before anybody has signed in.
+    listen(wanted.change, handlers.follow, [wanted], [closer], texts)
     work.wire(further.click, handlers.adjudicate, [], [closer])
     return Step(status=[progress, questions, reminders, closer, wanted], draw=handlers.draw)
 

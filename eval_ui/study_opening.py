@@ -73,7 +73,8 @@ class _Handlers:
 
     def draw(self, study: Study) -> list[Any]:
         if study.opened_at:
-            told = f"<p>{self._texts('study_is_open')}</p>"
+            key = "study_was_open" if study.locked_at else "study_is_open"
+            told = f"<p>{self._texts(key)}</p>"
             skipped = [gr.skip() for _ in range(4)]
             return [*pressable(False, False), told, gr.update(visible=False), *skipped]
         telling = self._telling(study)

@@ -69,10 +69,11 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         summary = gr.HTML(elem_id="study-overview")
         work = StudyWork(services, texts, study, gr.State(0))
         with gr.Column(visible=False) as details, gr.Tabs(elem_id="steps"):
-            steps = []
+            steps, step_tabs = [], {}
             for key, create_step in STEPS.items():
-                with gr.Tab(texts(f"tab_{key}"), id=key, render_children=True):
+                with gr.Tab(texts(f"tab_{key}"), id=key, render_children=True) as step_tab:
                     steps.append(create_step(work))
+                step_tabs[key] = step_tab
 
     # -- wiring --
     handlers = _Handlers(work, steps)
@@ -87,6 +88,7 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     on(study.input, handlers.show, study, shown)
     on(refresh.click, handlers.refresh, study, everything)
     on(work.changed.change, handlers.redraw, study, [summary, *status])
+    on(step_tabs["board"].select, handlers.redraw, study, [summary, *status])  # raters go on
     on(create.click, handlers.create, name, [name, making, *everything])
     on(unpack.click, handlers.unpack, packed, [packed, making, *everything])
     open_tab = opening(services.access, texts, "study", handlers.refresh, len(everything))

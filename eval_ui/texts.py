@@ -178,9 +178,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "profile_title": ("开始之前", "Before you begin"),
     "profile_intro": (
-        "只需填写一次。专业、职称和年限会随评分一起导出；姓名可不填，不会导出。",
-        "You are asked once. Specialty, title and years are exported with your scores; your name "
-        "is optional and never exported.",
+        "只需填写一次。专业和年限会随评分一起导出；职称和姓名只供研究协调员，不写入评分表。",
+        "You are asked once. Specialty and years are exported with your scores; title and name, "
+        "which is optional, are for the coordinators alone and in no table of scores.",
     ),
     "specialty": ("专业（必填）", "Specialty (required)"),
     "specialty_example": ("例如：消化内科", "such as gastroenterology"),
@@ -556,6 +556,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "研究已开放：题目、回答和设计固定不变，评分者可以评分。",
         "The study is open: questions, answers and design stay as they are, and raters may score.",
     ),
+    "study_was_open": (
+        "研究已锁定：题目、回答和设计固定不变，评分者不能再保存评分。",
+        "The study is locked: nothing of it changes, and raters save no more.",
+    ),
     # -- raters --
     "invite_count": ("人数", "How many"),
     "invite_info": (
@@ -803,7 +807,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "comment_column": ("评语", "Comment"),
     "report_agreement": ("评分者一致性", "Agreement between raters"),
     "report_tests": ("模型之间的检验", "Tests between models"),
-    "report_consistency": ("评分者自身的一致性（重复题）", "Each rater with himself (repeats)"),
+    "report_consistency": ("评分者自身的一致性（重复题）", "Consistency of each rater (repeats)"),
     "report_overlap": (
         "与参考答案的重合度（BLEU、ROUGE）",
         "Overlap with references (BLEU, ROUGE)",

@@ -64,6 +64,8 @@ def test_filters_reach_the_table_and_the_answers_behind_it(report: Page) -> None
     report.locator(".table4 button.opens[data-dimension=usability]").first.click()
     expect(report.locator("#behind .behind")).to_have_count(2)
     expect(report.locator("#behind td:first-child")).to_have_text(["r02", "r02"])
+    choose(report, "report-rater", "r03")
+    expect(report.locator("#behind .behind")).to_have_count(0)
 
 
 def test_a_click_on_a_figure_opens_the_answers_behind_it(report: Page) -> None:

@@ -42,10 +42,12 @@ from storage import (
     board,
     create_study,
     find_rater,
+    find_study,
     get_study,
     list_questions,
     list_raters,
     list_studies,
+    lock_study,
     responses_of,
     save_ratings,
 )
@@ -141,6 +143,14 @@ def test_a_study_is_its_makers_alone(work: StudyWork, store: Store) -> None:
 
 
 # -- inviting --
+
+
+def test_nobody_is_invited_to_a_locked_study(work: StudyWork, store: Store) -> None:
+    study = new_study(store)
+    lock_study(store, study.id, "anna")
+    with pytest.raises(StorageError) as refused:
+        study_raters._Handlers(work).invite(find_study(store, study.name), 1, False)
+    assert refused.value.code == "study_is_locked"
 
 
 @pytest.mark.parametrize("count", [None, 2.5, 0.1, float("inf"), float("nan")])
