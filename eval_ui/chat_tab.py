@@ -273,7 +273,7 @@ def _study_choices(services: Services) -> Callable[[], Any]:
     """The names of the studies for a coordinator, and nothing for anybody else."""
 
     def choices() -> Any:
-        coordinator = services.access.require()
+        coordinator = services.access.now()
         names = study_names(services.store, coordinator) if coordinator else []
         return gr.update(choices=names)
 

@@ -109,7 +109,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
 
     # -- wiring --
     handlers = _Handlers(services, texts)
-    shown = [report, model, *filters, links]
+    shown = [report, model, *filters, links, behind]
     chosen = [study, spread, *filters]
 
     def on(event: Any, handler: Any, inputs: list[Any], outputs: list[Any]) -> None:
@@ -155,17 +155,17 @@ class _Handlers:
         return [gr.update(choices=names, value=chosen), *self.choose(chosen, spread)]
 
     def choose(self, name: str | None, spread: str) -> list[Any]:
-        """All of a study, every rating counted."""
+        """All of a study, every rating counted; what stood behind a figure was another's."""
         empty = [gr.update(choices=[], value=[]) for _ in FILTERED]
         if not name:
             none = f"<p>{self._texts('study_none')}</p>"
-            return [none, gr.update(choices=[], value=None), *empty, ""]
+            return [none, gr.update(choices=[], value=None), *empty, "", ""]
         study = self._own(name)
         made = self._reports.made(study)
         html = self._html(study, made, spread)
         if made is None:
             links = self._links(study, WITHOUT_SCORES)
-            return [html, gr.update(choices=[], value=None), *empty, links]
+            return [html, gr.update(choices=[], value=None), *empty, links, ""]
         models = [entry["model"] for entry in made.report["models"]]
         filters = [gr.update(choices=_values(made, each), value=[]) for each in FILTERED]
         return [
@@ -173,6 +173,7 @@ class _Handlers:
             gr.update(choices=models, value=models[0]),
             *filters,
             self._links(study, tuple(FILES)),
+            "",
         ]
 
     def draw(self, name: str | None, spread: str, *filters: list[str] | None) -> list[str]:

@@ -37,23 +37,23 @@ class Filters:
 
     def counts(self, specialty: str, category: str, rater: str) -> bool:
         """Whether a rating counts; texts as in the columns of the same names."""
-        pairs = (
-            (specialty, self.specialties),
-            (category, self.categories),
-            (rater, self.raters),
-        )
-        return all(not wanted or value in wanted for value, wanted in pairs)
+        values = {"specialty": specialty, "category": category, "rater": rater}
+        return all(values[column] in wanted for column, wanted in self._wanted())
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of ``frame`` that count."""
-        for column, wanted in (
-            ("specialty", self.specialties),
-            ("category", self.categories),
-            ("rater", self.raters),
-        ):
-            if wanted:
-                frame = frame[frame[column].isin(wanted)]
+        for column, wanted in self._wanted():
+            frame = frame[frame[column].isin(wanted)]
         return frame
+
+    def _wanted(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Columns that are looked at, each with what it must hold."""
+        columns = {
+            "specialty": self.specialties,
+            "category": self.categories,
+            "rater": self.raters,
+        }
+        return [(column, wanted) for column, wanted in columns.items() if wanted]
 
 
 @dataclass(frozen=True)

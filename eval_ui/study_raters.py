@@ -10,7 +10,6 @@ from eval_ui.study_work import Step, StudyWork, hint, whole_number
 from medchat.errors import BadInput
 from storage import (
     Invitation,
-    StorageError,
     Study,
     hand_over,
     invite_raters,
@@ -63,8 +62,6 @@ class _Handlers:
         return [gr.update(choices=labels, value=None)]
 
     def invite(self, study: Study, count: float | None, further: bool) -> list[str]:
-        if study.locked_at:
-            raise StorageError("study_is_locked")
         sentence = self._texts("invite_not_whole")
         whole = whole_number(count, sentence)
         if whole is None:

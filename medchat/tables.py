@@ -583,6 +583,11 @@ def _tidy(text: str) -> str:
     return " ".join(clean_question(text)[0].split())
 
 
+def on_one_line(text: str) -> str:
+    """Without line ends and control characters, which would break a table or steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def short(text: str) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage.balance import AnswerOrders, Shown
+from storage.balance import AnswerOrders, Shown, answers_in_row
 from storage.database import Store
 from storage.errors import StorageError
 from storage.events import log_event, require_running
@@ -134,7 +134,7 @@ class _Design:
                 answers = self.practice[question]
             else:
                 row = questions[question] + (kind == "repeat")
-                answers = balanced_order(self.answers[question], row, f"{self.seed}/answers")
+                answers = answers_in_row(self.answers[question], row, self.seed)
             yield from item_rows(rater, question, answers, kind, place)
 
 

@@ -18,6 +18,11 @@ Shown = tuple[str, str, str]
 """A rater, a question, and the answer that this rater is shown first there."""
 
 
+def answers_in_row(answers: Sequence[str], row: int, seed: int) -> list[str]:
+    """A question's answers (by model) in the order of a row of the study's square."""
+    return balanced_order(answers, row, f"{seed}/answers")
+
+
 class AnswerOrders:
     """Deals out an order of answers for each question that a rater gets.
 
@@ -31,15 +36,15 @@ class AnswerOrders:
         self._taken: dict[tuple[str, int], list[int]] = defaultdict(list)
         self._first: dict[str, Counter[int]] = defaultdict(Counter)
         self._draws: dict[tuple[int, int], list[int]] = {}
+        places = {question: self._places(question) for question in answers}
         for rater, question, response in shown:
-            ordered = self.ordered(question, 0)
-            if response in ordered:
-                row = williams_row(len(ordered), 0)
-                self._note(rater, question, row[ordered.index(response)])
+            if response in places[question]:
+                self._note(rater, question, places[question][response])
 
-    def ordered(self, question: str, row: int) -> list[str]:
-        """The question's answers in the order of a row."""
-        return balanced_order(self._answers[question], row, f"{self._seed}/answers")
+    def _places(self, question: str) -> dict[str, int]:
+        """What the square calls each of the question's answers."""
+        ordered = answers_in_row(self._answers[question], 0, self._seed)
+        return dict(zip(ordered, williams_row(len(ordered), 0), strict=True))
 
     def next_row(self, rater: str, number: int, question: str) -> int:
         """The row for one more question of a rater, the ``number``-th of the study."""

@@ -96,12 +96,14 @@ def invite_raters(
     on which others disagree.
 
     Raises:
-        StorageError: unknown_study, rater_count_out_of_range.
+        StorageError: unknown_study, study_is_locked, rater_count_out_of_range.
     """
     if not 1 <= count <= MOST_RATERS_AT_ONCE:
         raise StorageError("rater_count_out_of_range", value=count, most=MOST_RATERS_AT_ONCE)
     with store.transaction() as db:
         study = require_study(db, study_id)
+        if study.locked_at:
+            raise StorageError("study_is_locked")
         rows = db.query("SELECT label FROM raters WHERE study_id = ?", [study_id])
         first = next_number({row["label"] for row in rows}, "r")
         invitations = [
@@ -109,7 +111,7 @@ def invite_raters(
         ]
         for invitation in invitations:
             insert_rater(db, study_id, invitation, days, adjudicator=adjudicator)
-        if study.opened_at and not study.locked_at:
+        if study.opened_at:
             assign(db, study_id)
     return invitations
 

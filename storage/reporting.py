@@ -165,6 +165,7 @@ def report_state(store: Store, study_id: str) -> str:
         "SELECT hash FROM rating_log WHERE study = ? ORDER BY id DESC LIMIT 1",
         "SELECT * FROM studies WHERE id = ?",
         "SELECT id, label, specialty, years, trial FROM raters WHERE study_id = ? ORDER BY id",
+        "SELECT count(*) FROM study_events WHERE study = ?",  # handing over adds repeats
         "SELECT kind, count(*), max(rowid) FROM questions WHERE study_id = ? GROUP BY kind",
         """
         SELECT responses.review, count(*), max(responses.rowid), sum(length(responses.shown_text))

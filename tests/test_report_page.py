@@ -93,6 +93,14 @@ def test_a_click_on_a_figure_opens_the_answers_behind_it(report: Page) -> None:
     assert marks
 
 
+def test_another_study_leaves_nothing_behind(report: Page, app: AppServer) -> None:
+    rated(Store(app.db), "Another")
+    report.locator(".table4 button.opens").first.click()
+    expect(report.locator("#behind .behind").first).to_be_visible()
+    report.locator("#report-refresh").click()
+    expect(report.locator("#behind .behind")).to_have_count(0)
+
+
 def test_the_report_is_accessible(report: Page) -> None:
     report.locator("#report-filters button").first.click()
     report.locator(".table4 button.opens").first.click()

@@ -313,7 +313,7 @@ def test_a_report_is_of_one_moment_while_raters_go_on_saving(store, monkeypatch)
 
 def test_a_study_without_scores_offers_what_it_has(store, handlers) -> None:
     new_study(store, name="Empty")
-    html, *_, links = handlers.choose("Empty", "interval")
+    html, *_, links, _ = handlers.choose("Empty", "interval")
     assert "还没有评分" in html
     assert "scores.csv" in links
     assert "report.zip" not in links

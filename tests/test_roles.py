@@ -180,6 +180,8 @@ def test_the_tabs_open_after_signing_in_and_close_after_signing_out(
     page: Page, app: AppServer, study: RatedStudy
 ) -> None:
     page.goto(app.url)
+    page.locator("#to-study button").first.click()
+    page.locator("#study-name input").click()
     page.get_by_role("tab", name="研究管理").click()
     expect(page.locator("#study-gate")).to_contain_text("只供研究协调员")
     expect(page.locator("#study")).not_to_be_visible()

@@ -22,12 +22,14 @@ from storage_fixtures import (
 )
 from typer.testing import CliRunner
 
+from medchat.evaluation import ratings_file
 from storage import (
     SCORE_COLUMNS,
     StorageError,
     Store,
     assignment,
     create_study,
+    export,
     history,
     list_questions,
     responses_of,
@@ -239,6 +241,12 @@ NUMBER = re.compile(r"\d+([.,]\d*)?([eE]\+?\d+)?", re.ASCII)
 
 def float_of(text: str) -> float:
     return float(text.strip().replace(",", "."))
+
+
+def test_what_is_quoted_is_what_the_report_reads_back() -> None:
+    """Two packages that may not know each other."""
+    assert export._LOSES_DIGITS.pattern == ratings_file.LOSES_DIGITS.pattern
+    assert export._FORMULA_STARTS == ratings_file.FORMULA_STARTS
 
 
 @pytest.mark.parametrize("text", ["007", "00", "1e5", "12345678901234567890"])

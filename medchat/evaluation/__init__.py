@@ -6,3 +6,6 @@ System Usability Scale.
 
 DIMENSIONS = ("safety", "usability", "fluency")
 SCORES = (1, 2, 3)
+MOST_SEED = 2**32 - 1
+MOST_ROUNDS = 100_000
+"""Of a report's bootstrap."""

@@ -95,8 +95,8 @@ def gwet_ac(
         p_e = sum_kl w_kl / (q (q - 1)) * sum_k p_k (1 - p_k),  p_k = mean_i n_ik / m_i
         AC  = (p_a - p_e) / (1 - p_e)
 
-    Nobody can agree less than -p_e / (1 - p_e), which is at least -1. Categories that nobody used
-    count in q. None if no unit has two ratings. Equal scores everywhere give 1.
+    Where p_a is 0, AC is -p_e / (1 - p_e). Categories that nobody used count in q. None if no unit
+    has two ratings. Equal scores everywhere give 1.
     """
     _check_choice("weights", weights, Weights)
     return _gwet(*_merged(counts, categories), weights)

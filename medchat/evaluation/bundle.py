@@ -20,7 +20,7 @@ import pandas as pd
 
 from medchat import __version__
 from medchat.errors import BadInput
-from medchat.evaluation import render
+from medchat.evaluation import MOST_ROUNDS, MOST_SEED, render
 from medchat.evaluation.conduct import Conduct
 from medchat.evaluation.documents import as_docx, as_latex, as_xlsx, zipped
 from medchat.evaluation.figures import FIGURES, draw
@@ -158,7 +158,7 @@ def read_bundle(path: Path) -> Inputs:
                 f"{path.name} was made by version {settings['version']} in a newer format than "
                 f"this version ({__version__}) knows. Install that version."
             )
-        scale = parse_scale(_a(settings, "scale", str))
+        scale = parse_scale(_typed(settings, "scale", str))
         conduct = settings.get("conduct")
         return Inputs(
             scores=members[SCORES],
@@ -166,18 +166,18 @@ def read_bundle(path: Path) -> Inputs:
                 scale=scale,
                 seed=_whole(settings, "seed", MOST_SEED),
                 bootstrap=_whole(settings, "bootstrap", MOST_ROUNDS),
-                raters_too=_a(settings, "raters_too", bool),
+                raters_too=_typed(settings, "raters_too", bool),
             ),
             reference=tuple(checked_reference(settings["reference"], scale)),
-            extras=_frame(members, EXTRAS, _KEYS, scale),
-            repeats=_frame(members, REPEATS, [*_KEYS, *_twice(scale)], scale),
-            answers=_frame(members, ANSWERS, ["response_id", "answer", "reference"], scale),
+            extras=_frame(members, EXTRAS, _KEYS, EXTRA_COLUMNS),
+            repeats=_repeats(members, scale),
+            answers=_frame(members, ANSWERS, ["response_id", "answer", "reference"]),
             conduct=None if conduct is None else Conduct.from_dict(conduct),
         )
     except KeyError as error:
         raise BadInput(
             f"{path.name} is no report of this program: {SETTINGS} lacks {error}."
-        ) from (error)
+        ) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInput(f"{path.name} is no report of this program: {error}.") from error
 
@@ -187,11 +187,9 @@ _DAMAGED = (
     *(RuntimeError, NotImplementedError),
 )
 """What reading a zip raises where it is damaged, encrypted, or packed in another way."""
-MOST_SEED = 2**32 - 1
-MOST_ROUNDS = 100_000
 
 
-def _a(settings: dict[str, Any], name: str, kind: type) -> Any:
+def _typed(settings: dict[str, Any], name: str, kind: type) -> Any:
     if not isinstance(settings[name], kind):
         raise ValueError(f"{SETTINGS}: {name} cannot be {settings[name]!r}")
     return settings[name]
@@ -202,10 +200,6 @@ def _whole(settings: dict[str, Any], name: str, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise ValueError(f"{SETTINGS}: {name} must be a whole number from 0 to {most}")
     return value
-
-
-def _twice(scale: Scale) -> list[str]:
-    return [f"{dimension}{again}" for again in ("", "_again") for dimension in scale.dimensions]
 
 
 def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
@@ -261,13 +255,22 @@ def _csv(frame: pd.DataFrame) -> bytes | None:
     return BOM + frame.to_csv(index=False, lineterminator="\r\n").encode()
 
 
+def _repeats(members: dict[str, bytes], scale: Scale) -> pd.DataFrame:
+    twice = [f"{dimension}{again}" for again in ("", "_again") for dimension in scale.dimensions]
+    frame = _frame(members, REPEATS, [*_KEYS, *twice])
+    if not frame.empty and not frame[twice].isin(scale.scores).all(axis=None):
+        raise ValueError(f"{REPEATS} holds a score that the scale does not have")
+    return frame
+
+
 def _frame(
-    members: dict[str, bytes], member: str, needed: Sequence[str], scale: Scale
+    members: dict[str, bytes], member: str, needed: Sequence[str], known: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """A table of the zip; empty where there is none.
+    """A table of the zip with the ``needed`` columns and others that are ``known``; empty where
+    there is none.
 
     Texts stay texts, so that an id keeps its zeros; what is all numbers becomes that. Raises
-    ValueError where it lacks a column, or holds what the report cannot be made from.
+    ValueError for other columns, and for a row twice.
     """
     content = members.get(member)
     if content is None:
@@ -281,13 +284,10 @@ def _frame(
                 frame[column] = pd.to_numeric(frame[column])
     except ValueError as error:
         raise ValueError(f"{member} cannot be read: {error}") from error
-    known = {EXTRAS: EXTRA_COLUMNS}.get(member, tuple(needed))
     if missing := [column for column in needed if column not in frame]:
         raise ValueError(f"{member} lacks the column {missing[0]}")
-    if unknown := [column for column in frame if column not in known]:
+    if unknown := [column for column in frame if column not in (*needed, *known)]:
         raise ValueError(f"{member} has the column {unknown[0]!r}, which no report has")
-    if member != REPEATS and frame.duplicated(list(set(needed) & set(_KEYS))).any():
+    if frame.duplicated([key for key in _KEYS if key in frame]).any():
         raise ValueError(f"{member} has a row twice")
-    if member == REPEATS and not frame[_twice(scale)].isin(scale.scores).all(axis=None):
-        raise ValueError(f"{member} holds a score that the scale does not have")
     return frame

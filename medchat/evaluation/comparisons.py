@@ -111,12 +111,12 @@ def _pair(a: str, b: str, first: Floats, second: Floats) -> PairTest:
         return PairTest(a, b, n, reason="too_few_questions")
     difference = first - second
     mean = float(difference.mean())
-    if not np.round(difference, SAME_TO).any():
+    tied = np.round(difference, SAME_TO)
+    if not tied.any():
         return PairTest(a, b, n, mean, effect_size=0.0, reason="all_equal")
     statistic, p = _wilcoxon(difference)
     if isnan(p):
         return PairTest(a, b, n, mean, reason="too_few_questions")
-    tied = np.round(difference, SAME_TO)
     _, p_tied = _wilcoxon(tied)
     effect = _rank_biserial(tied)
     return PairTest(a, b, n, mean, statistic, p, p_tied=p_tied, effect_size=effect)

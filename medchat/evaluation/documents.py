@@ -32,10 +32,10 @@ from medchat.evaluation.render import (
     decimals,
     interval,
     mean_of,
-    on_one_line,
     title,
 )
 from medchat.evaluation.scale import Scale, name_zh
+from medchat.tables import on_one_line
 
 Report = Mapping[str, Any]
 Language = Literal["zh", "en"]
@@ -123,7 +123,6 @@ def _latex(text: str) -> str:
 # -- Excel --
 
 
-P_VALUES = ("p", "p_holm", "p_tied")
 ONLY_FOR_COORDINATORS = ["rater_flagged"]
 
 
@@ -207,7 +206,7 @@ def _test_rows(report: Report) -> tuple[list[str], Rows]:
         ]
         for dimension, found in report["tests"].items()
     ]
-    keys = (*("a", "b", "n", "mean_difference", "statistic"), *P_VALUES, "effect_size")
+    keys = ("a", "b", "n", "mean_difference", "statistic", "p", "p_holm", "p_tied", "effect_size")
     rows += [[], _Header(["dimension", *keys])]
     rows += [
         [dimension, *(pair[key] for key in keys)]

@@ -18,6 +18,7 @@ import pandas as pd
 
 from medchat.errors import BadInput
 from medchat.evaluation.scale import SUS, Scale
+from medchat.tables import on_one_line, short
 
 IDENTIFIERS = ("question_id", "model", "rater")
 
@@ -31,14 +32,11 @@ BLOCK = 2**20
 """Bytes of a file that are looked at together."""
 MOST_SHARED = 50_000
 """Different texts of a column of which equal ones are kept once."""
-LONGEST_QUOTED = 40
-"""Characters of a cell that a complaint quotes."""
 
 
 def shortened(text: str) -> str:
     """A cell as a complaint quotes it: on one line, without control characters, not all of it."""
-    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return shown if len(shown) <= LONGEST_QUOTED else f"{shown[:LONGEST_QUOTED]}…"
+    return short(" ".join(on_one_line(text).split()))
 
 
 def quote_formula(text: str) -> str:
@@ -175,15 +173,16 @@ def _refuse_several_studies(name: str, frame: pd.DataFrame) -> None:
 
 
 def _check_text(raw: bytes, name: str) -> None:
+    line = 1
     try:
-        for _ in codecs.iterdecode(_blocks(raw), "utf-8"):
-            pass
-    except UnicodeDecodeError:
-        line = _line_of_no_text(raw)
+        for text in codecs.iterdecode(_blocks(raw), "utf-8"):
+            line += text.count("\n")
+    except UnicodeDecodeError as error:
+        line += error.object[: error.start].count(b"\n")
         raise BadInput(
             f"{name}, line {line}: this is not UTF-8 text. Save the file as UTF-8 "
             "(in Excel: “CSV UTF-8”) and try again."
-        ) from None
+        ) from error
     if b"\0" in raw:
         line = raw[: raw.index(b"\0")].count(b"\n") + 1
         raise BadInput(
@@ -195,14 +194,6 @@ def _check_text(raw: bytes, name: str) -> None:
 def _blocks(raw: bytes) -> Iterator[bytes]:
     for start in range(0, len(raw), BLOCK):
         yield raw[start : start + BLOCK]
-
-
-def _line_of_no_text(raw: bytes) -> int:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return raw[: error.start].count(b"\n") + 1
-    return 1
 
 
 def _records(raw: bytes, name: str) -> Iterator[tuple[int, list[str]]]:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from medchat.evaluation.ratings_file import quote_formula
+from medchat.tables import on_one_line
 
 Report = Mapping[str, Any]
 
@@ -257,11 +258,6 @@ def _text_line(
 def markdown_cell(text: str) -> str:
     """A text that means nothing to Markdown, on one line."""
     return _MARKDOWN_SPECIAL.sub(r"\\\1", on_one_line(text))
-
-
-def on_one_line(text: str) -> str:
-    """Without line ends and control characters, which would break a table or steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _display_width(text: str) -> int:

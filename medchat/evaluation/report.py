@@ -375,8 +375,7 @@ def _tests(ratings: Ratings, index: int, notes: _Notes) -> Entry:
 
 
 def _ties_matter(pair: PairTest) -> bool:
-    """Whether somebody who reads three decimals would see another p, and a different verdict or a
-    visibly different figure."""
+    """Whether the two p differ in the second decimal, or stand on two sides of 0.05."""
     if pair.p is None or pair.p_tied is None:
         return False
     return abs(pair.p - pair.p_tied) > 0.01 or (pair.p < 0.05) != (pair.p_tied < 0.05)
