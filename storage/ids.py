@@ -1,12 +1,12 @@
 """Random ids, times and texts as the database holds them."""
 
-import uuid
+import secrets
 from datetime import UTC, datetime
 
 
 def new_id() -> str:
     """Return a random id: 32 hexadecimal digits that give nothing away."""
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 def utc_now() -> str:

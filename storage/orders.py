@@ -8,6 +8,7 @@ which, so that an order tells nothing to who does not know the seed.
 import hashlib
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
@@ -15,9 +16,14 @@ Thing = TypeVar("Thing")
 
 def balanced_order(things: Sequence[Thing], row: int, seed: str) -> list[Thing]:
     """Return ``things`` in the order of one row of their square; rows are counted round."""
-    shuffled = list(things)
+    return [things[each] for each in _places(len(things), row, seed)]
+
+
+@lru_cache(maxsize=1024)  # a study with thousands of questions asks for the same few, many times
+def _places(size: int, row: int, seed: str) -> tuple[int, ...]:
+    shuffled = list(range(size))
     random.Random(hashlib.sha256(seed.encode()).digest()).shuffle(shuffled)
-    return [shuffled[place] for place in williams_row(len(things), row)]
+    return tuple(shuffled[place] for place in williams_row(size, row))
 
 
 def williams_row(size: int, row: int) -> list[int]:
