@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval_ui.confirmation import Confirmation
 from eval_ui.exports import download_path
 from eval_ui.notices import inform
 from eval_ui.safe_text import as_html
@@ -31,6 +32,7 @@ def create_close_step(work: StudyWork) -> Step:
         lock = gr.Button(texts("lock"), elem_id="lock", min_width=120)
         reopen = gr.Button(texts("reopen"), elem_id="reopen", min_width=120)
         unblind = gr.Button(texts("unblind"), elem_id="unblind", min_width=120)
+    unblinding = Confirmation(work, "unblind")
     events = gr.HTML(elem_id="study-events")
     hint(texts, "share_info")
     with gr.Row(elem_classes="field-and-button"):
@@ -42,11 +44,13 @@ def create_close_step(work: StudyWork) -> Step:
 
     # -- wiring --
     handlers = _Handlers(work)
-    for button, change in ((lock, lock_study), (reopen, reopen_study), (unblind, unblind_study)):
+    for button, change in ((lock, lock_study), (reopen, reopen_study)):
         work.wire(button.click, handlers.changing(change), [], [])
+    unblinding.guard(unblind, handlers.ask_unblinding, handlers.changing(unblind_study), [])
     work.wire(share.click, handlers.share, [name], [name])
     status = [lock, reopen, unblind, events, shared, pack]
-    return Step([name], lambda _: [""], status, handlers.draw)
+    fields = [name, unblinding.box]
+    return Step(fields, lambda _: ["", unblinding.closed()], status, handlers.draw)
 
 
 class _Handlers:
@@ -93,6 +97,9 @@ class _Handlers:
             return []
 
         return run
+
+    def ask_unblinding(self, study: Study) -> str:
+        return self._texts("unblind_asks", study=study.name)
 
     def share(self, study: Study, name: str) -> list[Any]:
         coordinator = self._work.services.access.require()

@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval_ui.confirmation import Confirmation
 from eval_ui.notices import inform
 from eval_ui.safe_text import as_html
 from eval_ui.studies import answers_that_tell
@@ -14,6 +15,7 @@ from medchat.evaluation.workload import estimate
 from storage import (
     CheckedAnswer,
     Review,
+    StorageError,
     Study,
     answers_to_check,
     begin_trial,
@@ -49,6 +51,7 @@ def create_opening_step(work: StudyWork) -> Step:
     with gr.Row(elem_classes="actions"):
         trial = gr.Button(texts("trial"), elem_id="trial")
         start = gr.Button(texts("open_study"), variant="primary", elem_id="open-study")
+    opening = Confirmation(work, "open")
     link = gr.HTML(elem_id="trial-link")
 
     filled = gr.State()  # the answer whose text is in the box
@@ -59,9 +62,9 @@ def create_opening_step(work: StudyWork) -> Step:
         work.wire(button.click, handlers.deciding(decision), [answer, mask, filled], [])
     work.wire(mask_all.click, handlers.mask_all, [], [])
     work.look(trial.click, handlers.trial, [], [link])
-    work.wire(start.click, handlers.open, [], [link])
+    opening.guard(start, handlers.ask_opening, handlers.open, [link])
     status = [trial, start, state, review, answer, found, mask, filled]
-    return Step(status=status, draw=handlers.draw)
+    return Step([opening.box, link], lambda _: [opening.closed(), ""], status, handlers.draw)
 
 
 class _Handlers:
@@ -178,12 +181,29 @@ class _Handlers:
             f"{self._texts('trial_link')}</a></p><p>{self._texts('trial_info')}</p>"
         ]
 
-    def open(self, study: Study) -> list[str]:
-        self._work.services.answering.pause(study.id)
-        checked = [answer.response for answer in answers_to_check(self._store, study.id)]
+    def ask_opening(self, study: Study) -> str:
+        self._require_decided(study)
+        questions = list_questions(self._store, study.id)
+        if not questions:
+            raise StorageError("study_empty")
+        answers = answers_to_check(self._store, study.id)
+        return self._texts(
+            "open_asks",
+            study=study.name,
+            questions=len(questions),
+            answers=sum(answer.review != "excluded" for answer in answers),
+            raters=len(list_raters(self._store, study.id)),
+        )
+
+    def _require_decided(self, study: Study) -> None:
         waiting = [answer for answer, _ in self._telling(study) if not answer.review]
         if waiting:
             raise BadInput(self._texts("telling_left", count=len(waiting)))
+
+    def open(self, study: Study) -> list[str]:
+        self._work.services.answering.pause(study.id)
+        checked = [answer.response for answer in answers_to_check(self._store, study.id)]
+        self._require_decided(study)
         # What came in between the two looks at the answers is refused there.
         open_study(self._store, study.id, self._work.coordinator, checked)
         inform(self._texts("study_is_open"), self._texts)

@@ -552,6 +552,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The dry run shows practice and the first ten questions. Scores are checked, not stored.",
     ),
     "open_study": ("开放评分", "Open the study"),
+    "open_yes": ("是，开放", "Yes, open it"),
+    "open_asks": (
+        "开放之后，题目、回答和设计都不能再改。现在开放研究“{study}”吗？共 {questions} 题、"
+        "{answers} 个回答、{raters} 位评分者（之后还可以邀请）。",
+        "Once it is open, questions, answers and design can no longer be changed. Open “{study}” "
+        "now? Questions {questions}, answers {answers}, raters {raters} (more can be invited "
+        "later).",
+    ),
+    "confirm_no": ("取消", "Cancel"),
+    "confirm_another": (
+        "选中的研究已经换了。请再按一次按钮。",
+        "Another study has been chosen meanwhile. Press the button once more.",
+    ),
     "study_is_open": (
         "研究已开放：题目、回答和设计固定不变，评分者可以评分。",
         "The study is open: questions, answers and design stay as they are, and raters may score.",
@@ -689,6 +702,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "lock": ("锁定", "Lock"),
     "reopen": ("重新开放", "Reopen"),
     "unblind": ("揭盲", "Unblind"),
+    "unblind_yes": ("是，揭盲", "Yes, unblind"),
+    "unblind_asks": (
+        "揭盲之后，报告和导出显示模型名称；不能撤回，研究也不能再开放评分。现在揭盲研究“{study}”吗？",
+        "Once it is unblinded, reports and exports name the models. That cannot be undone, and the "
+        "study cannot be reopened. Unblind “{study}” now?",
+    ),
     "event_opened": ("{time} 由 {name} 开放评分", "opened by {name} at {time}"),
     "event_kept": ("{time} 由 {name} 保留回答 {detail}", "{detail} kept by {name} at {time}"),
     "event_masked": ("{time} 由 {name} 遮盖回答 {detail}", "{detail} masked by {name} at {time}"),

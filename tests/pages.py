@@ -16,3 +16,10 @@ def fill_number(page: Page, selector: str, number: int) -> None:
     field.press("Tab")
     page.wait_for_timeout(300)
     expect(field).to_have_value(str(number))
+
+
+def confirm(page: Page, button: str, name: str) -> None:
+    """Press a button that asks, and say yes."""
+    page.locator(f"#{button}").click()
+    page.locator(f"#{name}-yes").click()
+    expect(page.locator(f"#{name}-asks")).to_be_hidden()

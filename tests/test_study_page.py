@@ -9,7 +9,7 @@ import httpx
 import pytest
 from app_server import AppServer
 from axe_playwright_python.sync_playwright import Axe
-from pages import fill_number, open_tab
+from pages import confirm, fill_number, open_tab
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from rating_steps import expect_question, expect_saved, score
 
@@ -107,6 +107,11 @@ def test_from_a_file_of_questions_to_an_open_study(
     page.locator("#trial").click()
     expect(page.locator("#trial-link a")).to_have_attribute("href", re.compile(r"/r/[\w-]+$"))
     page.locator("#open-study").click()
+    expect(page.locator("#open-asks")).to_contain_text("3 题、8 个回答、0 位评分者")
+    page.locator("#open-no").click()
+    expect(page.locator("#open-asks")).to_be_hidden()
+    expect(page.locator("#study-overview")).to_contain_text("草稿")
+    confirm(page, "open-study", "open")
     expect(page.locator("#study-overview")).to_contain_text("开放评分")
 
     open_tab(page, "5 评分者")
@@ -122,7 +127,7 @@ def test_from_a_file_of_questions_to_an_open_study(
     expect(page.locator("#pack")).to_have_count(0)  # it names the models
     page.locator("#lock").click()
     expect(page.locator("#study-overview")).to_contain_text("锁定")
-    page.locator("#unblind").click()
+    confirm(page, "unblind", "unblind")
     with page.expect_download() as download:
         page.locator("#pack").click()
     assert Path(download.value.path()).read_bytes()[:2] == b"PK"

@@ -39,6 +39,7 @@ MADE_KEYS = {
     *(f"answers_{state}" for state in get_args(JobState)),
     *(f"review_{decision}" for decision in get_args(Decision) if decision),
     *("guide_zh", "guide_en"),
+    *("open_yes", "unblind_yes"),
     *DIMENSIONS,
     *(f"{dimension}_question" for dimension in DIMENSIONS),
     *(f"{dimension}_{score}" for dimension in DIMENSIONS for score in SCORES),

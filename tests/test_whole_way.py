@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from app_server import AppServer
-from pages import fill_number, open_tab
+from pages import confirm, fill_number, open_tab
 from playwright.sync_api import BrowserContext, Page, expect
 from rating_steps import expect_saved, expect_scores, score
 
@@ -148,7 +148,7 @@ def open_study(page: Page) -> None:
     expect(page.locator("#study-overview")).to_contain_text(STUDY)
     open_tab(page, "4 检查与开放")
     expect(page.locator("#opening-state")).to_contain_text("没有发现会暴露模型身份的回答")
-    page.locator("#open-study").click()
+    confirm(page, "open-study", "open")
     expect(page.locator("#study-overview")).to_contain_text("开放评分")
 
 
@@ -187,7 +187,7 @@ def unblind(page: Page) -> None:
     expect(page.locator("#unblind")).to_be_disabled()
     page.locator("#lock").click()
     expect(page.locator("#study-events")).to_contain_text("由 coordinator 锁定")
-    page.locator("#unblind").click()
+    confirm(page, "unblind", "unblind")
     expect(page.locator("#study-events")).to_contain_text("由 coordinator 揭盲")
     for button in ("lock", "reopen", "unblind"):
         expect(page.locator(f"#{button}")).to_be_disabled()

@@ -1,0 +1,67 @@
+"""A question before a step that cannot be taken back: the button asks, and only "yes" acts."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+from eval_ui.safe_text import as_html
+from eval_ui.study_work import StudyWork
+from eval_ui.texts import Texts
+from medchat.errors import BadInput
+from storage import Study
+
+
+class Confirmation:
+    """Room for the question; it opens below the button, which is given to ``guard``.
+
+    ``box`` belongs to the fields of its step: choosing another study closes it, with ``closed()``.
+    """
+
+    def __init__(self, work: StudyWork, name: str) -> None:
+        self._work = work
+        with gr.Column(visible=False, elem_classes="confirmation", elem_id=f"{name}-asks") as box:
+            self._sentence = gr.HTML()
+            with gr.Row(elem_classes="actions"):
+                self._yes = gr.Button(
+                    work.texts(f"{name}_yes"), variant="stop", elem_id=f"{name}-yes"
+                )
+                self._no = gr.Button(work.texts("confirm_no"), elem_id=f"{name}-no")
+        self.box = box
+        self._asked = gr.State()  # the study that the question is about
+
+    def guard(
+        self,
+        button: gr.Button,
+        ask: Callable[[Study], str],
+        act: Callable[[Study], Sequence[Any]],
+        outputs: list[Any],
+    ) -> None:
+        """Let ``button`` show the sentence of ``ask``, and "yes" run ``act`` for ``outputs``.
+
+        What is not possible anyway, ``ask`` refuses as any handler does.
+        """
+        work = self._work
+
+        def show(study: Study) -> list[Any]:
+            return [self.opened(), f"<p>{as_html(ask(study))}</p>", study.id]
+
+        def run(study: Study, asked: str | None) -> list[Any]:
+            require_asked(study.id, asked, work.texts)
+            return [*act(study), self.closed(), None]
+
+        work.look(button.click, show, [], [self.box, self._sentence, self._asked])
+        work.wire(self._yes.click, run, [self._asked], [*outputs, self.box, self._asked])
+        work.look(self._no.click, lambda _: [self.closed(), None], [], [self.box, self._asked])
+
+    def opened(self) -> Any:
+        return gr.update(visible=True)
+
+    def closed(self) -> Any:
+        return gr.update(visible=False)
+
+
+def require_asked(study_id: str, asked: str | None, texts: Texts) -> None:
+    """Raises BadInput where "yes" is about another study than the question was."""
+    if asked != study_id:
+        raise BadInput(texts("confirm_another"))
