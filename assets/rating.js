@@ -7,6 +7,7 @@
 (() => {
   const IDLE_SECONDS = 30; // without a sign of life the clock stands still
   const TYPING_MS = 800; // a comment is saved when the typing pauses
+  const LOOK_MS = 60000; // how often a page that lies open asks whether the study is locked
   const RETRY_MS = [500, 1000, 2000, 4000, 8000, 15000];
 
   let root, known, language;
@@ -292,7 +293,9 @@
           showSignedOut(error.message);
           return "later";
         }
-        if (error instanceof Refused && error.status < 500) return { problem: error.message };
+        if (error instanceof Refused && error.status < 500) {
+          return { problem: error.message, locked: error.code === "study_locked" };
+        }
         failures += 1;
         drawAllStates();
         await pause(RETRY_MS[Math.min(failures - 1, RETRY_MS.length - 1)]);
@@ -309,6 +312,25 @@
     if (done.feedback) answer.feedback = done.feedback;
     drawFeedback(answer);
     drawAllStates();
+    if (done.locked) setLocked(true);
+  }
+
+  // The study may be locked, or opened again, while its page lies open.
+  function setLocked(locked) {
+    if (state.locked === locked) return;
+    state.locked = locked;
+    drawQuestion();
+  }
+
+  async function lookAgain() {
+    if (!question || document.visibilityState !== "visible") return;
+    const looked = place;
+    try {
+      const found = await ask(`page/${looked}`);
+      if (question && place === looked) setLocked(found.locked);
+    } catch {
+      // Whatever the rater does next says what is wrong.
+    }
   }
 
   // -- drawing: messages and forms --
@@ -614,7 +636,7 @@
     for (const entry of entries) entry.state = stateOf(entry);
     const done = entries.filter((entry) => entry.state !== "open").length;
     const number = entries.findIndex((entry) => entry.place === question.place) + 1;
-    line.textContent = done === entries.length ? text("all_done")
+    line.textContent = done === entries.length ? text(state.locked ? "done_locked" : "all_done")
       : text("progress", { place: number, total: entries.length, done });
     const bar = root.querySelector(".bar");
     bar.max = entries.length;
@@ -703,6 +725,7 @@
       const found = await patiently(`page/${wanted}`);
       if (place !== wanted) return; // somebody was quicker
       question = found;
+      state.locked = found.locked;
       question.answers.forEach(prepare);
       takeSeconds();
       drawQuestion();
@@ -800,6 +823,7 @@
       else showEntry(error.message);
       return;
     }
+    if (state.nobody) { showEntry(""); return; }
     state.questions = state.questions.map(([number, status, practice]) =>
       ({ place: number, state: status, practice }));
     if (state.asked) { showProfile(); return; }
@@ -826,10 +850,14 @@
     document.addEventListener("visibilitychange", () => {
       tick();
       if (document.visibilityState === "hidden") flush();
-      else if (state && question) send(); // signed in again in another tab, perhaps
+      else if (state && question) {
+        send(); // signed in again in another tab, perhaps
+        lookAgain();
+      }
     });
     window.addEventListener("pagehide", flush);
     window.addEventListener("online", send);
+    setInterval(lookAgain, LOOK_MS);
     start();
   }
 

@@ -24,6 +24,7 @@ KEYS = (
         "progress_name",
         "questions",
         "all_done",
+        "done_locked",
         "locked",
         "question_title",
         "answer",

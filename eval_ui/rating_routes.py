@@ -34,6 +34,7 @@ from storage import (
     Span,
     StorageError,
     Store,
+    Study,
     Writer,
     begin_session,
     feedback_on,
@@ -106,6 +107,8 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     @router.get("/rating/list")
     @_answering
     async def show_list(request: Request) -> Any:
+        if not request.cookies.get(COOKIE):  # the page of who is no rater: nothing is wrong
+            return {"nobody": True}
         return await reading(request, _list)
 
     @router.get("/rating/page/{place}")
@@ -113,13 +116,13 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     async def show_page(place: str, request: Request) -> Any:
         number = int(place) if place.isascii() and place.isdigit() and len(place) < 10 else 0
 
-        def read(db: Any, rater: Rater) -> tuple[Rater, AssignedQuestion]:
-            return rater, page(db, rater, number)
+        def read(db: Any, rater: Rater) -> tuple[Rater, AssignedQuestion, Study]:
+            return rater, page(db, rater, number), require_study(db, rater.study_id)
 
-        rater, question = await reading(request, read)
+        rater, question, study = await reading(request, read)
         if is_news(rater, number):
             writer.submit(lambda db: note_visit(db, rater.id, number))
-        return _page(question)
+        return _page(question) | {"locked": study.locked_at is not None}
 
     @router.post("/rating/save")
     @_answering

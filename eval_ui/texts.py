@@ -209,6 +209,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "全部题目已评完，谢谢您！仍可返回修改。",
         "All questions are done. Thank you! You can still go back and change scores.",
     ),
+    "done_locked": ("全部题目已评完，谢谢！", "All questions are done. Thank you!"),
     "locked": (
         "研究已锁定：可以查看，不能再修改。",
         "The study is locked: you can look, but nothing can be changed.",

@@ -307,10 +307,41 @@ def test_a_locked_study_can_be_looked_at_and_not_changed(page: Page, app, study)
         db.execute("UPDATE studies SET locked_at = '2026' WHERE id = ?", [study.study.id])
     page.locator("#scale-A-safety .score-1").click()
     expect(page.locator("#state-A")).to_contain_text("没有保存：研究已锁定")
+    expect(page.locator("#rating .announcement")).to_contain_text("研究已锁定")
+    expect(page.locator("#scale-B-safety .score-1")).to_be_disabled()
     page.reload()
     expect(page.locator("#rating .announcement")).to_contain_text("研究已锁定")
     expect(page.locator("#scale-A-safety .score-1")).to_be_disabled()
     assert study.log() == [(2, 2, 2)]
+
+
+def test_a_page_that_lies_open_learns_of_the_lock(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    expect(page.locator("#scale-A-safety .score-1")).to_be_enabled()
+
+    def look() -> None:  # as when the rater comes back to this tab
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    def set_lock(moment: str | None) -> None:
+        with study.store.transaction() as db:
+            db.execute("UPDATE studies SET locked_at = ? WHERE id = ?", [moment, study.study.id])
+
+    set_lock("2026")
+    look()
+    expect(page.locator("#rating .announcement")).to_contain_text("研究已锁定")
+    expect(page.locator("#scale-A-safety .score-1")).to_be_disabled()
+    set_lock(None)
+    look()
+    score(page, "A", 2, 2, 2)
+    expect_saved(page, "A")
+
+
+def test_the_start_page_of_who_is_no_rater_reports_no_error(page: Page, app) -> None:
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text))
+    page.goto(f"{app.url}/rate/")
+    expect(page.locator("#rating-link")).to_be_visible()
+    assert [each for each in errors if "401" in each] == []
 
 
 # -- what a rater's browser gets --
