@@ -14,11 +14,13 @@ import numpy as np
 from eval_ui.notices import inform, listen
 from eval_ui.safe_text import as_html, table
 from eval_ui.studies import clock
+from eval_ui.study_raters import named
 from eval_ui.study_work import Step, StudyWork, hint
 from eval_ui.texts import Texts
 from medchat.evaluation import DIMENSIONS, SCORES
 from medchat.evaluation.agreement import Agreement, agreement
 from storage import (
+    ENOUGH,
     Board,
     Coverage,
     Dispute,
@@ -149,7 +151,13 @@ def board_html(found: Board, texts: Texts) -> str:
 def reminders_of(found: Board, study: str, texts: Texts) -> str:
     """A line to copy for everyone who has not finished."""
     return "\n".join(
-        texts("reminder", rater=each.label, study=study, rated=each.rated, total=each.total)
+        texts(
+            "reminder",
+            rater=each.remark or each.label,
+            study=study,
+            rated=each.rated,
+            total=each.total,
+        )
         for each in found.raters
         if each.state in WAITING and each.total
     )
@@ -158,7 +166,8 @@ def reminders_of(found: Board, study: str, texts: Texts) -> str:
 def _rater_row(rater: RaterLine, texts: Texts) -> list[str]:
     seen = clock(rater.last_seen_at) if rater.last_seen_at else "—"
     state = texts(f"rater_{rater.state}")
-    return [rater.label, rater.specialty or "—", state, seen, f"{rater.rated} / {rater.total}"]
+    label = named(rater.label, rater.remark)
+    return [label, rater.specialty or "—", state, seen, f"{rater.rated} / {rater.total}"]
 
 
 def coverage_html(found: Board, texts: Texts) -> str:
@@ -252,6 +261,8 @@ def _signs_row(found: RaterSigns, texts: Texts) -> list[str]:
         )
         if holds
     ]
+    if not found.enough:
+        marks = [texts("signs_too_few", least=ENOUGH)]
     seconds = "—" if found.median_seconds is None else f"{found.median_seconds:.0f}"
     repeats = f"{found.repeats_equal} / {found.repeated}" if found.repeated else "—"
     return [

@@ -8,6 +8,7 @@ from eval_ui.confirmation import Confirmation
 from eval_ui.notices import inform
 from eval_ui.safe_text import as_html
 from eval_ui.studies import answers_that_tell
+from eval_ui.study_overview import OverviewHandlers, create_overview
 from eval_ui.study_work import Step, StudyWork, hint, pressable
 from medchat.disclosure import Disclosure, find_disclosures, masked
 from medchat.errors import BadInput
@@ -48,6 +49,7 @@ def create_opening_step(work: StudyWork) -> Step:
             exclude = gr.Button(texts("review_exclude"), elem_id="review-exclude")
             keep = gr.Button(texts("review_keep"), elem_id="review-keep")
             mask_all = gr.Button(texts("review_mask_all"), elem_id="review-mask-all")
+    overview = create_overview(work)
     with gr.Row(elem_classes="actions"):
         trial = gr.Button(texts("trial"), elem_id="trial")
         start = gr.Button(texts("open_study"), variant="primary", elem_id="open-study")
@@ -58,13 +60,22 @@ def create_opening_step(work: StudyWork) -> Step:
     # -- wiring --
     handlers = _Handlers(work)
     work.look(answer.input, handlers.show, [answer], [found, mask, filled])
+    work.look(
+        overview.pick.input, handlers.pick, [overview.pick], [review, answer, found, mask, filled]
+    )
     for button, decision in ((use_mask, "masked"), (exclude, "excluded"), (keep, "kept")):
         work.wire(button.click, handlers.deciding(decision), [answer, mask, filled], [])
     work.wire(mask_all.click, handlers.mask_all, [], [])
     work.look(trial.click, handlers.trial, [], [link])
     opening.guard(start, handlers.ask_opening, handlers.open, [link])
-    status = [trial, start, state, review, answer, found, mask, filled]
-    return Step([opening.box, link], lambda _: [opening.closed(), ""], status, handlers.draw)
+    status = [trial, start, state, overview.box, review, answer, found, mask, filled]
+    pages = OverviewHandlers(work)
+    return Step(
+        [opening.box, link, *overview.fields],
+        lambda study: [opening.closed(), "", *pages.page(study, 1)],
+        status,
+        handlers.draw,
+    )
 
 
 class _Handlers:
@@ -79,7 +90,8 @@ class _Handlers:
             key = "study_was_open" if study.locked_at else "study_is_open"
             told = f"<p>{self._texts(key)}</p>"
             skipped = [gr.skip() for _ in range(4)]
-            return [*pressable(False, False), told, gr.update(visible=False), *skipped]
+            hidden = [gr.update(visible=False), gr.update(visible=False)]
+            return [*pressable(False, False), told, *hidden, *skipped]
         telling = self._telling(study)
         waiting = [answer for answer, _ in telling if not answer.review]
         choices = [
@@ -90,6 +102,7 @@ class _Handlers:
         return [
             *pressable(True, True),
             self._state(study, len(telling), len(waiting)),
+            gr.update(visible=bool(list_questions(self._store, study.id))),
             gr.update(visible=bool(telling)),
             gr.update(choices=choices, value=first),
             *_shown(telling, first),
@@ -105,7 +118,7 @@ class _Handlers:
             if telling
             else self._texts("telling_none")
         )
-        sentences = [told, *self._gaps(study), self._estimate(study)]
+        sentences = [told, *self._gaps(study), *self._estimate(study)]
         return "".join(f"<p>{as_html(sentence)}</p>" for sentence in sentences)
 
     def _gaps(self, study: Study) -> list[str]:
@@ -120,7 +133,7 @@ class _Handlers:
             if count < questions
         ]
 
-    def _estimate(self, study: Study) -> str:
+    def _estimate(self, study: Study) -> list[str]:
         by_question = {
             each.question_id: [each.text] for each in list_questions(self._store, study.id)
         }
@@ -135,16 +148,39 @@ class _Handlers:
             repeats=study.repeats,
             practice=len(list_questions(self._store, study.id, "practice")),
         )
-        return self._texts(
+        told = self._texts(
             "work_estimate",
             raters=raters or USUAL_RATERS,
             questions=found.questions,
             answers=found.answers,
             minutes=found.minutes,
         )
+        if found.repeats == study.repeats:
+            return [told]
+        fewer = self._texts("repeats_fewer", wanted=study.repeats, count=found.repeats)
+        return [told, fewer]
 
     def show(self, study: Study, response: str | None) -> list[Any]:
         return _shown(self._telling(study), response)
+
+    def pick(self, study: Study, response: str | None) -> list[Any]:
+        """Any answer, to be masked or excluded though nothing was found in it."""
+        telling = self._telling(study)
+        known = {answer.response for answer, _ in telling}
+        picked: list[tuple[CheckedAnswer, list[Disclosure]]] = [
+            (answer, [])
+            for answer in answers_to_check(self._store, study.id)
+            if answer.response == response and answer.response not in known
+        ]
+        choices = [
+            (self._name(answer), answer.response)
+            for answer, _ in [*picked, *telling[:SHOWN_ANSWERS]]
+        ]
+        return [
+            gr.update(visible=True),
+            gr.update(choices=choices, value=response),
+            *_shown([*picked, *telling], response),
+        ]
 
     def deciding(self, decision: Any) -> Any:
         def run(study: Study, response: str | None, mask: str, filled: str | None) -> list[Any]:

@@ -161,10 +161,13 @@ class _Handlers:
             fine=len(drafts),
             encoding=found.encoding or "Excel",
         )
+        unused = [name for name in found.columns if name not in columns.names]
+        left = self._texts("columns_unused", columns=", ".join(unused)) if unused else ""
         header = [self._texts(f"column_{part}") for part in PARTS] + list(columns.answers)
         rows = [_row(draft) for draft in drafts[:SHOWN_ROWS]]
         shown = table(header, rows, texts=len(header), name=self._texts("preview"))
-        return f"<p>{told}</p>{self._problems(problems)}{shown}"
+        noted = f"<p>{as_html(left)}</p>" if left else ""
+        return f"<p>{told}</p>{noted}{self._problems(problems)}{shown}"
 
     def _problems(self, problems: list[Problem]) -> str:
         if not problems:

@@ -34,6 +34,13 @@ def create_raters_step(work: StudyWork) -> Step:
         invite = gr.Button(
             texts("invite_button"), variant="primary", elem_id="invite", scale=0, min_width=140
         )
+    remarks = gr.Textbox(
+        label=texts("invite_remarks"),
+        info=texts("invite_remarks_info"),
+        lines=2,
+        max_lines=8,
+        elem_id="invite-remarks",
+    )
     links = gr.HTML(elem_id="links")
     hint(texts, "renew_info")
     with gr.Row(elem_classes="field-and-button"):
@@ -46,11 +53,11 @@ def create_raters_step(work: StudyWork) -> Step:
 
     # -- wiring --
     handlers = _Handlers(work)
-    work.wire(invite.click, handlers.invite, [count, further], [links])
+    work.wire(invite.click, handlers.invite, [count, further, remarks], [links, remarks])
     work.wire(renew.click, handlers.renew, [rater], [links])
     work.wire(revoke.click, handlers.revoke, [rater], [links])
     work.wire(pass_on.click, handlers.hand_over, [rater], [links])
-    return Step([links], lambda _: [""], [rater], handlers.draw)
+    return Step([links, remarks], lambda _: ["", ""], [rater], handlers.draw)
 
 
 class _Handlers:
@@ -58,16 +65,24 @@ class _Handlers:
         self._work, self._texts, self._store = work, work.texts, work.services.store
 
     def draw(self, study: Study) -> list[Any]:
-        labels = [rater.label for rater in list_raters(self._store, study.id)]
-        return [gr.update(choices=labels, value=None)]
+        choices = [
+            (named(rater.label, rater.remark), rater.label)
+            for rater in list_raters(self._store, study.id)
+        ]
+        return [gr.update(choices=choices, value=None)]
 
-    def invite(self, study: Study, count: float | None, further: bool) -> list[str]:
+    def invite(
+        self, study: Study, count: float | None, further: bool, remarks: str | None
+    ) -> list[str]:
+        said = [line.strip() for line in (remarks or "").splitlines() if line.strip()]
         sentence = self._texts("invite_not_whole")
-        whole = whole_number(count, sentence)
+        whole = len(said) or whole_number(count, sentence)
         if whole is None:
             raise BadInput(sentence)
-        invitations = invite_raters(self._store, study.id, whole, adjudicator=bool(further))
-        return [self._links(invitations)]
+        invitations = invite_raters(
+            self._store, study.id, whole, adjudicator=bool(further), remarks=said
+        )
+        return [self._links(invitations), ""]
 
     def renew(self, study: Study, rater: str | None) -> list[str]:
         return [self._links([renew_link(self._store, study.id, self._label(rater))])]
@@ -90,5 +105,13 @@ class _Handlers:
 
     def _links(self, invitations: list[Invitation]) -> str:
         header = [self._texts("rater"), self._texts("link")]
-        rows = [[each.label, f"{self._work.home}r/{each.token}"] for each in invitations]
+        rows = [
+            [named(each.label, each.remark), f"{self._work.home}r/{each.token}"]
+            for each in invitations
+        ]
         return table(header, rows, texts=2, name=self._texts("link"))
+
+
+def named(label: str, remark: str) -> str:
+    """A rater as coordinators see them."""
+    return f"{label} · {remark}" if remark else label

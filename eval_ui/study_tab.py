@@ -80,7 +80,7 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     fields = [each for step in steps for each in step.fields]
     status = [each for step in steps for each in step.status]
     shown = [summary, details, *fields, *status]
-    everything = [study, *shown]
+    everything = [study, making, *shown]
 
     def on(event: Any, handler: Any, inputs: Any, outputs: list[Any]) -> None:
         listen(event, handler, inputs, outputs, texts, services.access)
@@ -89,8 +89,8 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     on(refresh.click, handlers.refresh, study, everything)
     on(work.changed.change, handlers.redraw, study, [summary, *status])
     on(step_tabs["board"].select, handlers.redraw, study, [summary, *status])  # raters go on
-    on(create.click, handlers.create, name, [name, making, *everything])
-    on(unpack.click, handlers.unpack, packed, [packed, making, *everything])
+    on(create.click, handlers.create, name, [name, *everything])
+    on(unpack.click, handlers.unpack, packed, [packed, *everything])
     open_tab = opening(services.access, texts, "study", handlers.refresh, len(everything))
     tab.select(
         guarded(open_tab, 2 + len(everything), texts), study, [gate, body, *everything], **QUEUED
@@ -127,14 +127,19 @@ class _Handlers:
     def refresh(self, name: str | None) -> list[Any]:
         names = study_names(self._store, self._work.services.access.now())
         chosen = name if name in names else names[-1] if names else None
-        return [gr.update(choices=names, value=chosen), *self.show(chosen)]
+        making = gr.skip() if names else gr.update(open=True)  # nothing else can be done
+        return [gr.update(choices=names, value=chosen), making, *self.show(chosen)]
+
+    def _made(self, name: str) -> list[Any]:
+        choice, _, *shown = self.refresh(name)
+        return [choice, gr.update(open=False), *shown]
 
     def create(self, name: str) -> list[Any]:
         owner = self._work.services.access.require()
         cleaned = clean_name(name or "", self._texts)
         study = create_study(self._store, cleaned, owner=owner.id)
         inform(self._texts("study_created", study=study.name), self._texts)
-        return ["", gr.update(open=False), *self.refresh(study.name)]
+        return ["", *self._made(study.name)]
 
     def unpack(self, file: str | None) -> list[Any]:
         if not file:
@@ -142,7 +147,7 @@ class _Handlers:
         owner = self._work.services.access.require()
         study = unpack_study(self._store, Path(file), owner)
         inform(self._texts("unpacked", study=study.name), self._texts)
-        return [None, gr.update(open=False), *self.refresh(study.name)]
+        return [None, *self._made(study.name)]
 
     def _summary(self, study: Study) -> str:
         questions = len(list_questions(self._store, study.id))

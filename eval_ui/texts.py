@@ -429,6 +429,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "共 {rows} 行，其中 {fine} 行可以添加（{encoding}）。前几行如下：",
         "{rows} rows, {fine} of them can be added ({encoding}). The first ones:",
     ),
+    "columns_unused": (
+        "没有用到的列：{columns}。如果其中有模型的回答，请在“已有的回答”里选上。",
+        "Columns not used: {columns}. If one holds a model’s answers, choose it under “Answers in "
+        "the file”.",
+    ),
     "row_problem": ("第 {row} 行：{error}", "Row {row}: {error}"),
     "and_more": ("……另有 {count} 条未列出。", "… and {count} more."),
     "questions_at_fault": (
@@ -519,12 +524,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{model} 有 {count} / {total} 道题没有回答；比较时这些题会缺少它。",
         "{model} lacks answers to {count} of {total} questions; it will be missing there.",
     ),
-    "work_estimate": (
-        "预计工作量（按 {raters} 位评分者）：每人 {questions} 题、{answers} 个回答，约 "
-        "{minutes} 分钟。",
-        "Work to expect (with {raters} raters): per rater questions {questions}, answers "
-        "{answers}, about {minutes} minutes.",
+    "repeats_fewer": (
+        "设定重复 {wanted} 题，但每人的题目不够多：实际重复 {count} 题（至多三分之一）。",
+        "{wanted} repeats are set, but each rater’s list is too short: {count} will come twice (at "
+        "most a third).",
     ),
+    "work_estimate": (
+        "预计工作量（按 {raters} 位评分者）：每人共评 {answers} 个回答（分布在 {questions} "
+        "题里，含练习和重复题），约 {minutes} 分钟。",
+        "Work to expect (with {raters} raters): each scores {answers} answers (to {questions} "
+        "questions, practice and repeats included), about {minutes} minutes.",
+    ),
+    "overview": ("逐题查看问题和回答", "Look through questions and answers"),
+    "overview_number": ("第几题", "Question number"),
+    "overview_place": ("第 {number} 题，共 {total} 题", "Question {number} of {total}"),
+    "overview_none": ("还没有回答。", "There is no answer yet."),
+    "overview_length": ("{count} 个字符", "{count} characters"),
+    "overview_pick": ("遮盖或排除其中一个回答", "Mask or exclude one of these answers"),
     "answer_to_check": ("待检查的回答", "Answer to check"),
     "mask": ("评分者将看到的文字", "What raters will read"),
     "mask_info": (
@@ -581,6 +597,13 @@ TEXTS: dict[str, tuple[str, str]] = {
         "请立即复制并分别发给本人。",
         "**Invite raters**: each gets a personal link. It is shown here only once and holds for 60 "
         "days: copy it now and send it to that person alone.",
+    ),
+    "invite_remarks": ("发给谁（选填，每行一位）", "For whom (optional, one per line)"),
+    "invite_remarks_info": (
+        "只有协调员看得到：评分者、报告和评分文件里都没有，研究存档里有。填了就按行数邀请，"
+        "不看“人数”。",
+        "Seen by coordinators alone: no rater, report or score file holds it; the packed study "
+        "does. If given, there is a link for each line, whatever the number above.",
     ),
     "invite_adjudicator": ("只评有分歧的回答", "For disputed answers only"),
     "invite_adjudicator_info": (
@@ -691,6 +714,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "fast_share": ("过快占比", "Too fast"),
     "repeats_column": ("重复题相同", "Repeats equal"),
     "signs_column": ("迹象", "Signs"),
+    "signs_too_few": ("不足 {least} 个回答，暂不判断", "fewer than {least} answers, not judged"),
     "straight_lining": ("分数雷同", "straight-lining"),
     "too_fast": ("评得过快", "too fast"),
     # -- lock and keep --
@@ -940,6 +964,7 @@ STORAGE_TEXTS_ZH = {
     "span_not_allowed": "标出的文字与回答不符。请刷新页面后重新标注；什么也没有保存。",
     "unknown_rater": "研究里没有评分者 {rater}。请检查编号。",
     "rater_count_out_of_range": "不能一次邀请 {value} 位评分者。请用 1 到 {most} 的整数。",
+    "remark_too_long": "“{remark}……”这一行太长。说明发给谁，每行至多 {most} 个字符。",
     "years_out_of_range": "从业 {value} 年不合理。请用 0 到 {most} 的整数。",
     "score_out_of_range": "{dimension} 的分数 {value} 无法保存。请选 1、2 或 3；什么也没有保存。",
     "rating_not_allowed": "这个回答不在您的评分任务里。请重新进入；什么也没有保存。",

@@ -69,7 +69,7 @@ from storage.opening import (
     review_answer,
     review_answers,
 )
-from storage.quality import RaterSigns, signs
+from storage.quality import ENOUGH, RaterSigns, signs
 from storage.raters import (
     Invitation,
     Profile,
@@ -129,6 +129,7 @@ from storage.writer import Writer
 
 __all__ = [
     "DIMENSIONS",
+    "ENOUGH",
     "EVENTS",
     "MESSAGES",
     "ORDER_COLUMNS",

@@ -30,6 +30,7 @@ class RaterLine:
     rated: int
     total: int
     last_seen_at: str | None
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _collect(db: Database, study_id: str) -> None:
 def _raters(db: Database, study_id: str) -> tuple[RaterLine, ...]:
     rows = db.execute(
         """
-        SELECT label, specialty, revoked_at, expires_at, last_seen_at,
+        SELECT label, remark, specialty, revoked_at, expires_at, last_seen_at,
             coalesce(sum(pairs.finished), 0), count(pairs.question)
         FROM raters LEFT JOIN pairs ON pairs.rater = raters.id
         WHERE raters.study_id = ? AND raters.trial = 0
@@ -123,9 +124,15 @@ def _raters(db: Database, study_id: str) -> tuple[RaterLine, ...]:
     )
     return tuple(
         RaterLine(
-            label, specialty, _state(revoked, expires, seen, rated, total), rated, total, seen
+            label,
+            specialty,
+            _state(revoked, expires, seen, rated, total),
+            rated,
+            total,
+            seen,
+            remark,
         )
-        for label, specialty, revoked, expires, seen, rated, total in rows
+        for label, remark, specialty, revoked, expires, seen, rated, total in rows
     )
 
 

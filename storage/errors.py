@@ -121,6 +121,9 @@ MESSAGES = {
     "rater_count_out_of_range": (
         "{value} raters cannot be invited at once. Give a whole number from 1 to {most}."
     ),
+    "remark_too_long": (
+        "The line “{remark}…” is too long. Say whom a link is for in at most {most} characters."
+    ),
     "years_out_of_range": (
         "{value} years of practice cannot be right. Give a whole number from 0 to {most}."
     ),

@@ -468,3 +468,13 @@ def m010_reference_rows(db: Database) -> None:
             CHECK (json_valid(reference_rows));  -- JSON list of objects
         """
     )
+
+
+@MIGRATIONS()
+def m011_rater_remark(db: Database) -> None:
+    """Whom a personal link was sent to, in the words of the coordinator."""
+    db.executescript(
+        """
+        ALTER TABLE raters ADD COLUMN remark TEXT NOT NULL DEFAULT '';  -- raters never see it
+        """
+    )

@@ -46,13 +46,18 @@ class RaterSigns:
     repeats_apart: float | None
 
     @property
+    def enough(self) -> bool:
+        """Whether there is enough to tell by."""
+        return self.answers >= ENOUGH
+
+    @property
     def straight_lining(self) -> bool:
-        enough = self.answers >= ENOUGH
-        return enough and (self.longest_run >= LONG_RUN or (self.same_share or 0) >= SAME_SHARE)
+        alike = self.longest_run >= LONG_RUN or (self.same_share or 0) >= SAME_SHARE
+        return self.enough and alike
 
     @property
     def too_fast(self) -> bool:
-        return self.answers >= ENOUGH and (self.fast_share or 0) >= FAST_SHARE
+        return self.enough and (self.fast_share or 0) >= FAST_SHARE
 
 
 _SCORED = """

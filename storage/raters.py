@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ MOST_RATERS_AT_ONCE = 1000
 MOST_YEARS = 80
 MOST_TEXT = 100
 LINK_DAYS = 60
+LONGEST_REMARK = 100
 SESSION_DAYS = 30
 SEEN_AGAIN_SECONDS = 60
 """A rater's last visit is written down no more often than this."""
@@ -38,6 +39,7 @@ class Invitation:
 
     label: str
     token: str = field(repr=False)
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Rater:
     ``expires_at`` and ``revoked_at`` are those of the link, ``last_seen_at`` is None until it has
     been opened, and ``last_place`` is the question that was opened last. A ``trial`` is a
     coordinator's dry run; an ``adjudicator`` gets nothing but answers on which others disagree.
+    ``remark`` says to coordinators, and to nobody else, whom the link was sent to.
     """
 
     id: str
@@ -64,6 +67,7 @@ class Rater:
     last_place: int | None
     trial: bool
     adjudicator: bool
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -89,15 +93,19 @@ def invite_raters(
     days: int | None = LINK_DAYS,
     *,
     adjudicator: bool = False,
+    remarks: Sequence[str] = (),
 ) -> list[Invitation]:
     """Add ``count`` raters to a study, labelled on from r01, and return their tokens.
 
     Their links hold for ``days``, or (None) for ever. An ``adjudicator`` gets nothing but answers
-    on which others disagree.
+    on which others disagree. ``remarks`` say of the first of them who they are.
 
     Raises:
-        StorageError: unknown_study, study_is_locked, rater_count_out_of_range.
+        StorageError: unknown_study, study_is_locked, rater_count_out_of_range, remark_too_long.
     """
+    for remark in remarks:
+        if len(remark) > LONGEST_REMARK:
+            raise StorageError("remark_too_long", remark=remark[:20], most=LONGEST_REMARK)
     if not 1 <= count <= MOST_RATERS_AT_ONCE:
         raise StorageError("rater_count_out_of_range", value=count, most=MOST_RATERS_AT_ONCE)
     with store.transaction() as db:
@@ -106,8 +114,10 @@ def invite_raters(
             raise StorageError("study_is_locked")
         rows = db.query("SELECT label FROM raters WHERE study_id = ?", [study_id])
         first = next_number({row["label"] for row in rows}, "r")
+        said = [*map(storable, remarks), *[""] * count]
         invitations = [
-            Invitation(f"r{number:02d}", new_token()) for number in range(first, first + count)
+            Invitation(f"r{first + number:02d}", new_token(), said[number])
+            for number in range(count)
         ]
         for invitation in invitations:
             insert_rater(db, study_id, invitation, days, adjudicator=adjudicator)
@@ -137,6 +147,7 @@ def insert_rater(
             "expires_at": _in_days(days),
             "adjudicator": int(adjudicator),
             "trial": int(trial),
+            "remark": invitation.remark,
         }
     )
     return rater_id
@@ -158,7 +169,7 @@ def renew_link(store: Store, study_id: str, label: str, days: int | None = LINK_
             [_hash_of(invitation.token), _in_days(days), rater.id],
         )
         _end_sessions(db, rater.id)
-    return invitation
+    return replace(invitation, remark=rater.remark)
 
 
 def revoke_link(store: Store, study_id: str, label: str) -> None:

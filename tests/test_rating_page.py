@@ -358,6 +358,8 @@ def test_nothing_that_a_rater_receives_names_a_model(
         if response.status not in (301, 302, 303, 307, 308, 204):
             received.append(response.body())
 
+    with study.store.transaction() as db:
+        db.execute("UPDATE raters SET remark = 'the-quick-one'")
     page = context.new_page()
     page.on("requestfinished", lambda request: note(request.response()))
     enter(page, app, study.token)
@@ -376,7 +378,7 @@ def test_nothing_that_a_rater_receives_names_a_model(
     with study.store.connect() as db:
         responses = [row[0] for row in db.execute("SELECT id FROM responses")]
         provenance = ["finish_reason", "provenance", "tokens_per_second"]
-    hidden = [*MODELS, *responses, *provenance]
+    hidden = [*MODELS, *responses, *provenance, "the-quick-one"]
     assert [word for word in hidden if word.encode() in traffic] == []
 
 

@@ -146,6 +146,7 @@ def test_every_listener_of_the_coordinators_tabs_refuses_others(client, study) -
         *("add-questions", "remove-questions", "answers-start", "answers-pause", "trial"),
         *("answer-to-check", "review-mask", "review-exclude", "review-keep", "review-mask-all"),
         *("open-study", "hand-over", "closer", "adjudicate", "lock", "reopen", "unblind"),
+        *("overview-number", "overview-previous", "overview-next", "overview-pick"),
         *("open-yes", "open-no", "unblind-yes", "unblind-no"),
         *("share", "unpack"),
         "report-refresh",
@@ -173,7 +174,7 @@ def test_every_listener_of_the_coordinators_tabs_refuses_others(client, study) -
                     break
         assert "请先登录" in "".join(told), targets
         assert study.study.name not in "".join(told)
-    assert tried >= 9 + 26
+    assert tried >= 9 + 30
     assert len(list_raters(study.store, study.study.id)) == 1
 
 

@@ -39,6 +39,7 @@ RELEASED = {
     "m008_study_events": "c61202293e71f9ec",
     "m009_study_design": "e5b21cbfb70a39a7",
     "m010_reference_rows": "e6a5c753fe7fa3b6",
+    "m011_rater_remark": "63f65ba835803368",
 }
 
 

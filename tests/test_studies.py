@@ -26,20 +26,25 @@ from eval_ui.studies import (
     import_answers,
     require_own,
 )
+from eval_ui.study_overview import OverviewHandlers
 from eval_ui.study_work import StudyWork
 from eval_ui.texts import Texts
 from medchat.answers import Answer, AnsweredQuestion, as_line
 from medchat.errors import BadInput
 from storage import (
+    NewQuestion,
     NewResponse,
     StorageError,
     Store,
     Study,
+    StudySettings,
     add_coordinator,
     add_question,
+    add_questions,
     answers_to_check,
     assignment,
     board,
+    change_settings,
     create_study,
     find_rater,
     find_study,
@@ -149,7 +154,7 @@ def test_nobody_is_invited_to_a_locked_study(work: StudyWork, store: Store) -> N
     study = new_study(store)
     lock_study(store, study.id, "anna")
     with pytest.raises(StorageError) as refused:
-        study_raters._Handlers(work).invite(find_study(store, study.name), 1, False)
+        study_raters._Handlers(work).invite(find_study(store, study.name), 1, False, "")
     assert refused.value.code == "study_is_locked"
 
 
@@ -159,7 +164,7 @@ def test_a_number_of_raters_that_is_not_whole_is_refused(
 ) -> None:
     study = new_study(store)
     with pytest.raises(BadInput, match="须是整数"):
-        study_raters._Handlers(work).invite(study, count, False)
+        study_raters._Handlers(work).invite(study, count, False, "")
     assert list_raters(store, study.id) == []
 
 
@@ -169,7 +174,7 @@ def test_a_number_of_raters_out_of_range_is_refused_with_the_range(
 ) -> None:
     study = new_study(store)
     with pytest.raises(StorageError, match="from 1 to 1000"):
-        study_raters._Handlers(work).invite(study, count, False)
+        study_raters._Handlers(work).invite(study, count, False, "")
     assert list_raters(store, study.id) == []
 
 
@@ -179,16 +184,41 @@ def tokens_in(table: str) -> list[str]:
 
 def test_each_invited_rater_gets_a_link_and_a_row(work: StudyWork, store: Store) -> None:
     study = new_study(store)
-    (links,) = study_raters._Handlers(work).invite(study, 3.0, False)
+    links, _ = study_raters._Handlers(work).invite(study, 3.0, False, "")
     assert [find_rater(store, token).label for token in tokens_in(links)] == ["r01", "r02", "r03"]
     shown = study_board._Handlers(work).draw(study)[0]
     assert "<td>r03</td>" in shown
 
 
+def test_coordinators_see_whom_a_link_was_sent_to(work: StudyWork, store: Store) -> None:
+    study = new_study(store)
+    handlers = study_raters._Handlers(work)
+    links, left = handlers.invite(study, 5.0, False, "王医生\n\n <b>李</b>医生 \n")
+    assert left == ""
+    assert [find_rater(store, token).remark for token in tokens_in(links)] == [
+        "王医生",
+        "<b>李</b>医生",
+    ]
+    for shown in (links, study_board._Handlers(work).draw(study)[0]):
+        assert "<td>r01 · 王医生</td>" in shown
+        assert "<td>r02 · &lt;b&gt;李&lt;/b&gt;医生</td>" in shown
+    (choices,) = handlers.draw(study)
+    assert choices["choices"][0] == ("r01 · 王医生", "r01")
+    assert "r01 · 王医生" in handlers.renew(study, "r01")[0]
+    assert study_board._Handlers(work).draw(study)[2].startswith("王医生：您好！")
+
+
+def test_a_remark_that_is_too_long_invites_nobody(work: StudyWork, store: Store) -> None:
+    study = new_study(store)
+    with pytest.raises(StorageError, match="at most 100 characters"):
+        study_raters._Handlers(work).invite(study, 1.0, False, "王医生\n" + "x" * 101)
+    assert list_raters(store, study.id) == []
+
+
 def test_a_link_is_renewed_and_withdrawn(work: StudyWork, store: Store) -> None:
     study = new_study(store)
     handlers = study_raters._Handlers(work)
-    (links,) = handlers.invite(study, 1.0, False)
+    links, _ = handlers.invite(study, 1.0, False, "")
     (renewed,) = tokens_in(handlers.renew(study, "r01")[0])
     assert find_rater(store, renewed).label == "r01"
     with pytest.raises(StorageError, match="not known"):
@@ -221,7 +251,7 @@ def telling(store: Store, text: str = "作为ChatGLM，我建议多喝水。") -
 def test_a_study_is_not_opened_before_every_telling_answer_is_decided(work, store) -> None:
     study = telling(store)
     handlers = study_opening._Handlers(work)
-    _, start, state, _, choices, found, mask, filled = handlers.draw(study)
+    _, start, state, _, _, choices, found, mask, filled = handlers.draw(study)
     assert start["interactive"]
     assert "待处理：1" in state
     assert "<mark>ChatGLM</mark>" in found
@@ -268,7 +298,57 @@ def test_the_work_of_a_rater_is_estimated_before_opening(work: StudyWork, store:
     study = telling(store, "多休息。" * 100)
     state = study_opening._Handlers(work).draw(study)[2]
     assert "按 5 位评分者" in state
-    assert "每人 1 题、2 个回答，约 2 分钟" in state
+    assert "每人共评 2 个回答（分布在 1 题里，含练习和重复题），约 2 分钟" in state
+    assert "实际重复" not in state
+    study = change_settings(store, study.id, StudySettings(repeats=4))
+    assert (
+        "设定重复 4 题，但每人的题目不够多：实际重复 0 题"
+        in (study_opening._Handlers(work).draw(study)[2])
+    )
+
+
+# -- looking through a draft --
+
+
+def test_every_answer_can_be_looked_at_and_masked(work: StudyWork, store: Store) -> None:
+    study = telling(store, "像我这样的小助手建议休息。")
+    pages = OverviewHandlers(work)
+    number, html, picks = pages.page(study, 1)
+    assert number == 1
+    assert "第 1 题，共 1 题" in html
+    assert "像我这样的小助手建议休息。" in html
+    assert [model for model, _ in picks["choices"]] == ["huatuo", "llama"]
+    response = next(each for model, each in picks["choices"] if model == "llama")
+    handlers = study_opening._Handlers(work)
+    box, answer, *_, filled = handlers.pick(study, response)
+    assert box["visible"]
+    assert (answer["value"], filled) == (response, response)
+    handlers.deciding("masked")(study, response, "建议休息。", filled)
+    html = pages.page(study, 1)[1]
+    assert "已遮盖" in html
+    assert "小助手" not in html
+    handlers.deciding("excluded")(study, response, "", response)
+    assert "已排除" in pages.page(study, 1)[1]
+
+
+@pytest.mark.parametrize(("number", "by", "shown"), [(1, -1, 1), (1, 1, 2), (2, 5, 2), (1e9, 0, 2)])
+def test_leafing_stays_among_the_questions(work, store: Store, number, by, shown) -> None:
+    study = create_study(store, "草稿", 7)
+    add_questions(store, study.id, [NewQuestion("一？"), NewQuestion("<b>二</b>？")], draft=True)
+    found = OverviewHandlers(work).stepping(by)(study, number)
+    assert found[0] == shown
+    assert ("&lt;b&gt;二" in found[1]) == (shown == 2)
+    assert "还没有回答" in found[1]
+
+
+def test_half_a_question_cannot_be_looked_at(work: StudyWork, store: Store) -> None:
+    with pytest.raises(BadInput, match=r"而不是 1\.5"):
+        OverviewHandlers(work).stepping(0)(telling(store, "休息。"), 1.5)
+
+
+def test_an_open_study_shows_no_more_which_model_wrote_what(work, store: Store) -> None:
+    study = new_study(store, name="开放")
+    assert OverviewHandlers(work).page(study, 1)[1] == ""
 
 
 # -- questions from a file --
@@ -289,6 +369,9 @@ def test_questions_are_previewed_and_added(work: StudyWork, store: Store, tmp_pa
     *dropdowns, preview = handlers.open(study, file)
     assert [each.get("value") for each in dropdowns] == ["问题", "编号", "科室", "", []]
     assert "2 行可以添加（UTF-8）" in preview
+    assert "没有用到的列：模型甲" in preview
+    (preview,) = handlers.preview(study, file, "问题", "编号", "科室", "", ["模型甲"])
+    assert "没有用到的列" not in preview
     handlers.add(study, file, "问题", "编号", "科室", "", ["模型甲"])
     first, second = list_questions(store, study.id)
     assert (first.question_id, first.text, first.category) == ("k1", "感冒怎么办？", "内科")

@@ -18,8 +18,8 @@ def test_chinese_is_read_by_character_and_other_writing_by_letter() -> None:
 
 
 def test_one_rater_reads_and_scores_everything() -> None:
-    assert estimate([QUESTION], raters=1, raters_per_answer=None) == Workload(1, 2, 2)
-    assert estimate([QUESTION] * 30, raters=1, raters_per_answer=None) == Workload(30, 60, 37)
+    assert estimate([QUESTION], raters=1, raters_per_answer=None) == Workload(1, 2, 2, 0)
+    assert estimate([QUESTION] * 30, raters=1, raters_per_answer=None) == Workload(30, 60, 37, 0)
 
 
 def test_without_an_overlap_everyone_gets_everything() -> None:
@@ -29,7 +29,7 @@ def test_without_an_overlap_everyone_gets_everything() -> None:
 
 def test_questions_are_shared_out_by_the_overlap() -> None:
     work = [QUESTION] * 30
-    assert estimate(work, raters=3, raters_per_answer=1) == Workload(10, 20, 13)
+    assert estimate(work, raters=3, raters_per_answer=1) == Workload(10, 20, 13, 0)
     assert estimate(work, raters=3, raters_per_answer=2).questions == 20
     assert estimate(work, raters=7, raters_per_answer=2).questions == 9  # 8 4/7, at most
     assert estimate(work, raters=2, raters_per_answer=5).questions == 30
@@ -37,15 +37,17 @@ def test_questions_are_shared_out_by_the_overlap() -> None:
 
 def test_repeats_and_practice_come_on_top() -> None:
     work = [QUESTION] * 30
-    assert estimate(work, raters=3, raters_per_answer=1, repeats=3) == Workload(13, 26, 17)
+    assert estimate(work, raters=3, raters_per_answer=1, repeats=3) == Workload(13, 26, 17, 3)
     assert estimate(work, raters=3, raters_per_answer=1, repeats=3, practice=2) == Workload(
-        15, 28, 18
+        15, 28, 18, 3
     )
 
 
 def test_at_most_a_third_of_the_list_is_repeated() -> None:
     assert estimate([QUESTION] * 30, raters=3, raters_per_answer=1, repeats=50).questions == 13
-    assert estimate([QUESTION] * 2, raters=1, raters_per_answer=None, repeats=5).questions == 2
+    assert estimate([QUESTION] * 2, raters=1, raters_per_answer=None, repeats=5) == Workload(
+        2, 4, 3, 0
+    )
 
 
 def test_answers_are_counted_where_questions_have_different_numbers_of_them() -> None:
@@ -54,7 +56,7 @@ def test_answers_are_counted_where_questions_have_different_numbers_of_them() ->
 
 
 def test_a_study_without_questions_or_raters_is_no_error() -> None:
-    assert estimate([], raters=0, raters_per_answer=None) == Workload(0, 0, 0)
+    assert estimate([], raters=0, raters_per_answer=None) == Workload(0, 0, 0, 0)
     assert estimate([QUESTION], raters=0, raters_per_answer=2).questions == 1
 
 

@@ -18,11 +18,15 @@ SCORES_PER_ANSWER = 3
 
 @dataclass(frozen=True)
 class Workload:
-    """Of one rater: questions and answers on the list, repeats and practice included."""
+    """Of one rater: questions and answers on the list, repeats and practice included.
+
+    ``repeats`` of the questions come twice; a short list has room for fewer than were asked for.
+    """
 
     questions: int
     answers: int
     minutes: int
+    repeats: int
 
 
 def seconds_to_read(text: str) -> float:
@@ -47,7 +51,8 @@ def estimate(
     raters = max(raters, 1)
     overlap = min(raters_per_answer or raters, raters)
     own = math.ceil(len(texts) * overlap / raters)
-    shown = own + min(repeats, own // 3)
+    twice = min(repeats, own // 3)
+    shown = own + twice
     answers = sum(len(each) - 1 for each in texts)
     mean_answers = answers / len(texts) if texts else 0.0
     seconds = sum(seconds_to_read(text) for each in texts for text in each)
@@ -58,4 +63,5 @@ def estimate(
         questions=shown + practice,
         answers=round(shown * mean_answers) + practice,
         minutes=math.ceil((shown * per_question + of_practice) / 60),
+        repeats=twice,
     )
