@@ -48,7 +48,7 @@ def create_opening_step(work: StudyWork) -> Step:
             use_mask = gr.Button(texts("review_mask"), variant="primary", elem_id="review-mask")
             exclude = gr.Button(texts("review_exclude"), elem_id="review-exclude")
             keep = gr.Button(texts("review_keep"), elem_id="review-keep")
-            mask_all = gr.Button(texts("review_mask_all"), elem_id="review-mask-all")
+            mask_all = gr.Button(texts("review_mask_all"), elem_id="review-mask-all", min_width=200)
     overview = create_overview(work)
     with gr.Row(elem_classes="actions"):
         trial = gr.Button(texts("trial"), elem_id="trial")

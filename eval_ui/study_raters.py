@@ -31,9 +31,6 @@ def create_raters_step(work: StudyWork) -> Step:
             info=texts("invite_adjudicator_info"),
             elem_id="invite-adjudicator",
         )
-        invite = gr.Button(
-            texts("invite_button"), variant="primary", elem_id="invite", scale=0, min_width=140
-        )
     remarks = gr.Textbox(
         label=texts("invite_remarks"),
         info=texts("invite_remarks_info"),
@@ -41,6 +38,8 @@ def create_raters_step(work: StudyWork) -> Step:
         max_lines=8,
         elem_id="invite-remarks",
     )
+    with gr.Row(elem_classes="actions"):
+        invite = gr.Button(texts("invite_button"), variant="primary", elem_id="invite")
     links = gr.HTML(elem_id="links")
     hint(texts, "renew_info")
     with gr.Row(elem_classes="field-and-button"):
@@ -49,7 +48,7 @@ def create_raters_step(work: StudyWork) -> Step:
         )
         renew = gr.Button(texts("renew_button"), elem_id="renew", scale=0, min_width=110)
         revoke = gr.Button(texts("revoke_button"), elem_id="revoke", scale=0, min_width=110)
-        pass_on = gr.Button(texts("hand_over"), elem_id="hand-over", scale=0, min_width=110)
+        pass_on = gr.Button(texts("hand_over"), elem_id="hand-over", scale=0, min_width=140)
 
     # -- wiring --
     handlers = _Handlers(work)
