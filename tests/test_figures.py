@@ -272,9 +272,9 @@ ODD = {
     "a$x_1$ <b>&amp; \\frac": "a$x_1$ <b>&amp; \\frac",
     "one\ntwo\x00\x1bthree": "one two three",
     "$\\undefined{": "$\\undefined{",
-    "华佗" * 10: "华佗" * 6 + "…",
+    "华佗" * 10: "华佗" * 4 + "…佗华佗",
     "\ud800\ufffe\u202e🏥": "🏥",
-    "a_very_long_name_of_a_model_that_goes_on": "a_very_long_name_of_a_mo…",
+    "a_very_long_name_of_a_model_that_goes_on": "a_very_long_name…goes_on",
 }
 
 

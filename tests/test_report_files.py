@@ -236,8 +236,12 @@ def test_a_picture_that_the_data_cannot_give_is_none() -> None:
 
 
 def test_names_are_shortened_by_the_columns_they_take() -> None:
-    assert shortened("a" * 30) == "a" * 24 + "…"
-    assert shortened("模" * 30) == "模" * 12 + "…"
+    assert shortened("a" * 24) == "a" * 24
+    assert shortened("a" * 30) == "a" * 16 + "…" + "a" * 7
+    assert shortened("模" * 30) == "模" * 8 + "…" + "模" * 3
+    assert shortened("Llama-3.1-8B-Instruct-medical-v1") != shortened(
+        "Llama-3.1-8B-Instruct-medical-v2"
+    )
     assert shortened("a\nb\x00c") == "a b c"
 
 

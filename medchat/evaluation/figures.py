@@ -378,13 +378,25 @@ def _word(key: str, language: Language) -> str:
 
 
 def shortened(text: str, most: int = LONGEST_NAME) -> str:
-    """On one line of at most ``most`` columns, without control characters."""
+    """On one line of at most ``most`` columns, without control characters.
+
+    A longer one loses its middle: versions of a model differ in the last letters of their names.
+    """
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if _columns(text) <= most:
+        return text
+    end = (most - 1) // 3
+    begin = most - 1 - end
+    return f"{_fitting(text, begin).rstrip()}…{_fitting(text[::-1], end)[::-1].lstrip()}"
+
+
+def _fitting(text: str, most: int) -> str:
+    """As much of the beginning as fits into ``most`` columns."""
     width, kept = 0, ""
     for letter in text:
         width += _columns(letter)
         if width > most:
-            return f"{kept.rstrip()}…"
+            break
         kept += letter
     return kept
 

@@ -109,6 +109,12 @@ def make_report(
         )
     if repeats is not None and len(repeats):
         report["consistency"] = rating.consistency(repeats, scale)
+    elif conduct is None:
+        notes.add(
+            "A score CSV does not hold repeated answers, so nothing is known of each rater's "
+            "consistency.",
+            "评分 CSV 里没有重复题的评分，无法判断评分者自身的一致性。",
+        )
     else:
         notes.add(
             "There are no repeated answers, so nothing is known of each rater's consistency.",
