@@ -325,6 +325,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     # -- signing in --
     "sign_in": ("登录", "Sign in"),
     "sign_out": ("退出登录", "Sign out"),
+    "sign_in_beside": ("在新标签页登录", "Sign in, in a new tab"),
+    "to_study_sign_in": (
+        "只有协调员可以放入研究。如果还没有登录：登录后回到这一页，对话不会丢。",
+        "Coordinators only. If you have not signed in: do so and come back here; the conversation "
+        "stays.",
+    ),
     "sign_in_info": ("研究协调员登录。", "For study coordinators."),
     "sign_in_needed": (
         "这一页只供研究协调员使用：里面有模型名称。",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_server import AppServer
+from app_server import PASSWORD, AppServer
 from pages import confirm, fill_number, open_tab
 from playwright.sync_api import BrowserContext, Page, expect
 from rating_steps import expect_saved, expect_scores, score
@@ -83,7 +83,6 @@ def test_from_question_to_csv_and_over_a_restart(tmp_path: Path, context: Browse
     outside: list[str] = []
     with AppServer(db, log=tmp_path / "app.log") as app:
         context.on("request", lambda request: note_outside(request.url, app.url, outside))
-        app.sign_in(context)
         page = context.new_page()
         answers = ask_and_watch(page, app)
         add_to_study(page, db, answers)
@@ -131,6 +130,14 @@ def add_to_study(page: Page, db: Path, answers: dict[str, str]) -> None:
     page.locator("#to-study button").first.click()
     page.locator("#study-name input").fill(STUDY)
     page.locator("#study-name input").press("Enter")
+    page.locator("#add-to-study").click()
+    expect(page.locator(".toast-body").first).to_contain_text("请先登录")
+    with page.expect_popup() as beside:  # the conversation stays where it is
+        page.locator("#to-study a").click()
+    beside.value.locator("input[name=password]").fill(PASSWORD)
+    beside.value.locator("button").click()
+    expect(beside.value.locator("header h1")).to_contain_text("MedChat")
+    beside.value.close()
     page.locator("#add-to-study").click()
     expect(page.locator("#added-to-study")).to_contain_text("q001")
     stored = {row["model"]: row["text"] for row in rows(db, "select model, text from responses")}
