@@ -102,7 +102,7 @@ def _shares(
         missing = len(free) if overlap is None else max(wanted - len(holders[question]), 0)
         turn = {rater: (index - number) % len(raters) for index, rater in enumerate(raters)}
         given = sorted(free, key=lambda rater: (load[rater], turn[rater]))[:missing]
-        for rater in given:
+        for rater in sorted(given, key=lambda rater: orders.choices(rater, question)):
             fresh[rater][question] = orders.next_row(rater, raters[rater], question)
             load[rater] += 1
     return {rater: rows for rater, rows in fresh.items() if rows}

@@ -46,6 +46,12 @@ class AnswerOrders:
         ordered = answers_in_row(self._answers[question], 0, self._seed)
         return dict(zip(ordered, williams_row(len(ordered), 0), strict=True))
 
+    def choices(self, rater: str, question: str) -> int:
+        """How many orders a rater's round still allows; who has least is to be dealt with first,
+        so that the others can differ."""
+        size = len(self._answers[question])
+        return size - len(self._taken[rater, size]) % size if size else 0
+
     def next_row(self, rater: str, number: int, question: str) -> int:
         """The row for one more question of a rater, the ``number``-th of the study."""
         size = len(self._answers[question])

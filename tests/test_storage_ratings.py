@@ -184,6 +184,26 @@ def test_places_are_balanced_whoever_gets_a_question(store, models, raters, over
     assert uneven(rows, None, models) <= 1
 
 
+@pytest.mark.parametrize(
+    ("models", "raters", "overlap"), [(2, 3, 2), (2, 4, 2), (3, 4, 2), (3, 5, 2), (3, 5, 3)]
+)
+def test_raters_of_a_question_are_shown_different_models_first(
+    store, models, raters, overlap
+) -> None:
+    study = create_study(store, "Pairs", 7)
+    change_settings(store, study.id, StudySettings(raters_per_answer=overlap))
+    names = [f"m{number}" for number in range(models)]
+    add_questions(store, study.id, [NewQuestion(f"问{n}", answers_of(names)) for n in range(60)])
+    new_raters(store, study, raters)
+    open_study(store, study.id, "anna")
+    first: dict[str, list[str]] = defaultdict(list)
+    for _, question, model, place in places(store):
+        if place == 1:
+            first[question].append(model)
+    assert len(first) == 60
+    assert all(len(set(shown)) == len(shown) == overlap for shown in first.values())
+
+
 @pytest.mark.parametrize("models", [2, 3, 4])
 @pytest.mark.parametrize("joining", [(3, 1), (1, 1, 1, 1), (2, 3)])
 def test_places_are_balanced_for_raters_who_join_later(store, models, joining) -> None:
