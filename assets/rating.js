@@ -320,6 +320,14 @@
     if (state.locked === locked) return;
     state.locked = locked;
     drawQuestion();
+    if (locked) return;
+    for (const answer of question.answers) {
+      if (!answer.saved && complete(answer) && !outbox[answer.item]) { // the lock had refused it
+        answer.problem = "";
+        post(answer);
+      }
+    }
+    drawAllStates();
   }
 
   async function lookAgain() {
@@ -615,7 +623,9 @@
     else if (answer.saved && answer.savedAt) {
       [kind, message] = ["saved", text("saved", { time: clock(answer.savedAt) })];
     } else if (answer.saved) [kind, message] = ["saved", text("saved", { time: "" }).trim()];
-    else if (Object.keys(answer.scores).length || answer.comment || answer.flags.length) {
+    else if (answer.kept && state.locked) {
+      [kind, message] = ["unsaved", text("not_saved", { error: text("locked") })];
+    } else if (Object.keys(answer.scores).length || answer.comment || answer.flags.length) {
       const names = missing(answer).map((dimension) => text(dimension))
         .join(language === "zh" ? "、" : ", ");
       [kind, message] = ["unsaved", names ? text("half_rated", { missing: names }) : text("saving")];

@@ -336,6 +336,29 @@ def test_a_page_that_lies_open_learns_of_the_lock(page: Page, app, study) -> Non
     expect_saved(page, "A")
 
 
+def test_what_a_lock_refused_is_kept_and_sent_when_the_study_is_reopened(
+    page: Page, app, study
+) -> None:
+    def set_lock(moment: str | None) -> None:
+        with study.store.transaction() as db:
+            db.execute("UPDATE studies SET locked_at = ? WHERE id = ?", [moment, study.study.id])
+
+    enter(page, app, study.token)
+    score(page, "A", 2, 2, 2)
+    expect_saved(page, "A")
+    set_lock("2026")
+    page.locator("#scale-A-safety .score-1").click()
+    expect(page.locator("#state-A")).to_contain_text("没有保存：研究已锁定")
+    page.reload()
+    expect(page.locator("#state-A")).to_contain_text("没有保存：研究已锁定")
+    expect_scores(page, "A", 1, 2, 2)
+    assert study.log() == [(2, 2, 2)]
+    set_lock(None)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect_saved(page, "A")
+    assert study.log() == [(2, 2, 2), (1, 2, 2)]
+
+
 def test_the_start_page_of_who_is_no_rater_reports_no_error(page: Page, app) -> None:
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text))
