@@ -137,10 +137,14 @@ def speed(folder: Path, raters: int, seconds: float) -> None:
         f"a bare SQLite commit: median {share(bare, 0.5):.2f} ms, 95 % {share(bare, 0.95):.2f} ms"
     )
     with AppServer(folder / "speed.db", log=folder / "app.log", models=SMALL_MODELS) as app:
-        study = RatedStudy(app.db, "Speed", questions=100, raters=2 * raters)
+        study = RatedStudy(app.db, "Speed", questions=100, raters=2 * raters + 1)
+        drawn: list[float] = []
+        pages = watch_pages(app, study.invitations[-1].token, seconds)
+        page = threading.Thread(target=lambda: drawn.extend(asyncio.run(pages)))
+        page.start()  # goes on beside the first group
         for name, pause, group in (
             ("a save every two seconds", 2.0, study.invitations[:raters]),
-            ("flat out", 0.0, study.invitations[raters:]),
+            ("flat out", 0.0, study.invitations[raters:-1]),
         ):
             clients = [Rater(app, each.token, each.label) for each in group]
             took = at_once(clients, 10**9, pause, seconds)
@@ -153,6 +157,43 @@ def speed(folder: Path, raters: int, seconds: float) -> None:
                 f"{share(following, 0.5):.1f} ms, 95 % {share(following, 0.95):.1f} ms",
                 flush=True,
             )
+            if pause:
+                page.join()
+                print(
+                    f"meanwhile in Chromium, {len(drawn)} times from a click to the next question "
+                    f"in view: {share(drawn, 0.5):.0f} ms in the median, 95 % "
+                    f"{share(drawn, 0.95):.0f} ms",
+                    flush=True,
+                )
+
+
+NEXT_IN_VIEW = """
+() => new Promise((resolve) => {
+    const place = () => document.querySelector("#rating .place[aria-current]")?.textContent;
+    const [before, started] = [place(), performance.now()];
+    const look = () => requestAnimationFrame(
+        () => place() === before ? look() : resolve((performance.now() - started) / 1000));
+    document.querySelector("#rating-next").click();
+    look();
+})
+"""
+
+
+async def watch_pages(app: AppServer, token: str, seconds: float) -> list[float]:
+    """Seconds from each click on Next to the frame that shows the question, in a real page."""
+    found = []
+    until = time.monotonic() + seconds
+    async with async_playwright() as playwright:
+        path = os.environ.get("MEDCHAT_CHROMIUM") or find()
+        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = await browser.new_page(locale="zh-CN")
+        await page.goto(f"{app.url}/r/{token}")
+        await page.wait_for_selector("#answer-A")
+        while time.monotonic() < until and len(found) < 90:  # the study has 100 questions
+            await page.wait_for_timeout(500)
+            found.append(await page.evaluate(NEXT_IN_VIEW))
+        await browser.close()
+    return found
 
 
 async def rate_in_browser(browser: Browser, app: AppServer, token: str, saves: int) -> int:
