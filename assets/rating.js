@@ -15,6 +15,7 @@
   let question = null; // the open question
   let current = null; // the scale that a key would set: {answer, dimension}
   let outbox = {}; // item -> what is still to be saved; also in this browser's storage
+  let unsaved = {}; // item -> the place of its draft: of what nobody has saved yet
   const settled = {}; // item -> what the server has taken from here, and when
   let sending = false;
   let failures = 0;
@@ -62,10 +63,12 @@
   }
 
   async function ask(path, body) {
-    const options = { credentials: "same-origin", cache: "no-store" };
+    const options = { credentials: "same-origin", cache: "no-store", headers: {} };
+    // Another link opened in this browser changes the cookie below this page's feet.
+    if (state && path !== "list") options.headers["X-Rater"] = encodeURIComponent(state.store);
     if (body !== undefined) {
       options.method = "POST";
-      options.headers = { "Content-Type": "application/json" };
+      options.headers["Content-Type"] = "application/json";
       options.body = JSON.stringify(body);
       options.keepalive = options.body.length < 60000;
     }
@@ -131,11 +134,14 @@
 
   function keepDraft(answer) {
     const drafts = storage.read("drafts");
-    drafts[answer.item] = opinionOf(answer);
+    // What the draft was made upon: where another device has saved since, that is newer.
+    drafts[answer.item] = { ...opinionOf(answer), base: answer.saved_at ?? "", place };
     storage.write("drafts", drafts);
+    unsaved[answer.item] = place;
   }
 
   function dropDraft(item) {
+    delete unsaved[item];
     const drafts = storage.read("drafts");
     delete drafts[item];
     storage.write("drafts", drafts);
@@ -187,6 +193,12 @@
     return { scores, skipped, comment, flags, spans, seconds };
   }
 
+  function sameOpinion(one, other) {
+    const plain = ({ scores, skipped, comment, flags, spans }) => JSON.stringify(
+      [known.dimensions.map((dimension) => scores[dimension] ?? 0), skipped, comment, flags, spans]);
+    return plain(one) === plain(other);
+  }
+
   function prepare(answer) {
     answer.scores = answer.scores ?? {};
     answer.seconds = 0;
@@ -196,12 +208,29 @@
       // The question was fetched just before this was saved.
       Object.assign(answer, done.opinion, { saved_at: done.savedAt, state: "rated" });
     }
-    const kept = outbox[answer.item]?.opinion ?? storage.read("drafts")[answer.item];
+    const kept = outbox[answer.item]?.opinion ?? draftOf(answer);
     if (kept) Object.assign(answer, kept);
     answer.kept = Boolean(kept);
+    answer.refused = false;
+    if (kept && state.locked) refuse(answer, text("locked"));
     answer.saved = answer.state !== "open" && !kept;
     answer.savedAt = answer.saved_at;
     return answer;
+  }
+
+  // What this browser kept of an answer, unless something was saved elsewhere since.
+  function draftOf(answer) {
+    const draft = storage.read("drafts")[answer.item];
+    if (!draft) return null;
+    const { base, place: _, ...opinion } = draft;
+    if (base === undefined || base === (answer.saved_at ?? "")) return opinion;
+    dropDraft(answer.item);
+    return null;
+  }
+
+  function refuse(answer, message) {
+    answer.refused = true;
+    answer.problem = message;
   }
 
   function missing(answer) {
@@ -212,11 +241,18 @@
     return Boolean(answer.skipped) || missing(answer).length === 0;
   }
 
+  // Of the list as it is to be shown. What is on its way counts, what was refused does not.
   function stateOf(entry) {
-    const states = question && entry.place === question.place ? question.answers : null;
-    if (!states) return entry.state;
-    if (!states.every(complete)) return "open";
-    return states.every((answer) => answer.skipped) ? "skipped" : "rated";
+    if (question && entry.place === question.place) return stateOfOpen();
+    const held = Object.keys(unsaved).some((item) =>
+      unsaved[item] === entry.place && !outbox[item]);
+    return held ? "open" : entry.state;
+  }
+
+  function stateOfOpen() {
+    const { answers } = question;
+    if (!answers.every((answer) => complete(answer) && !answer.refused)) return "open";
+    return answers.every((answer) => answer.skipped) ? "skipped" : "rated";
   }
 
   // -- saving --
@@ -225,6 +261,7 @@
     if (state.locked) return;
     answer.saved = false;
     answer.problem = "";
+    answer.refused = false;
     answer.seconds += takeSeconds();
     keepDraft(answer);
     clearTimeout(answer.timer);
@@ -251,7 +288,8 @@
       spans: answer.spans,
       active_seconds: Math.round(answer.seconds * 10) / 10,
     };
-    outbox[answer.item] = { body, opinion };
+    answer.refused = false;
+    outbox[answer.item] = { body, opinion, place };
     keepWaiting(answer.item, outbox[answer.item]);
     send();
   }
@@ -271,9 +309,8 @@
           if (done.saved_at) {
             settled[item] = { opinion: entry.opinion, savedAt: done.saved_at,
               feedback: done.feedback };
-            dropDraft(item);
           }
-          settle(item, done);
+          settle(item, done, entry);
         }
       }
     } finally {
@@ -290,7 +327,7 @@
         return saved;
       } catch (error) {
         if (error instanceof Refused && error.status === 401) {
-          showSignedOut(error.message);
+          announce(error.code === "another_rater" ? error.message : text("session_over"));
           return "later";
         }
         if (error instanceof Refused && error.status < 500) {
@@ -303,48 +340,71 @@
     }
   }
 
-  function settle(item, done) {
+  function settle(item, done, entry) {
     const answer = question?.answers.find((each) => each.item === item);
-    if (!answer) return;
-    answer.saved = Boolean(done.saved_at);
-    answer.savedAt = done.saved_at ?? "";
-    answer.problem = done.problem ?? "";
-    if (done.feedback) answer.feedback = done.feedback;
-    drawFeedback(answer);
-    drawAllStates();
+    if (done.saved_at) settleDraft(item, done.saved_at, entry.opinion, answer);
+    if (answer) {
+      const changedSince = !sameOpinion(answer, entry.opinion);
+      answer.saved = Boolean(done.saved_at) && !changedSince;
+      if (done.saved_at) answer.saved_at = answer.savedAt = done.saved_at;
+      if (done.problem) refuse(answer, done.problem);
+      if (done.feedback) answer.feedback = done.feedback;
+      drawFeedback(answer);
+      drawAllStates();
+    } else if (done.problem && question) {
+      announce(text("not_saved_elsewhere", { place: placeName(entry.place), error: done.problem }));
+    }
     if (done.locked) setLocked(true);
   }
 
-  // The study may be locked, or opened again, while its page lies open.
+  // What was changed while the save was under way is still a draft, made upon what it saved.
+  function settleDraft(item, savedAt, opinion, answer) {
+    const drafts = storage.read("drafts");
+    const now = answer ?? drafts[item];
+    if (!now || sameOpinion(now, opinion)) {
+      dropDraft(item);
+    } else if (drafts[item]) {
+      drafts[item].base = savedAt;
+      storage.write("drafts", drafts);
+    }
+  }
+
+  // The study may be locked, or opened again, while its page lies open. Focus and typing stay.
   function setLocked(locked) {
     if (state.locked === locked) return;
     state.locked = locked;
-    drawQuestion();
-    if (locked) return;
+    if (!question) return;
+    root.querySelector("#rating-banner")?.remove();
+    const shown = banner();
+    if (shown) root.querySelector(".places").after(shown);
+    const fields = ".score, .more input, .more select, .more fieldset button";
+    for (const field of root.querySelectorAll(fields)) field.disabled = locked;
+    for (const box of root.querySelectorAll(".more textarea")) box.readOnly = locked;
     for (const answer of question.answers) {
-      if (!answer.saved && complete(answer) && !outbox[answer.item]) { // the lock had refused it
+      // What the lock had refused.
+      if (!locked && !answer.saved && complete(answer) && !outbox[answer.item]) {
         answer.problem = "";
         post(answer);
       }
     }
     drawAllStates();
+    drawProgress();
   }
 
   async function lookAgain() {
     if (!question || document.visibilityState !== "visible") return;
-    const looked = place;
     try {
-      const found = await ask(`page/${looked}`);
-      if (question && place === looked) setLocked(found.locked);
-    } catch {
-      // Whatever the rater does next says what is wrong.
+      setLocked((await ask("state")).locked);
+    } catch (error) {
+      if (error.code === "another_rater") announce(error.message);
+      // Whatever else is wrong, the next thing that the rater does says so.
     }
   }
 
   // -- drawing: messages and forms --
 
   function announce(message) {
-    let line = root.querySelector(".announcement");
+    let line = root.querySelector(".announcement:not(#rating-banner)");
     if (!line) {
       line = make("p", { class: "announcement", role: "status" });
       root.prepend(line);
@@ -368,10 +428,6 @@
     make("button", { class: "primary", type: "submit", id: "rating-begin" }, text("enter")));
     replace(message ? make("p", { class: "announcement", role: "status" }, message) : null,
       make("p", {}, text("rating_intro")), form);
-  }
-
-  function showSignedOut() {
-    announce(text("session_over"));
   }
 
   function showProfile() {
@@ -442,7 +498,8 @@
 
   function banner() {
     const key = state.trial ? "trial_banner" : state.locked ? "locked" : "";
-    return key ? make("p", { class: "announcement", role: "status" }, text(key)) : null;
+    return key ? make("p", { class: "announcement", id: "rating-banner", role: "status" },
+      text(key)) : null;
   }
 
   function guide() {
@@ -623,9 +680,7 @@
     else if (answer.saved && answer.savedAt) {
       [kind, message] = ["saved", text("saved", { time: clock(answer.savedAt) })];
     } else if (answer.saved) [kind, message] = ["saved", text("saved", { time: "" }).trim()];
-    else if (answer.kept && state.locked) {
-      [kind, message] = ["unsaved", text("not_saved", { error: text("locked") })];
-    } else if (Object.keys(answer.scores).length || answer.comment || answer.flags.length) {
+    else if (Object.keys(answer.scores).length || answer.comment || answer.flags.length) {
       const names = missing(answer).map((dimension) => text(dimension))
         .join(language === "zh" ? "、" : ", ");
       [kind, message] = ["unsaved", names ? text("half_rated", { missing: names }) : text("saving")];
@@ -643,8 +698,9 @@
     const line = root.querySelector(".progress-text");
     if (!line || !question) return;
     const entries = state.questions;
-    for (const entry of entries) entry.state = stateOf(entry);
-    const done = entries.filter((entry) => entry.state !== "open").length;
+    const own = entries.find((entry) => entry.place === question.place);
+    if (own) own.state = stateOfOpen();
+    const done = entries.filter((entry) => stateOf(entry) !== "open").length;
     const number = entries.findIndex((entry) => entry.place === question.place) + 1;
     line.textContent = done === entries.length ? text(state.locked ? "done_locked" : "all_done")
       : text("progress", { place: number, total: entries.length, done });
@@ -657,15 +713,21 @@
   // A window of places around the open one: two thousand buttons would help nobody.
   function drawPlaces(number) {
     const entries = state.questions;
-    const practice = entries.filter((entry) => entry.practice).length;
     const from = Math.max(0, Math.min(number - 6, entries.length - 11));
     const shown = entries.slice(from, from + 11);
-    root.querySelector(".places").replaceChildren(...shown.map((entry, index) => make("button", {
-      type: "button", class: `place ${entry.state}`,
+    root.querySelector(".places").replaceChildren(...shown.map((entry) => make("button", {
+      type: "button", class: `place ${stateOf(entry)}`,
       "aria-current": entry.place === question.place ? "page" : null,
       onclick: () => open(entry.place),
-    }, entry.practice ? text("practice_place", { number: from + index + 1 })
-      : String(from + index + 1 - practice))));
+    }, placeName(entry.place))));
+  }
+
+  function placeName(wanted) {
+    const entries = state.questions;
+    const number = entries.findIndex((entry) => entry.place === wanted) + 1;
+    const practice = entries.filter((entry) => entry.practice).length;
+    return entries[number - 1]?.practice ? text("practice_place", { number })
+      : String(number - practice);
   }
 
   // -- scoring --
@@ -751,8 +813,9 @@
   }
 
   function refusedOpening(error) {
-    if (error.status === 401) showEntry(error.message);
-    else announce(error.message);
+    if (error.status !== 401) return announce(error.message);
+    question = null;
+    showEntry(error.message);
   }
 
   // What was typed a moment ago goes now.
@@ -838,6 +901,7 @@
       ({ place: number, state: status, practice }));
     if (state.asked) { showProfile(); return; }
     outbox = storage.read("outbox");
+    for (const [item, draft] of Object.entries(storage.read("drafts"))) unsaved[item] = draft.place;
     send();
     if (!state.questions.length) {
       replace(make("p", { class: "announcement", role: "status" }, text("no_questions")));

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -34,7 +35,6 @@ from storage import (
     Span,
     StorageError,
     Store,
-    Study,
     Writer,
     begin_session,
     feedback_on,
@@ -54,6 +54,7 @@ PAGES: dict[str, str] = {"zh": "/rate/", "en": "/en/rate/"}
 ZH, EN = Texts("zh"), Texts("en")
 STATUS = {
     "no_session": 401,
+    "another_rater": 401,
     "unknown_link": 404,
     "link_expired": 403,
     "link_revoked": 403,
@@ -77,19 +78,14 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
         response.set_cookie(COOKIE, value, max_age=seconds, path="/", httponly=True, samesite="lax")
 
     async def reading(request: Request, work: Callable[[Any, Rater], Result]) -> Result:
-        session = request.cookies.get(COOKIE, "")
-
         def read() -> Result:
             with store.connect() as db:
-                return work(db, rater_of_session(db, session))
+                return work(db, _rater_of(db, request))
 
         return await run_in_threadpool(read)
 
     async def writing(request: Request, work: Callable[[Any, Rater], Result]) -> Result:
-        session = request.cookies.get(COOKIE, "")
-        return await asyncio.wrap_future(
-            writer.submit(lambda db: work(db, rater_of_session(db, session)))
-        )
+        return await asyncio.wrap_future(writer.submit(lambda db: work(db, _rater_of(db, request))))
 
     @router.get("/r/{token}")
     async def open_link(token: str, request: Request) -> Response:
@@ -111,18 +107,28 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
             return {"nobody": True}
         return await reading(request, _list)
 
+    @router.get("/rating/state")
+    @_answering
+    async def show_state(request: Request) -> Any:
+        """What may change while a page lies open; asking is no visit."""
+
+        def read(db: Any, rater: Rater) -> dict[str, bool]:
+            return {"locked": _is_locked(db, rater)}
+
+        return await reading(request, read)
+
     @router.get("/rating/page/{place}")
     @_answering
     async def show_page(place: str, request: Request) -> Any:
         number = int(place) if place.isascii() and place.isdigit() and len(place) < 10 else 0
 
-        def read(db: Any, rater: Rater) -> tuple[Rater, AssignedQuestion, Study]:
-            return rater, page(db, rater, number), require_study(db, rater.study_id)
+        def read(db: Any, rater: Rater) -> tuple[Rater, AssignedQuestion, bool]:
+            return rater, page(db, rater, number), _is_locked(db, rater)
 
-        rater, question, study = await reading(request, read)
+        rater, question, locked = await reading(request, read)
         if is_news(rater, number):
             writer.submit(lambda db: note_visit(db, rater.id, number))
-        return _page(question) | {"locked": study.locked_at is not None}
+        return _page(question) | {"locked": locked}
 
     @router.post("/rating/save")
     @_answering
@@ -159,6 +165,34 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     return router
 
 
+# -- who asks --
+
+
+def _rater_of(db: Any, request: Request) -> Rater:
+    """The rater whose session a request's cookie holds.
+
+    A page that was drawn for somebody names whom: another link may have been opened in the same
+    browser since, and nothing may be shown or saved under another name.
+
+    Raises:
+        StorageError: as ``rater_of_session``, and another_rater.
+    """
+    rater = rater_of_session(db, request.cookies.get(COOKIE, ""))
+    drawn_for = request.headers.get("x-rater")
+    if drawn_for is not None and unquote(drawn_for) != _page_owner(rater):
+        raise StorageError("another_rater")
+    return rater
+
+
+def _page_owner(rater: Rater) -> str:
+    """Of whom a page is, and under what its browser keeps drafts."""
+    return f"{rater.study_id[:8]}-{rater.label}"
+
+
+def _is_locked(db: Any, rater: Rater) -> bool:
+    return require_study(db, rater.study_id).locked_at is not None
+
+
 # -- what is sent --
 
 
@@ -181,7 +215,7 @@ def _list(db: Any, rater: Rater) -> dict[str, Any]:
         },
         "rater": rater.label,
         "study": study.name,
-        "store": f"{study.id[:8]}-{rater.label}",  # under what the browser keeps drafts
+        "store": _page_owner(rater),
         "asked": rater.consent_at is None,
         "locked": study.locked_at is not None,
         "one_by_one": study.one_by_one,

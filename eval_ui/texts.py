@@ -303,6 +303,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "not_rated": ("未评分", "Not rated yet"),
     "half_rated": ("还差：{missing}", "Still missing: {missing}"),
+    "not_saved_elsewhere": (
+        "第 {place} 题的评分没有保存：{error} 内容留在这个浏览器里，请回到那一题。",
+        "What you gave to question {place} was not saved: {error} This browser keeps it; please go "
+        "back to that question.",
+    ),
     "not_saved": ("没有保存：{error}", "Not saved: {error}"),
     "skipped_state": ("已跳过", "Skipped"),
     "loading": ("正在载入…", "Loading…"),
@@ -968,6 +973,9 @@ STORAGE_TEXTS_ZH = {
     "score_and_skip": "一个回答要么评分，要么跳过，不能同时。什么也没有保存。",
     "comment_too_long": "评语有 {length} 个字符，最多 {most} 个。请缩短。",
     "span_not_allowed": "标出的文字与回答不符。请刷新页面后重新标注；什么也没有保存。",
+    "another_rater": (
+        "这个浏览器里后来打开了另一个评分链接。请重新打开您自己的链接；没有保存的内容还在这里。"
+    ),
     "unknown_rater": "研究里没有评分者 {rater}。请检查编号。",
     "rater_count_out_of_range": "不能一次邀请 {value} 位评分者。请用 1 到 {most} 的整数。",
     "remark_too_long": "“{remark}……”这一行太长。说明发给谁，每行至多 {most} 个字符。",

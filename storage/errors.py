@@ -116,6 +116,10 @@ MESSAGES = {
     "specialty_missing": "Please name your specialty.",
     "consent_missing": "Please agree to taking part first.",
     "no_such_place": "There is no question {place} in your list. Reload the page.",
+    "another_rater": (
+        "Another personal link was opened in this browser since. Open your own link again; what "
+        "was not saved is still here."
+    ),
     "practice_first": "Please finish the practice questions first.",
     "unknown_rater": "There is no rater {rater} in this study. Check the label.",
     "rater_count_out_of_range": (

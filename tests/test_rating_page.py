@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -319,19 +319,12 @@ def test_a_page_that_lies_open_learns_of_the_lock(page: Page, app, study) -> Non
     enter(page, app, study.token)
     expect(page.locator("#scale-A-safety .score-1")).to_be_enabled()
 
-    def look() -> None:  # as when the rater comes back to this tab
-        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-
-    def set_lock(moment: str | None) -> None:
-        with study.store.transaction() as db:
-            db.execute("UPDATE studies SET locked_at = ? WHERE id = ?", [moment, study.study.id])
-
-    set_lock("2026")
-    look()
+    set_lock(study, "2026")
+    look_again(page)
     expect(page.locator("#rating .announcement")).to_contain_text("研究已锁定")
     expect(page.locator("#scale-A-safety .score-1")).to_be_disabled()
-    set_lock(None)
-    look()
+    set_lock(study, None)
+    look_again(page)
     score(page, "A", 2, 2, 2)
     expect_saved(page, "A")
 
@@ -339,24 +332,169 @@ def test_a_page_that_lies_open_learns_of_the_lock(page: Page, app, study) -> Non
 def test_what_a_lock_refused_is_kept_and_sent_when_the_study_is_reopened(
     page: Page, app, study
 ) -> None:
-    def set_lock(moment: str | None) -> None:
-        with study.store.transaction() as db:
-            db.execute("UPDATE studies SET locked_at = ? WHERE id = ?", [moment, study.study.id])
-
     enter(page, app, study.token)
     score(page, "A", 2, 2, 2)
     expect_saved(page, "A")
-    set_lock("2026")
+    set_lock(study, "2026")
     page.locator("#scale-A-safety .score-1").click()
     expect(page.locator("#state-A")).to_contain_text("没有保存：研究已锁定")
     page.reload()
     expect(page.locator("#state-A")).to_contain_text("没有保存：研究已锁定")
     expect_scores(page, "A", 1, 2, 2)
     assert study.log() == [(2, 2, 2)]
-    set_lock(None)
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    set_lock(study, None)
+    look_again(page)
     expect_saved(page, "A")
     assert study.log() == [(2, 2, 2), (1, 2, 2)]
+
+
+def hold_saves(page: Page) -> Callable[[], None]:
+    """Let saves be under way until the returned function is called."""
+    held: list[Route] = []
+    released: list[bool] = []
+    page.route("**/rating/save", lambda r: r.continue_() if released else held.append(r))
+
+    def release() -> None:
+        released.append(True)
+        for route in held:
+            route.continue_()
+
+    return release
+
+
+def look_again(page: Page) -> None:
+    """As when the rater comes back to this tab."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def set_lock(study: RatedStudy, moment: str | None) -> None:
+    with study.store.transaction() as db:
+        db.execute("UPDATE studies SET locked_at = ? WHERE id = ?", [moment, study.study.id])
+
+
+def test_a_refused_save_of_another_question_is_said_and_its_place_is_open(
+    page: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    release = hold_saves(page)
+    score(page, "A", 1, 1, 1)
+    score(page, "B", 2, 2, 2)
+    page.locator("#rating-next").click()
+    expect_question(page, 2)
+    set_lock(study, "2026")
+    release()
+    expect(page.locator("#rating .announcement").first).to_contain_text("第 1 题的评分没有保存")
+    expect(page.locator("#rating-banner")).to_contain_text("研究已锁定")
+    expect(page.locator("#rating .place").first).to_have_class("place open")
+    assert study.log() == []
+    set_lock(study, None)
+    look_again(page)
+    score(page, "A", 3, 3, 3)
+    score(page, "B", 3, 3, 3)
+    expect_saved(page, "B")
+    expect(page.locator("#rating .progress-text")).not_to_contain_text("全部题目已评完")
+    page.locator("#rating-next-unrated").click()
+    expect_question(page, 1)
+    expect_saved(page, "A")
+    expect_saved(page, "B")
+    expect(page.locator("#rating .progress-text")).to_contain_text("全部题目已评完")
+    assert sorted(study.log()) == [(1, 1, 1), (2, 2, 2), (3, 3, 3), (3, 3, 3)]
+
+
+def test_looking_for_a_lock_is_no_visit(page: Page, context: BrowserContext, app, study) -> None:
+    enter(page, app, study.token)
+    page.locator("#rating-next").click()
+    expect_question(page, 2)
+
+    def last() -> tuple[int, str]:
+        with study.store.connect() as db:
+            return db.execute("SELECT last_place, last_seen_at FROM raters").fetchone()
+
+    with study.store.transaction() as db:
+        db.execute("UPDATE raters SET last_place = 1, last_seen_at = '2026-01-01T00:00:00+00:00'")
+    with page.expect_response("**/rating/state"):
+        look_again(page)
+    page.wait_for_timeout(300)
+    assert last()[0] == 1
+    assert last()[1].startswith("2026-01-01")
+
+
+def test_a_comment_that_is_being_typed_stays_where_it_is_over_a_lock(
+    page: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 2, 2, 2)
+    expect_saved(page, "A")
+    page.locator("#answer-A .more summary").click()
+    page.locator("#comment-A").click()
+    page.keyboard.type("剂量")
+    expect(page.locator("#state-A")).to_contain_text("已保存")
+    set_lock(study, "2026")
+    look_again(page)
+    expect(page.locator("#rating-banner")).to_contain_text("研究已锁定")
+    page.keyboard.type("u1")  # no keys of the page
+    expect_question(page, 1)
+    set_lock(study, None)
+    look_again(page)
+    expect(page.locator("#rating-banner")).to_have_count(0)
+    page.keyboard.type("不对")
+    expect(page.locator("#comment-A")).to_have_value("剂量不对")
+    expect_saved(page, "A")
+    assert study.log()[-1] == (2, 2, 2)
+
+
+def test_a_page_does_not_go_on_under_another_raters_name(
+    context: BrowserContext, app: AppServer, request: pytest.FixtureRequest
+) -> None:
+    study = RatedStudy(app.db, request.node.name, raters=2)
+    mine, other = context.new_page(), context.new_page()
+    enter(mine, app, study.token)
+    enter(other, app, study.invitations[1].token)
+    score(mine, "A", 1, 1, 1)
+    expect(mine.locator("#rating .announcement")).to_contain_text("另一个评分链接")
+    assert (study.log(0), study.log(1)) == ([], [])
+    mine.locator("#rating-next").click()
+    expect(mine.locator("#rating .announcement")).to_contain_text("另一个评分链接")
+    expect(mine.locator("#answer-A")).to_have_count(0)
+    score(other, "A", 3, 3, 3)
+    expect_saved(other, "A")
+    enter(mine, app, study.token)
+    expect_saved(mine, "A")
+    assert (study.log(0), study.log(1)) == ([(1, 1, 1)], [(3, 3, 3)])
+
+
+def test_an_old_draft_gives_way_to_what_was_saved_elsewhere_since(
+    context: BrowserContext, browser: Browser, app: AppServer, study
+) -> None:
+    page = context.new_page()
+    enter(page, app, study.token)
+    score(page, "A", 1)  # half a draft
+    expect(page.locator("#state-A")).to_contain_text("还差")
+    elsewhere = browser.new_context(locale="zh-CN")
+    second = elsewhere.new_page()
+    enter(second, app, study.token)
+    score(second, "A", 3, 3, 3)
+    expect_saved(second, "A")
+    elsewhere.close()
+    page.reload()
+    expect_saved(page, "A")
+    expect_scores(page, "A", 3, 3, 3)
+    assert study.log() == [(3, 3, 3)]
+
+
+def test_what_is_changed_while_a_save_is_under_way_is_kept(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    release = hold_saves(page)
+    score(page, "A", 2, 2, 2)
+    page.locator("#answer-A .more summary").click()
+    page.locator("#skip-A").select_option("other")
+    page.locator("#scale-A-safety .score-1").click()
+    page.locator("#scale-A-usability .score-1").click()
+    release()
+    expect_saved(page, "A")
+    page.reload()
+    expect_scores(page, "A", 1, 1, 2)
+    assert study.log()[-1] == (1, 1, 2)
 
 
 def test_the_start_page_of_who_is_no_rater_reports_no_error(page: Page, app) -> None:
