@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.access import SIGN_IN, ChatAccess
+from eval_ui.access import HOMES, SIGN_IN, ChatAccess
 from eval_ui.chat_session import (
     PaneSession,
     check_question,
@@ -75,8 +75,11 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
     sampling = create_sampling(texts, elem_id="sampling")
     with gr.Accordion(texts("to_study"), open=False, elem_id="to-study"):
         gr.Markdown(texts("to_study_info"))
-        link = f'<a href="{SIGN_IN}" target="_blank" rel="noopener">{texts("sign_in_beside")}</a>'
-        gr.HTML(f'<p class="hint">{texts("to_study_sign_in")} {link}</p>')
+        gr.HTML(
+            f'<p class="hint">{texts("to_study_sign_in")} '
+            f'<a href="{SIGN_IN}?to={HOMES[texts.language]}" target="_blank" rel="noopener">'
+            f"{texts('sign_in_beside')}</a></p>"
+        )
         with gr.Row(elem_classes="field-and-button"):
             study = gr.Dropdown(
                 choices=[],

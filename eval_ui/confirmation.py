@@ -15,7 +15,7 @@ from storage import Study
 class Confirmation:
     """Room for the question; it opens below the button, which is given to ``guard``.
 
-    ``box`` belongs to the fields of its step: choosing another study closes it, with ``closed()``.
+    ``box`` belongs to the status of its step, with ``closed()``: any change closes it.
     """
 
     def __init__(self, work: StudyWork, name: str) -> None:
@@ -28,7 +28,7 @@ class Confirmation:
                 )
                 self._no = gr.Button(work.texts("confirm_no"), elem_id=f"{name}-no")
         self.box = box
-        self._asked = gr.State()  # the study that the question is about
+        self._asked = gr.State()  # the study, and the sentence that was answered
 
     def guard(
         self,
@@ -39,29 +39,31 @@ class Confirmation:
     ) -> None:
         """Let ``button`` show the sentence of ``ask``, and "yes" run ``act`` for ``outputs``.
 
-        What is not possible anyway, ``ask`` refuses as any handler does.
+        What is not possible anyway, ``ask`` refuses as any handler does. It is asked again at
+        "yes": where the sentence is another one by then, nothing is done.
         """
         work = self._work
 
         def show(study: Study) -> list[Any]:
-            return [self.opened(), f"<p>{as_html(ask(study))}</p>", study.id]
+            sentence = ask(study)
+            told = f'<p role="alert">{as_html(sentence)}</p>'
+            return [gr.update(visible=True), told, (study.id, sentence)]
 
-        def run(study: Study, asked: str | None) -> list[Any]:
-            require_asked(study.id, asked, work.texts)
+        def run(study: Study, asked: tuple[str, str] | None) -> list[Any]:
+            if asked is None:  # a second click on "yes"
+                return [*(gr.skip() for _ in outputs), self.closed(), None]
+            require_asked((study.id, ask(study)), asked, work.texts)
             return [*act(study), self.closed(), None]
 
         work.look(button.click, show, [], [self.box, self._sentence, self._asked])
         work.wire(self._yes.click, run, [self._asked], [*outputs, self.box, self._asked])
         work.look(self._no.click, lambda _: [self.closed(), None], [], [self.box, self._asked])
 
-    def opened(self) -> Any:
-        return gr.update(visible=True)
-
     def closed(self) -> Any:
         return gr.update(visible=False)
 
 
-def require_asked(study_id: str, asked: str | None, texts: Texts) -> None:
-    """Raises BadInput where "yes" is about another study than the question was."""
-    if asked != study_id:
+def require_asked(now: tuple[str, str], asked: tuple[str, str], texts: Texts) -> None:
+    """Raises BadInput where the study, or what would be asked of it, is not what was asked."""
+    if asked != now:
         raise BadInput(texts("confirm_another"))

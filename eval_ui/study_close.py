@@ -13,6 +13,7 @@ from eval_ui.studies import clock
 from eval_ui.study_work import Step, StudyWork, hint, pressable
 from medchat.errors import BadInput
 from storage import (
+    StorageError,
     Store,
     Study,
     coordinators_of,
@@ -48,9 +49,10 @@ def create_close_step(work: StudyWork) -> Step:
         work.wire(button.click, handlers.changing(change), [], [])
     unblinding.guard(unblind, handlers.ask_unblinding, handlers.changing(unblind_study), [])
     work.wire(share.click, handlers.share, [name], [name])
-    status = [lock, reopen, unblind, events, shared, pack]
-    fields = [name, unblinding.box]
-    return Step(fields, lambda _: ["", unblinding.closed()], status, handlers.draw)
+    status = [lock, reopen, unblind, events, shared, pack, unblinding.box]
+    return Step(
+        [name], lambda _: [""], status, lambda study: [*handlers.draw(study), unblinding.closed()]
+    )
 
 
 class _Handlers:
@@ -99,7 +101,9 @@ class _Handlers:
         return run
 
     def ask_unblinding(self, study: Study) -> str:
-        return self._texts("unblind_asks", study=study.name)
+        if not study.locked_at or study.unblinded_at:
+            raise StorageError("study_unblinded" if study.unblinded_at else "study_not_locked")
+        return self._texts("unblind_asks", study=study.name, time=clock(study.locked_at))
 
     def share(self, study: Study, name: str) -> list[Any]:
         coordinator = self._work.services.access.require()

@@ -60,21 +60,25 @@ def create_opening_step(work: StudyWork) -> Step:
     # -- wiring --
     handlers = _Handlers(work)
     work.look(answer.input, handlers.show, [answer], [found, mask, filled])
-    work.look(
-        overview.pick.input, handlers.pick, [overview.pick], [review, answer, found, mask, filled]
-    )
     for button, decision in ((use_mask, "masked"), (exclude, "excluded"), (keep, "kept")):
         work.wire(button.click, handlers.deciding(decision), [answer, mask, filled], [])
     work.wire(mask_all.click, handlers.mask_all, [], [])
     work.look(trial.click, handlers.trial, [], [link])
     opening.guard(start, handlers.ask_opening, handlers.open, [link])
-    status = [trial, start, state, overview.box, review, answer, found, mask, filled]
+    reviewing = [review, answer, found, mask, filled]
+    work.look(overview.pick.input, handlers.pick, [overview.pick], reviewing)
+    for leaf in overview.leafing:  # what is open for review belongs to the question before
+        work.look(leaf.click, handlers.draw_review, [], reviewing)
     pages = OverviewHandlers(work)
     return Step(
-        [opening.box, link, *overview.fields],
-        lambda study: [opening.closed(), "", *pages.page(study, 1)],
-        status,
-        handlers.draw,
+        [link, *overview.fields],
+        lambda study: ["", *pages.page(study, 1)],
+        [trial, start, state, overview.box, opening.box, *reviewing],
+        lambda study: [
+            *handlers.draw_state(study),
+            opening.closed(),
+            *handlers.draw_review(study),
+        ],
     )
 
 
@@ -85,13 +89,23 @@ class _Handlers:
     def _telling(self, study: Study) -> list[tuple[CheckedAnswer, list[Disclosure]]]:
         return answers_that_tell(self._store, study, self._work.services.names_of_models)
 
-    def draw(self, study: Study) -> list[Any]:
+    def draw_state(self, study: Study) -> list[Any]:
         if study.opened_at:
             key = "study_was_open" if study.locked_at else "study_is_open"
             told = f"<p>{self._texts(key)}</p>"
-            skipped = [gr.skip() for _ in range(4)]
-            hidden = [gr.update(visible=False), gr.update(visible=False)]
-            return [*pressable(False, False), told, *hidden, *skipped]
+            return [*pressable(False, False), told, gr.update(visible=False)]
+        telling = self._telling(study)
+        waiting = [answer for answer, _ in telling if not answer.review]
+        return [
+            *pressable(True, True),
+            self._state(study, len(telling), len(waiting)),
+            gr.update(visible=bool(list_questions(self._store, study.id))),
+        ]
+
+    def draw_review(self, study: Study) -> list[Any]:
+        """The first answer that waits for a decision; nothing once raters may read them."""
+        if study.opened_at:
+            return _no_review()
         telling = self._telling(study)
         waiting = [answer for answer, _ in telling if not answer.review]
         choices = [
@@ -100,9 +114,6 @@ class _Handlers:
         ]
         first = waiting[0].response if waiting else choices[0][1] if choices else None
         return [
-            *pressable(True, True),
-            self._state(study, len(telling), len(waiting)),
-            gr.update(visible=bool(list_questions(self._store, study.id))),
             gr.update(visible=bool(telling)),
             gr.update(choices=choices, value=first),
             *_shown(telling, first),
@@ -161,10 +172,14 @@ class _Handlers:
         return [told, fewer]
 
     def show(self, study: Study, response: str | None) -> list[Any]:
+        if study.opened_at:
+            return _shown([], None)
         return _shown(self._telling(study), response)
 
     def pick(self, study: Study, response: str | None) -> list[Any]:
         """Any answer, to be masked or excluded though nothing was found in it."""
+        if study.opened_at:
+            return _no_review()
         telling = self._telling(study)
         known = {answer.response for answer, _ in telling}
         picked: list[tuple[CheckedAnswer, list[Disclosure]]] = [
@@ -218,16 +233,26 @@ class _Handlers:
         ]
 
     def ask_opening(self, study: Study) -> str:
+        if study.opened_at:
+            raise StorageError("study_opened")
         self._require_decided(study)
         questions = list_questions(self._store, study.id)
         if not questions:
             raise StorageError("study_empty")
-        answers = answers_to_check(self._store, study.id)
+        left = [
+            answer
+            for answer in answers_to_check(self._store, study.id)
+            if answer.review != "excluded"
+        ]
+        answered = {answer.question_id for answer in left}
+        if without := [each for each in questions if each.question_id not in answered]:
+            first = without[0].question_id
+            raise StorageError("questions_unanswered", count=len(without), first=first)
         return self._texts(
             "open_asks",
             study=study.name,
             questions=len(questions),
-            answers=sum(answer.review != "excluded" for answer in answers),
+            answers=len(left),
             raters=len(list_raters(self._store, study.id)),
         )
 
@@ -244,6 +269,10 @@ class _Handlers:
         open_study(self._store, study.id, self._work.coordinator, checked)
         inform(self._texts("study_is_open"), self._texts)
         return [""]
+
+
+def _no_review() -> list[Any]:
+    return [gr.update(visible=False), gr.update(choices=[], value=None), *_shown([], None)]
 
 
 def _shown(

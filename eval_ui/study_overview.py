@@ -15,10 +15,12 @@ from storage import CheckedAnswer, Question, Study, answers_to_check, list_quest
 
 @dataclass(frozen=True)
 class Overview:
-    """``fields`` show the first question to who chooses a study; ``pick`` holds an answer's id."""
+    """``fields`` show the first question to who chooses a study; ``pick`` holds an answer's id;
+    ``leafing`` are the buttons to another question."""
 
     box: gr.Accordion
     pick: gr.Dropdown
+    leafing: list[gr.Button]
     fields: list[Any] = field(default_factory=list)
 
 
@@ -44,7 +46,7 @@ def create_overview(work: StudyWork) -> Overview:
     work.look(before.click, handlers.stepping(-1), [number], shown)
     work.look(behind.click, handlers.stepping(1), [number], shown)
     work.look(work.changed.change, handlers.stepping(0), [number], shown)
-    return Overview(box, pick, shown)
+    return Overview(box, pick, [before, behind], shown)
 
 
 class OverviewHandlers:

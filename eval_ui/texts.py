@@ -332,9 +332,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "sign_out": ("退出登录", "Sign out"),
     "sign_in_beside": ("在新标签页登录", "Sign in, in a new tab"),
     "to_study_sign_in": (
-        "只有协调员可以放入研究。如果还没有登录：登录后回到这一页，对话不会丢。",
-        "Coordinators only. If you have not signed in: do so and come back here; the conversation "
-        "stays.",
+        "只有协调员可以把回答放入研究。尚未登录时，请在新标签页登录，再回到这一页；对话会保留。",
+        "Only coordinators can do this. If you are not signed in, sign in in a new tab and come "
+        "back here; the conversation stays.",
     ),
     "sign_in_info": ("研究协调员登录。", "For study coordinators."),
     "sign_in_needed": (
@@ -536,7 +536,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{model} lacks answers to {count} of {total} questions; it will be missing there.",
     ),
     "repeats_fewer": (
-        "设定重复 {wanted} 题，但每人的题目不够多：实际重复 {count} 题（至多三分之一）。",
+        "设定重复 {wanted} 题，但每人的题目太少，实际只能重复 {count} 题（至多为题数的三分之一）。",
         "{wanted} repeats are set, but each rater’s list is too short: {count} will come twice (at "
         "most a third).",
     ),
@@ -582,19 +582,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     "open_study": ("开放评分", "Open the study"),
     "open_yes": ("是，开放", "Yes, open it"),
     "open_asks": (
-        "开放之后，题目、回答和设计都不能再改。现在开放研究“{study}”吗？共 {questions} 题、"
+        "开放之后，已有的题目、回答和设计都不能再改。现在开放研究“{study}”吗？共 {questions} 题、"
         "{answers} 个回答、{raters} 位评分者（之后还可以邀请）。",
-        "Once it is open, questions, answers and design can no longer be changed. Open “{study}” "
-        "now? Questions {questions}, answers {answers}, raters {raters} (more can be invited "
-        "later).",
+        "Once it is open, the design and the questions and answers that are there can no longer be "
+        "changed. Open “{study}” now? Questions {questions}, answers {answers}, raters {raters} "
+        "(more can be invited later).",
     ),
     "confirm_no": ("取消", "Cancel"),
     "confirm_another": (
-        "选中的研究已经换了。请再按一次按钮。",
-        "Another study has been chosen meanwhile. Press the button once more.",
+        "选中的研究已经换了，或研究有了变化。什么也没有做，请再按一次按钮，看看现在的情况。",
+        "Another study has been chosen in the meantime, or this one has changed. Nothing was done: "
+        "press the button once more and read what it says now.",
     ),
     "study_is_open": (
-        "研究已开放：题目、回答和设计固定不变，评分者可以评分。",
+        "研究已开放：已有的题目、回答和设计固定不变，评分者可以评分。",
         "The study is open: questions, answers and design stay as they are, and raters may score.",
     ),
     "study_was_open": (
@@ -611,10 +612,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "invite_remarks": ("发给谁（选填，每行一位）", "For whom (optional, one per line)"),
     "invite_remarks_info": (
-        "只有协调员看得到：评分者、报告和评分文件里都没有，研究存档里有。填了就按行数邀请，"
-        "不看“人数”。",
-        "Seen by coordinators alone: no rater, report or score file holds it; the packed study "
-        "does. If given, there is a link for each line, whatever the number above.",
+        "只有协调员看得到：评分者、报告和评分文件里都没有，研究包里有。填写后每行生成一个链接，"
+        "“人数”不再起作用。",
+        "Only coordinators see this: it is on no rater’s page and in no report or score file, but "
+        "it is in the packed study. If you fill it in, one link is made per line and the number "
+        "above is ignored.",
     ),
     "invite_adjudicator": ("只评有分歧的回答", "For disputed answers only"),
     "invite_adjudicator_info": (
@@ -740,9 +742,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "unblind": ("揭盲", "Unblind"),
     "unblind_yes": ("是，揭盲", "Yes, unblind"),
     "unblind_asks": (
-        "揭盲之后，报告和导出显示模型名称；不能撤回，研究也不能再开放评分。现在揭盲研究“{study}”吗？",
+        "揭盲之后，报告和导出显示模型名称；不能撤回，研究也不能再开放评分。现在揭盲研究“{study}”"
+        "（{time} 锁定）吗？",
         "Once it is unblinded, reports and exports name the models. That cannot be undone, and the "
-        "study cannot be reopened. Unblind “{study}” now?",
+        "study cannot be reopened. Unblind “{study}” (locked at {time}) now?",
     ),
     "event_opened": ("{time} 由 {name} 开放评分", "opened by {name} at {time}"),
     "event_kept": ("{time} 由 {name} 保留回答 {detail}", "{detail} kept by {name} at {time}"),
@@ -978,7 +981,7 @@ STORAGE_TEXTS_ZH = {
     ),
     "unknown_rater": "研究里没有评分者 {rater}。请检查编号。",
     "rater_count_out_of_range": "不能一次邀请 {value} 位评分者。请用 1 到 {most} 的整数。",
-    "remark_too_long": "“{remark}……”这一行太长。说明发给谁，每行至多 {most} 个字符。",
+    "remark_too_long": "“{remark}……”这一行太长。“发给谁”每行至多 {most} 个字符。",
     "years_out_of_range": "从业 {value} 年不合理。请用 0 到 {most} 的整数。",
     "score_out_of_range": "{dimension} 的分数 {value} 无法保存。请选 1、2 或 3；什么也没有保存。",
     "rating_not_allowed": "这个回答不在您的评分任务里。请重新进入；什么也没有保存。",

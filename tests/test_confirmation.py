@@ -6,10 +6,10 @@ from medchat.errors import BadInput
 
 
 def test_yes_is_for_the_study_that_was_asked_about() -> None:
-    require_asked("one", "one", Texts("zh"))
+    require_asked(("one", "3 questions?"), ("one", "3 questions?"), Texts("zh"))
 
 
-@pytest.mark.parametrize("asked", ["another", "", None])
-def test_yes_does_nothing_to_a_study_that_was_not_asked_about(asked: str | None) -> None:
-    with pytest.raises(BadInput, match="选中的研究已经换了"):
-        require_asked("one", asked, Texts("zh"))
+@pytest.mark.parametrize("asked", [("another", "3 questions?"), ("one", "2 questions?")])
+def test_yes_does_nothing_where_another_question_was_asked(asked: tuple[str, str]) -> None:
+    with pytest.raises(BadInput, match="什么也没有做"):
+        require_asked(("one", "3 questions?"), asked, Texts("zh"))

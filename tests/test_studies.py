@@ -11,6 +11,7 @@ from storage_fixtures import MODELS, answers_shown_to, entry, new_raters, new_st
 
 from eval_ui import (
     study_board,
+    study_close,
     study_design,
     study_opening,
     study_questions,
@@ -251,7 +252,8 @@ def telling(store: Store, text: str = "作为ChatGLM，我建议多喝水。") -
 def test_a_study_is_not_opened_before_every_telling_answer_is_decided(work, store) -> None:
     study = telling(store)
     handlers = study_opening._Handlers(work)
-    _, start, state, _, _, choices, found, mask, filled = handlers.draw(study)
+    _, start, state, _ = handlers.draw_state(study)
+    _, choices, found, mask, filled = handlers.draw_review(study)
     assert start["interactive"]
     assert "待处理：1" in state
     assert "<mark>ChatGLM</mark>" in found
@@ -265,7 +267,7 @@ def test_a_study_is_not_opened_before_every_telling_answer_is_decided(work, stor
     with pytest.raises(BadInput, match="是另一个回答的文字"):
         decide(study, choices["value"], mask, "another")
     decide(study, choices["value"], mask, filled)
-    assert "待处理：0" in handlers.draw(study)[2]
+    assert "待处理：0" in handlers.draw_state(study)[2]
     handlers.open(study)
     (rater,) = new_raters(store, study)
     shown = {answer.text for answer in assignment(store, rater.id)[0].answers}
@@ -296,14 +298,14 @@ def test_an_open_study_takes_no_answer_that_tells(
 
 def test_the_work_of_a_rater_is_estimated_before_opening(work: StudyWork, store: Store) -> None:
     study = telling(store, "多休息。" * 100)
-    state = study_opening._Handlers(work).draw(study)[2]
+    state = study_opening._Handlers(work).draw_state(study)[2]
     assert "按 5 位评分者" in state
     assert "每人共评 2 个回答（分布在 1 题里，含练习和重复题），约 2 分钟" in state
     assert "实际重复" not in state
     study = change_settings(store, study.id, StudySettings(repeats=4))
     assert (
-        "设定重复 4 题，但每人的题目不够多：实际重复 0 题"
-        in (study_opening._Handlers(work).draw(study)[2])
+        "设定重复 4 题，但每人的题目太少，实际只能重复 0 题"
+        in (study_opening._Handlers(work).draw_state(study)[2])
     )
 
 
@@ -349,6 +351,36 @@ def test_half_a_question_cannot_be_looked_at(work: StudyWork, store: Store) -> N
 def test_an_open_study_shows_no_more_which_model_wrote_what(work, store: Store) -> None:
     study = new_study(store, name="开放")
     assert OverviewHandlers(work).page(study, 1)[1] == ""
+    handlers = study_opening._Handlers(work)
+    response = answers_to_check(store, study.id)[0].response
+    for shown in (handlers.pick(study, response), handlers.draw_review(study)):
+        assert [each for each in shown if each] == [
+            {"visible": False, "__type__": "update"},
+            {"choices": [], "value": None, "__type__": "update"},
+        ]
+    assert handlers.show(study, response) == ["", "", None]
+
+
+def test_what_cannot_be_opened_is_not_asked_about(work: StudyWork, store: Store) -> None:
+    handlers = study_opening._Handlers(work)
+    study = telling(store, "休息。")
+    assert "1 题、2 个回答、0 位评分者" in handlers.ask_opening(study)
+    for answer in answers_to_check(store, study.id):
+        handlers.deciding("excluded")(study, answer.response, "", answer.response)
+    with pytest.raises(StorageError, match="1 question"):
+        handlers.ask_opening(study)
+    with pytest.raises(StorageError) as refused:
+        handlers.ask_opening(new_study(store, name="开放"))
+    assert refused.value.code == "study_opened"
+
+
+def test_unblinding_is_asked_about_a_locked_study_only(work: StudyWork, store: Store) -> None:
+    study = new_study(store, name="开放")
+    handlers = study_close._Handlers(work)
+    with pytest.raises(StorageError) as refused:
+        handlers.ask_unblinding(study)
+    assert refused.value.code == "study_not_locked"
+    assert "“开放”" in handlers.ask_unblinding(lock_study(store, study.id, "anna"))
 
 
 # -- questions from a file --

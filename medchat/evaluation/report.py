@@ -349,9 +349,11 @@ def _tests(ratings: Ratings, index: int, notes: _Notes) -> Entry:
     for reason in (found.friedman.reason, *(pair.reason for pair in found.pairs)):
         if reason:
             notes.add(*_UNTESTED[reason])
-    if 0 < found.complete < FEW_QUESTIONS:
+    tested = found.friedman.p is not None or any(pair.p is not None for pair in found.pairs)
+    if tested and found.complete < FEW_QUESTIONS:
+        questions = "1 question is" if found.complete == 1 else f"{found.complete} questions are"
         notes.add(
-            f"Only {found.complete} questions are tested: with fewer than {FEW_QUESTIONS}, "
+            f"Only {questions} tested: with fewer than {FEW_QUESTIONS}, "
             "p values from a normal or chi-squared approximation are rough and often too small.",
             f"参加检验的题目只有 {found.complete} 道：少于 {FEW_QUESTIONS} 道时，由正态或 χ² 近似"
             "得到的 p 值不准确，往往偏小。",
