@@ -91,10 +91,15 @@ class ChatAccess(Access):
             raise StorageError("sign_in_needed")
 
 
-def is_rater(request: Request) -> bool:
-    """Whether a request comes from a browser in which a rater's link was opened, and nobody has
+def is_rater(request: Request, access: Access) -> bool:
+    """Whether a request comes from a browser in which a rater's link was opened, and nobody is
     signed in."""
-    return bool(request.cookies.get(RATER_COOKIE)) and not request.cookies.get(COOKIE)
+    if not request.cookies.get(RATER_COOKIE):
+        return False
+    try:
+        return access.of_request(request) is None
+    except StorageError:  # nobody knows, so nothing is told
+        return True
 
 
 class RatersStay:
@@ -105,12 +110,12 @@ class RatersStay:
     Plain ASGI, so that streams pass through untouched.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         closed = scope["type"] == "http" and scope["path"] in CLOSED_TO_RATERS
-        if closed and is_rater(Request(scope)):
+        if closed and await run_in_threadpool(is_rater, Request(scope), self._access):
             home = "/en/rate/" if scope["path"].startswith("/en") else "/rate/"
             await RedirectResponse(home, status_code=303)(scope, receive, send)
             return

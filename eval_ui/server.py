@@ -96,7 +96,7 @@ def build(services: Services) -> FastAPI:
         title="MedChat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
 
-    app.add_middleware(RatersStay)
+    app.add_middleware(RatersStay, access=services.access)
     app.add_middleware(SecurityHeaders)
     if services.settings.host in LOOPBACK:
         # A page from elsewhere must not reach this one under a name that it made point here.
@@ -104,7 +104,7 @@ def build(services: Services) -> FastAPI:
 
     @app.get("/healthz")
     def healthz(request: Request) -> JSONResponse:
-        return JSONResponse(*_health(services, blind=is_rater(request)))
+        return JSONResponse(*_health(services, blind=is_rater(request, services.access)))
 
     @app.get("/en")
     def english() -> RedirectResponse:

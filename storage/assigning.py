@@ -16,7 +16,7 @@ from storage.database import Store
 from storage.errors import StorageError
 from storage.events import log_event, require_running
 from storage.ids import new_id, utc_now
-from storage.orders import balanced_order
+from storage.orders import balanced_order, spread_row
 
 Row = dict[str, Any]
 
@@ -125,7 +125,8 @@ class _Design:
         (repeated,) = db.execute(
             "SELECT count(DISTINCT place) FROM items WHERE rater = ? AND kind = 'repeat'", [rater]
         ).fetchone()
-        ordered = balanced_order(list(questions), index, f"{self.seed}/questions")
+        row = spread_row(index, len(questions))
+        ordered = balanced_order(list(questions), row, f"{self.seed}/questions")
         shown = with_repeats(ordered, self.repeats - repeated)
         if not last:
             shown = [*((each, "practice") for each in self.practice), *shown]

@@ -103,24 +103,22 @@ def sign_in(store: Store, name: str, password: str, address: str) -> str:
         StorageError: too_many_attempts, sign_in_failed.
     """
     name, password = storable(name).strip()[:LONGEST], storable(password)[:LONGEST]
-    with store.connect() as db:
+    with store.transaction() as db:
         _refuse_guessing(db, name, address)
+        # Counted before it is tried: of many at once, no more are tried than the limit allows.
+        db.execute(
+            "INSERT INTO sign_in_failures (name, address, failed_at) VALUES (?, ?, ?)",
+            [name, address, utc_now()],
+        )
         row = db.execute(
             "SELECT id, password_hash FROM coordinators WHERE name = ?", [name]
         ).fetchone()
-    known = _matches(row[1] if row else _NOBODYS_HASH, password) and row is not None
+    if not _matches(row[1] if row else _NOBODYS_HASH, password) or row is None:
+        raise StorageError("sign_in_failed")
     token = secrets.token_urlsafe(32)
     with store.transaction() as db:
-        if known:
-            _begin(db, row[0], token)
-            db.execute("DELETE FROM sign_in_failures WHERE name = ?", [name])
-        else:
-            db.execute(
-                "INSERT INTO sign_in_failures (name, address, failed_at) VALUES (?, ?, ?)",
-                [name, address, utc_now()],
-            )
-    if not known:
-        raise StorageError("sign_in_failed")
+        _begin(db, row[0], token)
+        db.execute("DELETE FROM sign_in_failures WHERE name = ?", [name])
     return token
 
 

@@ -37,6 +37,25 @@ def williams_row(size: int, row: int) -> list[int]:
     return order[::-1] if mirrored else order
 
 
+def spread_row(number: int, size: int) -> int:
+    """Return a row for the ``number``-th of some raters who go through ``size`` things.
+
+    Neighbouring rows of a long list differ by two places only: what is late in one is late in the
+    next. These lie far apart (halves first, then quarters and so on; van der Corput, 1935), so that
+    few rows already bring each thing to places all over the list. In ``size`` raters, or twice that
+    where it is odd, each row comes once.
+    """
+    rows = _spread(2 * size if size % 2 else size)
+    return rows[number % len(rows)] if rows else 0
+
+
+@lru_cache(maxsize=256)
+def _spread(count: int) -> tuple[int, ...]:
+    digits = max(count - 1, 0).bit_length()
+    reversed_digits = (int(f"{number:0{digits}b}"[::-1], 2) for number in range(2**digits))
+    return tuple(row for row in reversed_digits if row < count)
+
+
 def row_beginning_with(size: int, first: int, *, mirrored: bool) -> int:
     """Return the row of the square of ``size`` that has ``first`` in its first place.
 

@@ -1,6 +1,8 @@
 """Coordinators' accounts and sessions, and what is done against guessing."""
 
 import sqlite3
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from storage import (
     sign_out,
 )
 from storage.__main__ import app
+from storage.coordinators import MOST_FAILURES
 
 GOOD = "a long password"
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -136,3 +139,13 @@ def test_accounts_can_be_kept_by_command(store: Store) -> None:
     options[-1] = "quite another one"
     assert run(app, ["set-password", "--name", "bo", *options]).exit_code == 0
     assert sign_in(store, "bo", "quite another one", HERE)
+
+
+def test_of_many_tries_at_once_no_more_are_made_than_of_one_after_the_other(store: Store) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        tries = [
+            pool.submit(code_of, lambda: sign_in(store, "anna", "wrong one", HERE))
+            for _ in range(20)
+        ]
+    codes = Counter(each.result() for each in tries)
+    assert codes == {"sign_in_failed": MOST_FAILURES, "too_many_attempts": 20 - MOST_FAILURES}

@@ -218,6 +218,23 @@ def test_places_are_balanced_for_raters_who_join_later(store, models, joining) -
     assert uneven(places(store), None, models) <= 1
 
 
+@pytest.mark.parametrize("questions", [30, 31])
+@pytest.mark.parametrize("raters", [2, 3, 4, 5, 8])
+def test_no_question_is_late_for_every_rater(store: Store, questions: int, raters: int) -> None:
+    study = create_study(store, "Places", 7)
+    add_questions(
+        store, study.id, [NewQuestion(f"问{n}", answers_of(["m0"])) for n in range(questions)]
+    )
+    open_study(store, study.id, "anna")
+    at: dict[str, list[int]] = defaultdict(list)
+    for rater in new_raters(store, study, raters):
+        for question in assignment(store, rater.id):
+            at[question.question_id].append(question.place)
+    middle = (questions + 1) / 2
+    off = max(abs(sum(found) / raters - middle) for found in at.values())
+    assert off <= questions / 5
+
+
 def test_questions_that_are_added_later_go_on_with_the_balance(store: Store) -> None:
     study = create_study(store, "Growing", 3)
     for batch, count in enumerate((7, 5, 3)):

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app_server import AppServer
 from find_browser import find
 from playwright.async_api import Browser, async_playwright
-from rating_steps import RatedStudy
+from rating_steps import DIMENSIONS, RatedStudy
 
 from storage import Store, score_rows, verify
 
@@ -240,47 +240,68 @@ async def in_browsers(app: AppServer, tokens: list[str], saves: int) -> list[int
         return list(said)
 
 
-def survive(folder: Path, *, raters: int, pages: int, saves: int, kills: int) -> bool:
-    """Kill the app again and again while all rate; True if nothing was lost or doubled."""
+def survive(
+    folder: Path, *, raters: int, pages: int, saves: int, kills: int, pause: float = 0.01
+) -> bool:
+    """Kill the app again and again while all rate; True if nothing was lost or doubled.
+
+    ``pause`` is that of the clients between two saves, in seconds. A kill when none of them is at
+    work any more would prove nothing, and is not counted as one.
+    """
     with AppServer(folder / "kills.db", log=folder / "app.log", models=SMALL_MODELS) as app:
         study = RatedStudy(app.db, "Kills", questions=2 * saves, raters=raters)
         tokens = [each.token for each in study.invitations]
         clients = [Rater(app, token, f"c{n}") for n, token in enumerate(tokens[pages:])]
-        threads = [threading.Thread(target=each.work, args=(saves, 0.01)) for each in clients]
+        threads = [threading.Thread(target=each.work, args=(saves, pause)) for each in clients]
+        at_work = list(threads)
         said: list[int] = []
         if pages:
             browsers = in_browsers(app, tokens[:pages], saves)
             threads.append(threading.Thread(target=lambda: said.extend(asyncio.run(browsers))))
         for thread in threads:
             thread.start()
+        hit = 0
         for _ in range(kills):
             time.sleep(random.uniform(0.5, 1.5))
             app.kill()
+            hit += any(each.is_alive() for each in at_work)
             app.start()
         for thread in threads:
             thread.join()
-    return _judge(Store(folder / "kills.db"), clients, said, pages)
+    print(f"killed {kills} times, {hit} of them while clients were saving", flush=True)
+    return _judge(Store(folder / "kills.db"), clients, said, pages) and hit == kills
 
 
 def _judge(store: Store, clients: list[Rater], said: list[int], pages: int) -> bool:
     acknowledged = {key: value for each in clients for key, value in each.acknowledged.items()}
     with store.connect() as db:
         rows = list(db.execute("SELECT idempotency_key, item, safety, rater FROM rating_log"))
+        newest = {
+            (label, response): scores
+            for label, response, *scores in db.execute(
+                "SELECT raters.label, response, safety, usability, fluency FROM rating_log"
+                " JOIN raters ON raters.id = rater ORDER BY rating_log.id"
+            )
+        }
     stored = {key: (item, safety) for key, item, safety, _ in rows}
     of_pages = len(rows) - len([key for key in stored if key in acknowledged])
     lost = [key for key, value in acknowledged.items() if stored.get(key) != value]
     with store.connect() as db:
         current = db.execute("SELECT count(*) FROM items WHERE latest IS NOT NULL").fetchone()[0]
-    exported = len(score_rows(store, None))
+    exported = {
+        (row["rater"], row["response_id"]): [row[name] for name in DIMENSIONS]
+        for row in score_rows(store, None)
+    }
     problems = verify(store)
     print(
         f"acknowledged to clients: {len(acknowledged)}, of these in SQLite: "
         f"{len(acknowledged) - len(lost)}; said to be saved on {pages} pages: {sum(said)}, their "
-        f"rows in SQLite: {of_pages}; answers with a score: {current}, exported: {exported}; rows "
+        f"rows in SQLite: {of_pages}; answers with a score: {current}, exported as they are: "
+        f"{sum(exported.get(key) == scores for key, scores in newest.items())}; rows "
         f"{len(rows)}, distinct keys {len(stored)}; verify: {problems or 'everything as saved'}",
         flush=True,
     )
-    return not lost and not problems and exported == current and of_pages >= sum(said)
+    return not lost and not problems and exported == newest and of_pages == sum(said)
 
 
 def main() -> None:
