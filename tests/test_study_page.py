@@ -305,6 +305,8 @@ def test_no_address_names_a_model_to_a_raters_browser(app: AppServer, path: str)
         assert all(model in named for model in MODELS), "anybody else may see what is loaded"
         client.get(f"/r/{Draft(app, f'address {path}').open()}")
         told = client.get(path).text
+        client.cookies.set("medchat_coordinator", "over, or never was")
+        told += client.get(path).text
     assert not [model for model in (*MODELS, "HuaTuo (demo)") if model in told]
 
 
