@@ -347,6 +347,7 @@
       const changedSince = !sameOpinion(answer, entry.opinion);
       answer.saved = Boolean(done.saved_at) && !changedSince;
       if (done.saved_at) answer.saved_at = answer.savedAt = done.saved_at;
+      answer.problem = "";
       if (done.problem) refuse(answer, done.problem);
       if (done.feedback) answer.feedback = done.feedback;
       drawFeedback(answer);

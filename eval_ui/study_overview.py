@@ -3,7 +3,7 @@
 The page shows which model wrote what, as it may to coordinators until a study is opened.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -21,7 +21,7 @@ class Overview:
     box: gr.Accordion
     pick: gr.Dropdown
     leafing: list[gr.Button]
-    fields: list[Any] = field(default_factory=list)
+    fields: list[Any]
 
 
 def create_overview(work: StudyWork) -> Overview:
