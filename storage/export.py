@@ -193,9 +193,11 @@ def _harmless(value: str) -> str:
     # An apostrophe in front makes a spreadsheet show the cell instead of running it, or instead of
     # making a number of 007. Looked at before and after cleaning, because a control character can
     # hide the start.
-    if value.startswith(("\t", "\r")) or text.lstrip().startswith(_FORMULA_STARTS):
+    # What already begins with one gets another, so that a reader can take it away again.
+    bare = text.lstrip("'")
+    if value.startswith(("\t", "\r")) or bare.lstrip().startswith(_FORMULA_STARTS):
         return "'" + text
-    return "'" + text if _LOSES_DIGITS.fullmatch(text.strip()) else text
+    return "'" + text if _LOSES_DIGITS.fullmatch(bare.strip()) else text
 
 
 def _without_control_characters(text: str) -> str:

@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from statistics import fmean
 
+import krippendorff
 import numpy as np
 import pandas as pd
 import pytest
@@ -239,6 +240,62 @@ def test_gwets_coefficients_of_the_table_of_krippendorff_2011_equal_irrcac() -> 
     assert gwet_ac(matrix, values) == pytest.approx(0.89894, abs=5.1e-6)
     assert gwet_ac(matrix, values, "identity") == pytest.approx(0.77544, abs=5.1e-6)
     assert percent_agreement(matrix) == pytest.approx(0.81818, abs=5.1e-6)
+
+
+def random_table(seed: int) -> tuple[tuple[int, ...], list[Unit]]:
+    """Categories from 0 and the ratings of each unit; of every third table some are missing."""
+    draw = random.Random(seed)
+    width, raters, units = draw.randint(2, 5), draw.randint(2, 6), draw.randint(8, 40)
+    liked = [draw.random() for _ in range(width)]
+    seldom = (0, 0.2, 0.4)[seed % 3]
+    table = [
+        [
+            None if draw.random() < seldom else draw.choices(range(width), liked)[0]
+            for _ in range(raters)
+        ]
+        for _ in range(units)
+    ]
+    return tuple(range(width)), [[v for v in row if v is not None] for row in table]
+
+
+@pytest.mark.parametrize(
+    ("seed", "ac1", "ac2", "percent"),
+    [
+        (1, 0.28911, 0.43453, 0.49722),
+        (2, 0.66997, 0.66997, 0.83333),
+        (3, 0.10698, 0.32426, 0.37083),
+        (4, 0.1547, 0.38077, 0.39286),
+        (5, 0.34125, 0.69102, 0.47619),
+        (6, 0.4323, 0.4323, 0.625),
+        (7, 0.11991, -0.01924, 0.30667),
+        (8, 0.63797, 0.83206, 0.70988),
+        (9, 0.0697, 0.17969, 0.24946),
+        (10, 0.37265, 0.37265, 0.60088),
+        (11, -0.00085, -0.05217, 0.19099),
+        (12, 0.25914, 0.56972, 0.37778),
+    ],
+)
+def test_gwets_coefficients_of_random_tables_equal_irrcac(
+    seed: int, ac1: float, ac2: float, percent: float
+) -> None:
+    """What irrCAC 0.4.4 prints, to five digits: it cannot be installed beside this pandas."""
+    values, units = random_table(seed)
+    matrix = counts(units, values)
+    assert gwet_ac(matrix, values, "identity") == pytest.approx(ac1, abs=5.1e-6)
+    assert gwet_ac(matrix, values) == pytest.approx(ac2, abs=5.1e-6)
+    assert percent_agreement(matrix) == pytest.approx(percent, abs=5.1e-6)
+
+
+@given(overlapping_units, st.sampled_from(METRICS))
+def test_alpha_equals_the_package_krippendorff(units: list[Unit], metric: str) -> None:
+    matrix = counts(units)
+    found = krippendorff_alpha(matrix, metric=metric)
+    if found is None:
+        return  # without variation the package refuses, or divides by zero
+    wanted = krippendorff.alpha(
+        value_counts=matrix, value_domain=list(SCORES), level_of_measurement=metric
+    )
+    assert found == pytest.approx(wanted, abs=1e-12)
 
 
 # -- what changes a figure, and what does not --

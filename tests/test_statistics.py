@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from medchat.errors import BadInput
@@ -185,6 +187,23 @@ def test_few_questions_are_pointed_out() -> None:
     few = frame[frame.question_id.isin(sorted(frame.question_id.unique())[:5])]
     assert any("approximation are rough" in each for each in make_report(few, QUICK)["notes"])
     assert not any("are rough" in each for each in make_report(frame, QUICK)["notes"])
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 10_000), st.integers(2, 5))
+def test_icc_follows_from_the_mean_squares_of_statsmodels(seed: int, raters: int) -> None:
+    frame = random_ratings(seed, questions=8, raters=raters)
+    unit = frame["question_id"] + frame["model"]
+    columns = pd.DataFrame({"unit": unit, "rater": frame["rater"], "score": frame["safety"]})
+    table = anova_lm(ols("score ~ C(unit) + C(rater)", columns).fit())
+    of_units, of_raters, error = table["mean_sq"].to_numpy()
+    found = reliability(code(frame, SUS), 0)
+    n = unit.nunique()
+    assert (found.units, found.raters) == (n, raters)
+    single = of_units + (raters - 1) * error + raters * (of_raters - error) / n
+    mean = of_units + (of_raters - error) / n
+    assert found.icc_2_1 == pytest.approx((of_units - error) / single, abs=1e-9)
+    assert found.icc_2_k == pytest.approx((of_units - error) / mean, abs=1e-9)
 
 
 def test_icc_of_shrout_and_fleiss() -> None:

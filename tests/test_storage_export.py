@@ -228,10 +228,12 @@ def test_what_is_exported_reads_back_the_same(rows: list[dict[str, object]]) -> 
     for written, back in zip(rows, found, strict=True):
         for column, value in written.items():
             text = "" if value is None else str(value)
-            starts = text.lstrip()[:1] in tuple("=+-@＝＋－＠")
-            shortened = NUMBER.fullmatch(text.strip()) and str(float_of(text)) != text.strip()
+            starts = text.lstrip("'").lstrip()[:1] in tuple("=+-@＝＋－＠")
+            bare = text.lstrip("'").strip()
+            shortened = NUMBER.fullmatch(bare) and str(float_of(bare)) != bare
             quoted = back[column] == "'" + text
             assert quoted or back[column] == text
+            assert ratings_file.unquote_formula(back[column]) == text
             assert quoted or not (isinstance(value, str) and starts)
             assert not quoted or starts or shortened
 

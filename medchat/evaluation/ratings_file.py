@@ -40,17 +40,22 @@ def shortened(text: str) -> str:
 
 
 def quote_formula(text: str) -> str:
-    """Put a `'` before a text that a spreadsheet would run as a formula, or change as a number."""
-    return f"'{text}" if _is_changed(text) else text
+    """Put a `'` before a text that a spreadsheet would run as a formula, or change as a number.
+
+    Also before one that looks as if that were done already, so that `unquote_formula` gives every
+    text back.
+    """
+    return f"'{text}" if _is_quoted(text) else text
 
 
 def unquote_formula(text: str) -> str:
     """Undo `quote_formula`."""
-    return text[1:] if text.startswith("'") and _is_changed(text[1:]) else text
+    return text[1:] if text.startswith("'") and _is_quoted(text[1:]) else text
 
 
-def _is_changed(text: str) -> bool:
-    return text.lstrip().startswith(FORMULA_STARTS) or bool(LOSES_DIGITS.fullmatch(text.strip()))
+def _is_quoted(text: str) -> bool:
+    bare = text.lstrip("'")
+    return bare.lstrip().startswith(FORMULA_STARTS) or bool(LOSES_DIGITS.fullmatch(bare.strip()))
 
 
 def read_ratings(path: Path, scale: Scale = SUS) -> pd.DataFrame:
@@ -79,10 +84,7 @@ def parse_ratings(content: bytes, name: str, scale: Scale = SUS) -> pd.DataFrame
         while len(cells) > len(columns) and not cells[-1].strip():
             cells.pop()  # as Excel leaves behind
         if len(cells) != len(columns):
-            raise BadInput(
-                f"{name}, line {line}: {len(cells)} cells where the header has {len(columns)}. "
-                "A cell that holds a comma must stand in double quotes."
-            )
+            raise BadInput(_out_of_step(name, line, columns, cells, scale))
         for reader, cell in zip(readers, cells, strict=True):
             reader.read(cell, line)
         lines.append(line)
@@ -172,23 +174,54 @@ def _refuse_several_studies(name: str, frame: pd.DataFrame) -> None:
         )
 
 
+def _out_of_step(
+    name: str, line: int, columns: Sequence[str], cells: Sequence[str], scale: Scale
+) -> str:
+    """What is said of a line with more or fewer cells than the header."""
+    counted = f"the line has {len(cells)} cells where the header has {len(columns)}"
+    if len(cells) < len(columns):
+        return f"{name}, line {line}, column {shortened(columns[len(cells)])}: missing; {counted}."
+    known = {str(score) for score in scale.scores}
+    moved = [
+        column
+        for column, cell in zip(columns, cells, strict=False)
+        if column in scale.dimensions and cell.strip() not in known
+    ]
+    return (
+        f"{name}, line {line}, column {shortened([*moved, columns[-1]][0])}: {counted}. A cell "
+        "that holds a comma must stand in double quotes, and a score is a whole number."
+    )
+
+
 def _check_text(raw: bytes, name: str) -> None:
-    line = 1
+    read = 0
     try:
         for text in codecs.iterdecode(_blocks(raw), "utf-8"):
-            line += text.count("\n")
+            read += len(text.encode())
     except UnicodeDecodeError as error:
-        line += error.object[: error.start].count(b"\n")
         raise BadInput(
-            f"{name}, line {line}: this is not UTF-8 text. Save the file as UTF-8 "
-            "(in Excel: “CSV UTF-8”) and try again."
+            f"{_place(raw, read + error.start, name)}: this is not UTF-8 text. Save the file as "
+            "UTF-8 (in Excel: “CSV UTF-8”) and try again."
         ) from error
     if b"\0" in raw:
-        line = raw[: raw.index(b"\0")].count(b"\n") + 1
         raise BadInput(
-            f"{name}, line {line}: the file holds a NUL byte, so it is damaged or not a CSV "
-            "file. Export it again, as UTF-8."
+            f"{_place(raw, raw.index(0), name)}: the file holds a NUL byte, so it is damaged or "
+            "not a CSV file. Export it again, as UTF-8."
         )
+
+
+def _place(raw: bytes, byte: int, name: str) -> str:
+    """Where in the file a byte is: line, and column by its name, or number where it has none."""
+    where = f"{name}, line {raw[:byte].count(10) + 1}"
+    before = raw[:byte].decode("utf-8-sig", errors="replace").replace("\0", "")
+    try:
+        records = list(csv.reader(io.StringIO(before, newline="")))
+    except csv.Error:  # a cell longer than any should be
+        return where
+    header = records[0] if len(records) > 1 else []
+    number = len(records[-1]) if records and not before.endswith(("\n", "\r")) else 1
+    named = shortened(header[number - 1]) if number <= len(header) else str(number)
+    return f"{where}, column {named}"
 
 
 def _blocks(raw: bytes) -> Iterator[bytes]:

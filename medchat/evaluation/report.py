@@ -23,11 +23,13 @@ from medchat.evaluation.coding import Floats, Ratings, code
 from medchat.evaluation.comparisons import PairTest, compare
 from medchat.evaluation.conduct import Conduct
 from medchat.evaluation.intervals import mean_intervals
+from medchat.evaluation.notes import Notes, explain_missing
 from medchat.evaluation.overlap import overlap
 from medchat.evaluation.render import p_value
-from medchat.evaluation.scale import SUS, Scale, name_zh
+from medchat.evaluation.scale import COLUMNS, SUS, Scale, name_zh
 from medchat.evaluation.sensitivity import is_true, missing, sensitivity
 from medchat.evaluation.sus import table4
+from medchat.tables import on_one_line
 
 Entry = dict[str, Any]
 MOST_YEARS = 100
@@ -70,7 +72,7 @@ def make_report(
     ratings = code(frame, scale)
     settling = _settling(frame)
     apart = ratings.only(~settling)
-    notes = _Notes()
+    notes = Notes()
     notes.add(scale.note, scale.note_zh)
     if not settings.bootstrap:
         notes.add("No intervals were asked for.", "未要求计算区间。")
@@ -109,37 +111,15 @@ def make_report(
         )
     if repeats is not None and len(repeats):
         report["consistency"] = rating.consistency(repeats, scale)
-    elif conduct is None:
+    if unused := [str(column) for column in frame if column not in {*scale.dimensions, *COLUMNS}]:
+        named = ", ".join(map(on_one_line, unused))
         notes.add(
-            "A score CSV does not hold repeated answers, so nothing is known of each rater's "
-            "consistency.",
-            "评分 CSV 里没有重复题的评分，无法判断评分者自身的一致性。",
+            f"Columns that no figure uses: {named}.",
+            f"未用到的列：{named}。",
         )
-    else:
-        notes.add(
-            "There are no repeated answers, so nothing is known of each rater's consistency.",
-            "没有重复出现的回答，无法判断评分者自身的一致性。",
-        )
-    if lacking := missing(frame):
-        notes.add(
-            f"Sensitivity to {', '.join(lacking)} is not shown: the data do not tell.",
-            f"数据中没有 {'、'.join(lacking)}，未作相应的敏感性分析。",
-        )
+    explain_missing(report, missing(frame), notes)
     report["notes"], report["notes_zh"] = notes.english, notes.chinese
     return report
-
-
-class _Notes:
-    """Sentences in English and Chinese, each once."""
-
-    def __init__(self) -> None:
-        self.english: list[str] = []
-        self.chinese: list[str] = []
-
-    def add(self, english: str, chinese: str) -> None:
-        if english not in self.english:
-            self.english.append(english)
-            self.chinese.append(chinese)
 
 
 # -- what there is --
@@ -221,7 +201,7 @@ def _progress(frame: pd.DataFrame) -> list[Entry]:
 
 
 def _models(
-    frame: pd.DataFrame, ratings: Ratings, intervals: Floats, wanted: bool, notes: _Notes
+    frame: pd.DataFrame, ratings: Ratings, intervals: Floats, wanted: bool, notes: Notes
 ) -> list[Entry]:
     """``wanted``: whether intervals were, and so whether one that is missing needs a reason."""
     scale = ratings.scale
@@ -279,7 +259,7 @@ _WHY = {
 }
 
 
-def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: _Notes) -> Entry:
+def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: Notes) -> Entry:
     dimension, scores = ratings.scale.dimensions[index], ratings.scale.scores
     counts = ratings.counts(index)
     found = agreeing.agreement(counts, scores)
@@ -344,7 +324,7 @@ _UNTESTED = {
 }
 
 
-def _tests(ratings: Ratings, index: int, notes: _Notes) -> Entry:
+def _tests(ratings: Ratings, index: int, notes: Notes) -> Entry:
     found = compare(ratings, index)
     for reason in (found.friedman.reason, *(pair.reason for pair in found.pairs)):
         if reason:

@@ -12,13 +12,14 @@ from medchat.evaluation import DIMENSIONS, SCORES
 
 MOST_SCORES = 11
 _PART = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?::(\d{1,3})-(\d{1,3}))?")
-_TAKEN = {
+COLUMNS = {
     *("study", "question_id", "question", "model", "response_id", "rater", "specialty", "years"),
     *("flags", "comment", "shown_position", "active_seconds", "rated_at"),
     *("n_ratings", "n_questions", "by", "group", "source", "raters"),
     *("study_id", "question_position", "rater_id", "category", "answer_length"),
     *("adjudicated", "rater_flagged"),
 }
+"""Of a score file, or used beside one: what was scored must be called otherwise."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,6 @@ def parse_scale(text: str) -> Scale:
         raise BadInput(f"The scores {low}-{high} must rise, and be at most {MOST_SCORES}.")
     if len(set(names)) < len(names):
         raise BadInput(f"A dimension is named twice in {text!r}.")
-    if taken := [name for name in names if name in _TAKEN]:
+    if taken := [name for name in names if name in COLUMNS]:
         raise BadInput(f"{taken[0]} is another column of a score file, no dimension.")
     return Scale(tuple(names), tuple(range(low, high + 1)))

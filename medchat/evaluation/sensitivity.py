@@ -17,6 +17,16 @@ PARTS = ("shown_position", "answer_length", "rater", "specialty", "category")
 """By what ratings are divided. Answer lengths (characters) are divided into thirds."""
 WITHOUT = ("rater_flagged", "adjudicated")
 """Columns that are true for ratings whose absence is looked at."""
+NAMES = {
+    "shown_position": ("place on screen", "显示位置"),
+    "answer_length": ("length of the answer", "回答长度"),
+    "rater": ("rater", "评分者"),
+    "specialty": ("specialty", "专业"),
+    "category": ("category of the question", "题目类别"),
+    "rater_flagged": ("raters that show signs of haste", "有质量迹象的评分者"),
+    "adjudicated": ("ratings that settled a dispute", "裁定评分"),
+}
+"""What ``PARTS`` and ``WITHOUT`` are called in English and Chinese."""
 MOST_GROUPS = 200
 LARGEST_PLACE = 10**6
 
@@ -49,8 +59,8 @@ def is_true(column: "pd.Series[Any]") -> npt.NDArray[np.bool_]:
 
 
 def missing(frame: pd.DataFrame) -> list[str]:
-    """What cannot be looked at, because the frame lacks the column."""
-    return [name for name in (*PARTS, *WITHOUT) if name not in frame]
+    """Keys of ``NAMES`` that cannot be looked at, because the frame lacks the column."""
+    return [name for name in NAMES if name not in frame]
 
 
 def _groups(frame: pd.DataFrame, by: str) -> tuple[Integers, list[str]] | None:

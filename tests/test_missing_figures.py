@@ -1,0 +1,141 @@
+"""Whatever the data, every null in a report has its reason in the notes, and nothing is NaN."""
+
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medchat.evaluation import DIMENSIONS
+from medchat.evaluation.conduct import Conduct
+from medchat.evaluation.report import ReportSettings, make_report
+
+QUICK = ReportSettings(bootstrap=50)
+REASONS = {
+    r"data\.years\.": "years of practice",
+    r"data\.(first|last)_rated_at": "when ratings were given",
+    r"models\.\d+\.\w+\.sd": "no standard deviation",
+    r"models\.\d+\.\w+\.ci_": "An interval needs|No intervals were asked",
+    r"reference\.\d+\.": "A published row is empty",
+    r"agreement\.\w+\.(krippendorff_alpha|alpha_)": "no agreement|agreement cannot|alpha is not defined",
+    r"agreement\.\w+\.ci_": (
+        "no agreement|agreement cannot|alpha is not defined|alpha has no interval|No intervals"
+    ),
+    r"agreement\.\w+\.(gwet|percent)": "no agreement|agreement cannot",
+    r"agreement\.\w+\.icc_": "ICC needs",
+    r"agreement\.\w+\.pairs\.\d+\.weighted_kappa": "have no weighted kappa",
+    r"tests\.\w+\.friedman\.": "Friedman's test needs|Too few questions|cannot be ranked",
+    r"tests\.\w+\.pairs\.\d+\.": "Too few questions|cannot be ranked",
+    r"consistency$": "nothing is known of each rater's consistency",
+    r"consistency\.\w+\.weighted_kappa": "all got one and the same score",
+    r"overlap$": "no BLEU and no ROUGE",
+    r"overlap\.correlation\.": "rank correlation needs",
+    r"conduct$": "how the study was held",
+    r"conduct\.\w+$": "Of how the study was held, not known",
+}
+"""Where a null may stand, and which note says why."""
+
+
+def nulls(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from nulls(inner, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from nulls(inner, f"{path}.{place}")
+    elif value is None:
+        yield path
+
+
+def check(report: dict[str, Any]) -> None:
+    json.dumps(report, allow_nan=False)
+    told = "\n".join(report["notes"])
+    assert len(report["notes"]) == len(report["notes_zh"])
+    for path in nulls(report):
+        (reason,) = {said for place, said in REASONS.items() if re.match(place, path)} or {None}
+        assert reason, f"{path} may be null, but no reason is known here"
+        assert re.search(reason, told), f"{path} is null, and the notes are silent"
+
+
+def frame_of(questions: int, models: int, raters: int, score: int | None = None) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"question_id": f"q{q}", "model": f"m{m}", "rater": f"r{r}", "response_id": f"{q}{m}"}
+        | {
+            dimension: score or 1 + (q * 5 + m * 3 + r * (q + 1) + place) % 3
+            for place, dimension in enumerate(DIMENSIONS)
+        }
+        for q in range(questions)
+        for m in range(models)
+        for r in range(raters)
+    )
+
+
+@pytest.mark.parametrize("score", [None, 2])
+@pytest.mark.parametrize("raters", [1, 2, 3])
+@pytest.mark.parametrize("models", [1, 2, 4])
+@pytest.mark.parametrize("questions", [1, 2, 12])
+def test_every_null_has_its_reason(questions: int, models: int, raters: int, score) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check(make_report(frame_of(questions, models, raters, score), QUICK))
+
+
+def test_without_intervals_every_null_has_its_reason() -> None:
+    check(make_report(frame_of(12, 3, 3), ReportSettings(bootstrap=0)))
+
+
+def test_where_no_answer_has_two_ratings_every_null_has_its_reason() -> None:
+    frame = frame_of(6, 2, 2)
+    apart = frame[frame["question_id"].isin(["q0", "q1", "q2"]) == (frame["rater"] == "r0")]
+    check(make_report(apart.reset_index(drop=True), QUICK))
+
+
+def test_raters_who_never_vary_have_no_kappa_and_a_reason() -> None:
+    frame = frame_of(6, 2, 3)
+    frame.loc[frame["rater"] != "r2", "safety"] = 3
+    report = make_report(frame, QUICK)
+    assert "agreement.safety.pairs.0.weighted_kappa" in set(nulls(report))
+    assert not [note for note in report["notes"] if note.startswith("Usability: two raters")]
+    check(report)
+
+
+@pytest.mark.parametrize("known", [0, 2, 8])
+@pytest.mark.parametrize("again", [0, 2])
+def test_with_references_repeats_and_conduct_every_null_has_its_reason(known, again) -> None:
+    frame = frame_of(4, 2, 2).assign(years="7", rated_at="2026-11-20T08:00:00+00:00")
+    answers = pd.DataFrame(
+        {"response_id": each, "answer": "多喝水。", "reference": "多喝水，多休息。"}
+        for each in frame["response_id"].unique()[:known]
+    )
+    repeats = pd.DataFrame(
+        {"rater": "r0", "response_id": f"{q}0"}
+        | {f"{dimension}{tail}": 2 for dimension in DIMENSIONS for tail in ("", "_again")}
+        for q in range(again)
+    )
+    reference = [{"model": "p", "source": "s"} | dict.fromkeys(DIMENSIONS)]
+    held = Conduct(blind=True, repeats=again)
+    check(make_report(frame, QUICK, reference, repeats, answers, held))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3), st.integers(1, 3)),
+        min_size=1,
+        max_size=40,
+        unique_by=lambda row: row[:3],
+    )
+)
+def test_any_ratings_have_reasons_for_their_nulls(rows: list[tuple[int, int, int, int]]) -> None:
+    frame = pd.DataFrame(
+        {"question_id": f"q{q}", "model": f"m{m}", "rater": f"r{r}"} | dict.fromkeys(DIMENSIONS, s)
+        for q, m, r, s in rows
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check(make_report(frame, ReportSettings(bootstrap=20)))
