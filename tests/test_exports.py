@@ -3,10 +3,16 @@
 import csv
 import io
 import json
+import re
 import zipfile
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
+import docx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -15,12 +21,14 @@ from storage_fixtures import answers_shown_to, entry, new_raters, new_study, unb
 
 from eval_ui.access import COOKIE, Access
 from eval_ui.exports import FILES, MEDIA, download_path, export_routes
-from eval_ui.report_html import table4_html
+from eval_ui.report_html import table4_html, tables_html
 from eval_ui.reporting import Reports
 from eval_ui.texts import Texts
 from medchat.__main__ import main
 from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import MAKERS
+from medchat.evaluation.render import title
+from medchat.evaluation.scale import name_zh
 from storage import (
     NewResponse,
     Store,
@@ -150,6 +158,129 @@ def test_page_csv_json_excel_and_zip_show_the_same_numbers(client, store, study:
             assert shown in page
             assert f"{mean} {shown}" in latex.replace("\\textbf{", "").replace("}", "")
             assert f">{mean}<" in page or f"> {mean} <" in page or f">{mean} <" in page
+
+
+def shown(value: float | None, places: int) -> str:
+    """A figure as a reader of the JSON would round it by hand."""
+    if value is None:
+        return "–"
+    text = str(Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+    return text.lstrip("-") if not float(text) else text
+
+
+def shown_p(p: float | None) -> str:
+    return "< 0.001" if p is not None and p < 0.001 else shown(p, 3)
+
+
+def ends(figures: dict[str, Any]) -> str:
+    low, high = figures["ci_low"], figures["ci_high"]
+    return "–" if low is None else f"[{shown(low, 2)}, {shown(high, 2)}]"
+
+
+def rows_by_hand(told: dict[str, Any]) -> list[list[str]]:
+    """What every table that people read must hold, from the JSON alone."""
+    rows = []
+    for of in told["models"]:
+        for name in DIMENSIONS:
+            shares = of[name]["counts"].values()
+            rows.append([of["model"], name, *(shown(100 * c / sum(shares), 1) for c in shares)])
+    for name, of in told["agreement"].items():
+        three = [shown(of[key], 3) for key in ("gwet_ac1", "gwet_ac2")]
+        icc = [shown(of[key], 3) for key in ("icc_2_1", "icc_2_k")]
+        equal = shown(100 * of["percent_agreement"], 1)
+        alpha = [shown(of["krippendorff_alpha"], 3), ends(of)]
+        rows.append([name, str(of["n_units"]), *alpha, *three, equal, *icc])
+    for name, of in told["tests"].items():
+        test = of["friedman"]
+        df = "–" if test["df"] is None else str(test["df"])
+        rows.append([name, str(of["n_complete_questions"]), str(of["n_left_out"])])
+        rows[-1] += [shown(test["statistic"], 2), df, shown_p(test["p"])]
+        rows[-1].append(shown(test["kendalls_w"], 3))
+        for pair in of["pairs"]:
+            figures = [shown_p(pair["p"]), shown_p(pair["p_holm"]), shown(pair["effect_size"], 2)]
+            difference = shown(pair["mean_difference"], 2)
+            rows.append([name, pair["a"], pair["b"], str(pair["n"]), difference, *figures])
+    return rows
+
+
+def rows_of_page(html: str) -> list[list[str]]:
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", html, re.DOTALL)
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
+    return [[unescape(re.sub(r"<[^>]*>", "", cell)).strip() for cell in row] for row in cells]
+
+
+def rows_of_word(content: bytes) -> list[list[str]]:
+    tables = docx.Document(io.BytesIO(content)).tables
+    return [[cell.text for cell in row.cells] for table in tables for row in table.rows]
+
+
+def rows_of_markdown(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.replace("\\", "").strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+def test_every_table_that_people_read_holds_the_numbers_of_the_json(
+    client: TestClient, store: Store, study: Study
+) -> None:
+    told = client.get(download_path(study.id, "report.json")).json()
+    made = Reports(store).made(get_study(store, study.id))
+    assert made is not None
+    page = table4_html(made.report, "shares", Texts("en")) + tables_html(made.report, Texts("en"))
+    in_chinese = tables_html(made.report, Texts("zh"))
+    word = {
+        language: rows_of_word(
+            client.get(download_path(study.id, f"report_{language}.docx")).content
+        )
+        for language in ("zh", "en")
+    }
+    markdown = rows_of_markdown(client.get(download_path(study.id, "table4.md")).text)
+    wanted = rows_by_hand(told)
+    assert len(wanted) == 9 + 3 + 3 + 9
+    for row in wanted:
+        in_english = [title(cell) if cell in DIMENSIONS else cell for cell in row]
+        translated = [name_zh(cell) if cell in DIMENSIONS else cell for cell in row]
+        assert in_english in word["en"]
+        assert in_english in markdown
+        assert translated in word["zh"]
+        if row[1] in DIMENSIONS:  # the page has a model's shares in the cells of Table 4
+            (of_model,) = [r for r in rows_of_page(page) if r[:1] == row[:1] and len(r) == 5]
+            shares = " / ".join(f"{share} %" for share in row[2:])
+            assert of_model[2 + DIMENSIONS.index(row[1])].endswith(shares)
+        else:
+            assert in_english in rows_of_page(page)
+            assert translated in rows_of_page(in_chinese)
+
+
+def test_excel_and_the_table_as_csv_hold_the_numbers_of_the_json(client, study: Study) -> None:
+    told = client.get(download_path(study.id, "report.json")).json()
+    book = load_workbook(io.BytesIO(client.get(download_path(study.id, "report.xlsx")).content))
+
+    def rows(sheet: str) -> list[tuple[Any, ...]]:
+        return list(book[sheet].iter_rows(values_only=True))
+
+    def same(found: Sequence[Any], wanted: Sequence[Any]) -> None:
+        assert list(found[: len(wanted)]) == [
+            value if isinstance(value, str | None) else pytest.approx(value, rel=1e-14)
+            for value in wanted
+        ]
+
+    for row, of in zip(rows("Table")[1:], told["models"], strict=False):
+        wanted = [of["model"], of["n_ratings"], of["n_questions"]]
+        for name in DIMENSIONS:
+            wanted += [of[name][key] for key in ("mean", "sd", "ci_low", "ci_high")]
+            wanted += of[name]["shares"].values()
+        same(row, wanted)
+    agreement, tests = rows("Agreement"), rows("Tests")
+    for row, (name, of) in zip(agreement[1:], told["agreement"].items(), strict=False):
+        same(row, [name, *(of[key] for key in agreement[0][1:])])
+    for row, (name, of) in zip(tests[1:], told["tests"].items(), strict=False):
+        same(row, [name, *(of.get(key, of["friedman"].get(key)) for key in tests[0][1:7])])
+    for sheet, key in ((agreement, "agreement"), (tests, "tests")):
+        start = next(i for i, row in enumerate(sheet) if row[:3] == ("dimension", "a", "b"))
+        pairs = [(name, pair) for name, of in told[key].items() for pair in of["pairs"]]
+        assert len(sheet) == start + 1 + len(pairs)
+        for row, (name, pair) in zip(sheet[start + 1 :], pairs, strict=True):
+            same(row, [name, *(pair[column] for column in sheet[start][1:] if column)])
 
 
 def test_models_stay_letters_in_every_file_until_they_are_unblinded(client, store: Store) -> None:

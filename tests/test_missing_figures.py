@@ -22,7 +22,9 @@ REASONS = {
     r"models\.\d+\.\w+\.sd": "no standard deviation",
     r"models\.\d+\.\w+\.ci_": "An interval needs|No intervals were asked",
     r"reference\.\d+\.": "A published row is empty",
-    r"agreement\.\w+\.(krippendorff_alpha|alpha_)": "no agreement|agreement cannot|alpha is not defined",
+    r"agreement\.\w+\.(krippendorff_alpha|alpha_)": (
+        "no agreement|agreement cannot|alpha is not defined"
+    ),
     r"agreement\.\w+\.ci_": (
         "no agreement|agreement cannot|alpha is not defined|alpha has no interval|No intervals"
     ),

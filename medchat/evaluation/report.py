@@ -277,7 +277,7 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: No
             f"{name_zh(dimension)}：题目太少，α 没有区间。",
         )
     reliable = rating.reliability(ratings, index)
-    if reliable.icc_2_1 is None:
+    if reliable.icc_2_1 is None or reliable.icc_2_k is None:
         notes.add(
             "ICC needs two answers or more that every rater scored, and scores that vary more "
             "between answers than by chance: it is null otherwise.",
