@@ -146,7 +146,7 @@ def _consistency(report: Report, texts: Texts) -> str:
         ]
         for dimension in report["scale"]["dimensions"]
     ]
-    header = [texts(key) for key in ("dimension", "repeats_column", "percent", "kappa")]
+    header = [texts(key) for key in ("dimension", "repeats_count", "percent", "kappa")]
     return table(header, rows, name=texts("report_consistency"))
 
 
@@ -194,7 +194,7 @@ def _in_words(rows: list[list[str]], texts: Texts) -> list[list[str]]:
 
 
 def _percent(share: float | None) -> str:
-    return NONE if share is None else f"{render.decimals(100 * share, 1)} %"
+    return NONE if share is None else render.decimals(100 * share, 1)
 
 
 def pictures_html(report: Report, texts: Texts) -> str:
@@ -207,7 +207,8 @@ def pictures_html(report: Report, texts: Texts) -> str:
             label = cell(texts(f"figure_{name}"))
             shown.append(
                 f'<figure id="figure-{name}"><figcaption>{label}</figcaption>'
-                f'<img alt="{label}" src="data:image/svg+xml;base64,{data}"></figure>'
+                f'<div class="table-scroll" role="region" tabindex="0" aria-label="{label}">'
+                f'<img alt="{label}" src="data:image/svg+xml;base64,{data}"></div></figure>'
             )
     return f'<div class="pictures">{"".join(shown)}</div>'
 

@@ -688,7 +688,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "agreement_units": ("有两人以上评分的回答", "Answers with two ratings or more"),
     "alpha": ("Krippendorff α（有序）", "Krippendorff’s α (ordinal)"),
     "ac2": ("Gwet AC2（有序）", "Gwet’s AC2 (ordinal)"),
-    "percent": ("一致率", "Per cent agreement"),
+    "percent": ("一致率（%）", "Per cent agreement"),
     "agreement_note": (
         "几乎全是 3 分时 α 会很低，请与 AC2 一起看；“—”表示数据还不足以计算。",
         "Where nearly all scores are 3, α looks low: read it beside AC2. “—”: not enough data yet.",
@@ -726,6 +726,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "median_seconds": ("用时中位数（秒）", "Median seconds"),
     "fast_share": ("过快占比", "Too fast"),
     "repeats_column": ("重复题相同", "Repeats equal"),
+    "repeats_count": ("评了两次的回答", "Answers scored twice"),
     "signs_column": ("迹象", "Signs"),
     "signs_too_few": ("不足 {least} 个回答，暂不判断", "fewer than {least} answers, not judged"),
     "straight_lining": ("分数雷同", "straight-lining"),

@@ -28,7 +28,14 @@ from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import CHECKSUMS, Inputs, make_bundle, read_bundle
 from medchat.evaluation.conduct import Conduct
 from medchat.evaluation.documents import as_docx, as_latex, as_xlsx
-from medchat.evaluation.figures import FIGURES, draw, means_figure, shares_figure, shortened
+from medchat.evaluation.figures import (
+    FIGURES,
+    draw,
+    means_figure,
+    progress_figure,
+    shares_figure,
+    shortened,
+)
 from medchat.evaluation.methods import methods_paragraph
 from medchat.evaluation.ratings_file import parse_ratings
 from medchat.evaluation.report import ReportSettings, make_report
@@ -243,6 +250,45 @@ def test_names_are_shortened_by_the_columns_they_take() -> None:
         "Llama-3.1-8B-Instruct-medical-v2"
     )
     assert shortened("a\nb\x00c") == "a b c"
+    accented = "a\u0301" * 30
+    assert shortened(accented) == "a\u0301" * 16 + "…" + "a\u0301" * 7
+
+
+@pytest.mark.parametrize(
+    ("moments", "dates", "ticks", "zone"),
+    [
+        (
+            ["2026-11-26T08:59:59+00:00", "2026-11-26T08:00:00+00:00", "2026-11-26T11:00:00Z"],
+            ["2026-11-26T08Z", "2026-11-26T11Z"],
+            ["11-26 08:00", "11-26 09:00", "11-26 10:00", "11-26 11:00"],
+            "UTC",
+        ),
+        (
+            ["2026-11-26 08:59", "2026-11-27 08:00"],
+            ["2026-11-26T08", "2026-11-27T08"],
+            None,
+            "",
+        ),
+        (
+            [f"2026-11-{day}T08:00:00+00:00" for day in (24, 25, 26)],
+            ["2026-11-24", "2026-11-25", "2026-11-26"],
+            ["2026-11-24", "2026-11-25", "2026-11-26"],
+            "",
+        ),
+        (["2026-11-26"], ["2026-11-26"], ["2026-11-26"], ""),
+    ],
+)
+def test_progress_of_few_days_is_told_by_the_hour(moments, dates, ticks, zone) -> None:
+    frame = frame_of(["m"], 1, len(moments)).assign(rated_at=moments)
+    report = make_report(frame, QUICK)
+    assert [entry["date"] for entry in report["progress"]] == dates
+    assert sum(entry["ratings"] for entry in report["progress"]) == len(moments)
+    figure = progress_figure(report)
+    assert figure is not None
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == zone
+    if ticks:
+        assert [text.get_text() for text in axes.get_xticklabels()] == ticks
 
 
 # -- the zip --

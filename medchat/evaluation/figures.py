@@ -8,11 +8,12 @@ those are drawn as boxes.
 
 import io
 import math
+import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from fractions import Fraction
 from threading import Lock
 from typing import Any, Literal
@@ -190,7 +191,7 @@ def raters_figure(report: Report, language: Language = "en") -> Figure | None:
 
 
 def progress_figure(report: Report, language: Language = "en") -> Figure | None:
-    """Ratings so far, day by day."""
+    """Ratings so far, day by day, or hour by hour."""
     days = report["progress"]
     if not days:
         return None
@@ -214,6 +215,8 @@ def progress_figure(report: Report, language: Language = "en") -> Figure | None:
     axes.grid(axis="y", color=LINE, lw=0.5)
     axes.set_axisbelow(True)
     axes.set_ylabel(_word("ratings", language))
+    if days[0]["date"].endswith("Z"):
+        axes.set_xlabel("UTC")
     return figure
 
 
@@ -341,9 +344,12 @@ def _name_raters(axes: Axes, raters: Sequence[str], left: bool, below: bool) -> 
 def _calendar(days: Sequence[str]) -> tuple[list[int], Callable[[int], str]]:
     """Where each day stands on an axis, and the name of a place on it.
 
-    Days in ISO form stand as far apart as they are, others one after the other.
+    Days and hours in ISO form stand as far apart as they are, others one after the other.
     """
     try:
+        if any("T" in day for day in days):
+            moments = [datetime.fromisoformat(day) for day in days]
+            return [m.toordinal() * 24 + m.hour for m in moments], _hour
         return [date.fromisoformat(day).toordinal() for day in days], _day
     except ValueError:
         return list(range(len(days))), lambda place: shortened(days[place])
@@ -351,6 +357,10 @@ def _calendar(days: Sequence[str]) -> tuple[list[int], Callable[[int], str]]:
 
 def _day(ordinal: int) -> str:
     return date.fromordinal(ordinal).isoformat()
+
+
+def _hour(place: int) -> str:
+    return f"{_day(place // 24)[5:]} {place % 24:02}:00"
 
 
 def _whole_numbers(first: int, last: int) -> list[int]:
@@ -387,19 +397,28 @@ def shortened(text: str, most: int = LONGEST_NAME) -> str:
         return text
     end = (most - 1) // 3
     begin = most - 1 - end
-    return f"{_fitting(text, begin).rstrip()}…{_fitting(text[::-1], end)[::-1].lstrip()}"
+    letters = _LETTER.findall(text)
+    tail = "".join(reversed(_fitting(letters[::-1], end)))
+    return f"{''.join(_fitting(letters, begin)).rstrip()}…{tail.lstrip()}"
 
 
-def _fitting(text: str, most: int) -> str:
-    """As much of the beginning as fits into ``most`` columns."""
-    width, kept = 0, ""
-    for letter in text:
+_LETTER = re.compile(r".[\u0300-\u036f\u200d\ufe00-\ufe0f]*", re.DOTALL)
+"""One with the marks that stand upon it."""
+
+
+def _fitting(letters: Sequence[str], most: int) -> list[str]:
+    """As many of the first letters as fit into ``most`` columns."""
+    width = 0
+    for place, letter in enumerate(letters):
         width += _columns(letter)
         if width > most:
-            break
-        kept += letter
-    return kept
+            return list(letters[:place])
+    return list(letters)
 
 
 def _columns(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+    return sum(0 if unicodedata.combining(each) else _width(each) for each in text)
+
+
+def _width(letter: str) -> int:
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1

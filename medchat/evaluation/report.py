@@ -192,9 +192,20 @@ def _summary(told: Sequence[str]) -> Entry:
     return {"min": min(known), "max": max(known), "mean": float(np.mean(known))}
 
 
+FEW_DAYS = 2
+"""Up to which progress is told by the hour."""
+_HOUR = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:")
+
+
 def _progress(frame: pd.DataFrame) -> list[Entry]:
-    days = Counter(moment[:10] for moment in _moments(frame))
-    return [{"date": day, "ratings": count} for day, count in sorted(days.items())]
+    """Ratings per day, or per hour where there are few days: ``2026-11-26T08``, with a Z in UTC."""
+    moments = _moments(frame)
+    length, zone = len("2026-11-26"), ""
+    if len({moment[:length] for moment in moments}) <= FEW_DAYS and all(map(_HOUR.match, moments)):
+        length = len("2026-11-26T08")
+        zone = "Z" if all(moment.endswith(("Z", "+00:00")) for moment in moments) else ""
+    counted = Counter(moment[:length].replace(" ", "T") + zone for moment in moments)
+    return [{"date": date, "ratings": count} for date, count in sorted(counted.items())]
 
 
 # -- the parts --
