@@ -8,6 +8,7 @@
   const IDLE_SECONDS = 30; // without a sign of life the clock stands still
   const TYPING_MS = 800; // a comment is saved when the typing pauses
   const LOOK_MS = 60000; // how often a page that lies open asks whether the study is locked
+  const CLOCKS_MS = 2000; // how far two clocks may be apart
   const RETRY_MS = [500, 1000, 2000, 4000, 8000, 15000];
 
   let root, known, language;
@@ -19,7 +20,10 @@
   const settled = {}; // item -> what the server has taken from here, and when
   let sending = false;
   let failures = 0;
-  let place = 0;
+  let stopped = false; // the server knows this browser no more
+  let target = 0; // the place that was asked for last
+  let held = false; // a question is being fetched: the shown one takes nothing
+  let ahead = 0; // milliseconds that the server's clock is ahead of this one
 
   // -- small helpers --
 
@@ -58,7 +62,8 @@
     constructor(status, body) {
       super(body[language] ?? String(status));
       this.status = status;
-      this.code = body.code ?? "";
+      this.code = body.code;
+      this.answer = body.answer;
     }
   }
 
@@ -79,21 +84,27 @@
     } catch {
       if (response.ok) throw new TypeError("the answer was cut off");
     }
+    // Something in between may refuse too; that may pass, so it is as if there were no network.
+    if (!response.ok && !content.code) throw new TypeError(`not from the app: ${response.status}`);
+    const date = Date.parse(response.headers.get("date") ?? "");
+    if (date) ahead = date - Date.now();
     if (!response.ok) throw new Refused(response.status, content);
     return content;
   }
 
-  // Waits until the server answers at all; what it refuses is thrown.
-  async function patiently(path) {
-    for (let tries = 0; ; tries += 1) {
+  // Waits until the server answers at all; what it refuses is thrown. Null once nobody waits.
+  async function patiently(path, wanted = () => true) {
+    for (let tries = 0; wanted(); tries += 1) {
       try {
         return await ask(path);
       } catch (error) {
         if (error instanceof Refused && error.status < 500) throw error;
+        hold(false);
         announce(text("load_failed_retrying"));
         await pause(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]);
       }
     }
+    return null;
   }
 
   function pause(milliseconds) {
@@ -112,9 +123,12 @@
 
   const storage = {
     name: (kind) => `medchat-${kind}-${state.store}`,
+    // Objects by item, whatever else may stand there.
     read(kind) {
       try {
-        return JSON.parse(localStorage.getItem(this.name(kind)) ?? "{}");
+        const found = Object.entries(JSON.parse(localStorage.getItem(this.name(kind)) ?? "{}"));
+        return Object.fromEntries(found.filter(([, each]) => each && (kind !== "outbox"
+          || (each.body?.key && each.opinion))));
       } catch {
         return {};
       }
@@ -135,7 +149,8 @@
   function keepDraft(answer) {
     const drafts = storage.read("drafts");
     // What the draft was made upon: where another device has saved since, that is newer.
-    drafts[answer.item] = { ...opinionOf(answer), base: answer.saved_at ?? "", place };
+    const { place } = question;
+    drafts[answer.item] = { ...opinionOf(answer), ...foundation(answer), place };
     storage.write("drafts", drafts);
     unsaved[answer.item] = place;
   }
@@ -195,19 +210,53 @@
 
   function sameOpinion(one, other) {
     const plain = ({ scores, skipped, comment, flags, spans }) => JSON.stringify(
-      [known.dimensions.map((dimension) => scores[dimension] ?? 0), skipped, comment, flags, spans]);
+      [known.dimensions.map((dimension) => scores?.[dimension] ?? 0), skipped, comment, flags,
+        spans]);
     return plain(one) === plain(other);
+  }
+
+  // What an opinion was made upon, and when, by the server's clock.
+  function foundation(answer) {
+    return { base: answer.saved_at ?? "", from: answer.from, made: Date.now() + ahead };
+  }
+
+  // What was changed here since, put upon what was saved elsewhere meanwhile.
+  function merged(from, mine, theirs) {
+    const pick = (name) => same(mine[name], from?.[name]) ? theirs[name] : mine[name];
+    const same = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
+    const opinion = { seconds: mine.seconds, scores: { ...theirs.scores } };
+    for (const dimension of known.dimensions) {
+      const score = mine.scores?.[dimension];
+      if (score && score !== from?.scores?.[dimension]) opinion.scores[dimension] = score;
+    }
+    for (const name of ["skipped", "comment", "flags", "spans"]) opinion[name] = pick(name);
+    const scored = JSON.stringify(opinion.scores) !== JSON.stringify(theirs.scores ?? {});
+    if (scored && !mine.skipped) opinion.skipped = "";
+    return opinion;
+  }
+
+  function adopt(answer, theirs) {
+    const { scores, skipped, comment, flags, spans, saved_at: savedAt } = theirs;
+    Object.assign(answer, { scores: scores ?? {}, skipped, comment, flags, spans,
+      saved_at: savedAt, savedAt, state: theirs.state, feedback: theirs.feedback });
+    answer.seconds = theirs.active_seconds ?? 0;
+    answer.from = opinionOf(answer);
+    answer.saved = answer.state !== "open";
   }
 
   function prepare(answer) {
     answer.scores = answer.scores ?? {};
-    answer.seconds = 0;
+    answer.seconds = answer.active_seconds ?? 0;
     answer.feedback = settled[answer.item]?.feedback ?? answer.feedback;
     const done = settled[answer.item];
     if (done && (answer.saved_at ?? "") < done.savedAt) {
       // The question was fetched just before this was saved.
       Object.assign(answer, done.opinion, { saved_at: done.savedAt, state: "rated" });
     }
+    answer.from = opinionOf(answer);
+    // Another tab may be about to send it: under its key it is written once.
+    outbox[answer.item] ??= storage.read("outbox")[answer.item];
+    if (!outbox[answer.item]) delete outbox[answer.item];
     const kept = outbox[answer.item]?.opinion ?? draftOf(answer);
     if (kept) Object.assign(answer, kept);
     answer.kept = Boolean(kept);
@@ -218,13 +267,15 @@
     return answer;
   }
 
-  // What this browser kept of an answer, unless something was saved elsewhere since.
+  // What this browser kept of an answer. Where something was saved elsewhere since, that is shown,
+  // and the rater is asked about a draft that could have been saved.
   function draftOf(answer) {
     const draft = storage.read("drafts")[answer.item];
     if (!draft) return null;
-    const { base, place: _, ...opinion } = draft;
+    const { base, from: _, made: __, place: ___, ...opinion } = draft;
     if (base === undefined || base === (answer.saved_at ?? "")) return opinion;
-    dropDraft(answer.item);
+    if (complete(opinion) && !sameOpinion(opinion, answer)) answer.rival = opinion;
+    else dropDraft(answer.item);
     return null;
   }
 
@@ -234,7 +285,7 @@
   }
 
   function missing(answer) {
-    return known.dimensions.filter((dimension) => !answer.scores[dimension]);
+    return known.dimensions.filter((dimension) => !answer.scores?.[dimension]);
   }
 
   function complete(answer) {
@@ -259,6 +310,8 @@
 
   function changed(answer, { typing = false } = {}) {
     if (state.locked) return;
+    target = question.place; // whoever goes on with this question no longer wants another
+    answer.rival = null;
     answer.saved = false;
     answer.problem = "";
     answer.refused = false;
@@ -277,20 +330,31 @@
   function post(answer) {
     clearTimeout(answer.timer);
     answer.timer = null;
-    const opinion = opinionOf(answer);
-    const body = {
-      item: answer.item,
-      key: newKey(answer.item),
-      scores: answer.skipped ? null : answer.scores,
-      skipped: answer.skipped,
-      comment: answer.comment,
-      flags: answer.flags,
-      spans: answer.spans,
-      active_seconds: Math.round(answer.seconds * 10) / 10,
-    };
     answer.refused = false;
-    outbox[answer.item] = { body, opinion, place };
-    keepWaiting(answer.item, outbox[answer.item]);
+    handIn(answer.item, opinionOf(answer), { ...foundation(answer), place: question.place });
+    send();
+  }
+
+  function handIn(item, opinion, { base, from, made, place }) {
+    const { scores, skipped, comment, flags, spans, seconds } = opinion;
+    const body = {
+      item, key: newKey(item), base, scores: skipped ? null : scores, skipped, comment, flags,
+      spans, active_seconds: Math.round((seconds ?? 0) * 10) / 10,
+    };
+    outbox[item] = { body, opinion, from, made, place };
+    keepWaiting(item, outbox[item]);
+  }
+
+  // What is complete, but was never handed in: the page was closed, or it had been refused.
+  function handInDrafts() {
+    if (state.locked) return;
+    for (const [item, draft] of Object.entries(storage.read("drafts"))) {
+      const { base, from, made, place, ...opinion } = draft;
+      const shown = question?.answers.some((answer) => answer.item === item);
+      if (!outbox[item] && !shown && base !== undefined && complete(opinion)) {
+        handIn(item, opinion, { base, from, made, place });
+      }
+    }
     send();
   }
 
@@ -306,11 +370,18 @@
         if (outbox[item] === entry) {
           delete outbox[item];
           dropWaiting(item, entry);
+          if (done.newer) {
+            reconcile(item, entry, done.newer);
+            continue;
+          }
           if (done.saved_at) {
             settled[item] = { opinion: entry.opinion, savedAt: done.saved_at,
               feedback: done.feedback };
           }
           settle(item, done, entry);
+        } else if (done.saved_at) {
+          build(outbox[item], done.saved_at, entry.opinion);
+          keepWaiting(item, outbox[item]);
         }
       }
     } finally {
@@ -324,20 +395,54 @@
       try {
         const saved = await ask("save", body);
         failures = 0;
+        stopped = false;
         return saved;
       } catch (error) {
         if (error instanceof Refused && error.status === 401) {
           announce(error.code === "another_rater" ? error.message : text("session_over"));
+          stopped = true;
+          drawAllStates();
           return "later";
         }
+        if (error.code === "newer_saved") return { newer: error.answer };
         if (error instanceof Refused && error.status < 500) {
-          return { problem: error.message, locked: error.code === "study_locked" };
+          return { problem: error.message, code: error.code };
         }
         failures += 1;
         drawAllStates();
         await pause(RETRY_MS[Math.min(failures - 1, RETRY_MS.length - 1)]);
       }
     }
+  }
+
+  // What is still to be sent was made upon what has just been saved.
+  function build(entry, savedAt, opinion) {
+    entry.body.base = savedAt;
+    entry.from = opinion;
+  }
+
+  // Something was saved for this answer that whoever made this entry had not seen.
+  function reconcile(item, entry, theirs) {
+    const answer = question?.answers.find((each) => each.item === item);
+    if (entry.made + CLOCKS_MS < Date.parse(theirs.saved_at)) {
+      if (answer) {
+        adopt(answer, theirs);
+        if (sameOpinion(answer, entry.opinion)) dropDraft(item);
+        else answer.rival = entry.opinion;
+        redrawAnswer(answer);
+      } else {
+        const error = text("newer_elsewhere");
+        announce(text("not_saved_elsewhere", { place: placeName(entry.place), error }));
+      }
+      return;
+    }
+    const from = { ...opinionOf(theirs), scores: theirs.scores ?? {} };
+    const opinion = merged(entry.from, entry.opinion, from);
+    const changedSince = answer && !sameOpinion(answer, entry.opinion);
+    handIn(item, opinion, { ...entry, base: theirs.saved_at, from });
+    if (!answer || changedSince) return; // what was changed since goes by itself
+    Object.assign(answer, opinion, { saved_at: theirs.saved_at, from });
+    redrawAnswer(answer);
   }
 
   function settle(item, done, entry) {
@@ -347,6 +452,7 @@
       const changedSince = !sameOpinion(answer, entry.opinion);
       answer.saved = Boolean(done.saved_at) && !changedSince;
       if (done.saved_at) answer.saved_at = answer.savedAt = done.saved_at;
+      if (done.saved_at) answer.from = entry.opinion;
       answer.problem = "";
       if (done.problem) refuse(answer, done.problem);
       if (done.feedback) answer.feedback = done.feedback;
@@ -354,8 +460,9 @@
       drawAllStates();
     } else if (done.problem && question) {
       announce(text("not_saved_elsewhere", { place: placeName(entry.place), error: done.problem }));
+      if (done.code === "rating_not_allowed") dropDraft(item); // somebody else's by now
     }
-    if (done.locked) setLocked(true);
+    if (done.code === "study_locked") setLocked(true);
   }
 
   // What was changed while the save was under way is still a draft, made upon what it saved.
@@ -365,7 +472,7 @@
     if (!now || sameOpinion(now, opinion)) {
       dropDraft(item);
     } else if (drafts[item]) {
-      drafts[item].base = savedAt;
+      Object.assign(drafts[item], { base: savedAt, from: opinion });
       storage.write("drafts", drafts);
     }
   }
@@ -388,14 +495,28 @@
         post(answer);
       }
     }
+    handInDrafts();
     drawAllStates();
     drawProgress();
   }
 
+  // What may have changed elsewhere while this page lay open: the lock, and the rater's own scores.
   async function lookAgain() {
-    if (!question || document.visibilityState !== "visible") return;
+    if (!question || held || document.visibilityState !== "visible") return;
+    const { place } = question;
+    const isNews = (theirs, answer) => !state.trial
+      && (theirs.saved_at ?? "") > (answer.saved_at ?? "");
     try {
-      setLocked((await ask("state")).locked);
+      const { locked, answers } = await ask(`state/${place}`);
+      if (question?.place !== place) return;
+      for (const theirs of answers) {
+        const answer = question.answers.find((each) => each.item === theirs.item);
+        if (!answer || outbox[answer.item] || answer.timer || answer.item in unsaved) continue;
+        if (!isNews(theirs, answer)) continue;
+        adopt(answer, theirs);
+        redrawAnswer(answer);
+      }
+      setLocked(locked);
     } catch (error) {
       if (error.code === "another_rater") announce(error.message);
       // Whatever else is wrong, the next thing that the rater does says so.
@@ -464,6 +585,7 @@
 
   function drawQuestion() {
     current = null;
+    hold(false);
     replace(
       make("div", { class: "rating-top" },
         make("strong", {}, state.study), make("span", { class: "who" }, state.rater),
@@ -492,6 +614,7 @@
     );
     drawProgress();
     question.answers.forEach(drawFeedback);
+    question.answers.forEach(drawRival);
     drawAllStates();
     const first = question.answers.find((answer) => !complete(answer)) ?? question.answers[0];
     setCurrent(first, missing(first)[0] ?? known.dimensions[0], { focus: false });
@@ -530,8 +653,43 @@
       ...known.dimensions.map((dimension) => drawScale(answer, dimension))),
     drawMore(answer),
     make("p", { class: "mark", id: `state-${answer.letter}`, role: "status" }),
+    make("div", { class: "rival", id: `rival-${answer.letter}`, role: "status" }),
     make("div", { class: "feedback", id: `feedback-${answer.letter}`, role: "status" }));
     return card;
+  }
+
+  function redrawAnswer(answer) {
+    const card = root.querySelector(`#answer-${answer.letter}`);
+    const focus = card.contains(document.activeElement);
+    card.replaceWith(drawAnswer(answer));
+    drawFeedback(answer);
+    drawRival(answer);
+    setCurrent(current.answer, current.dimension, { focus });
+    drawAllStates();
+    drawProgress();
+  }
+
+  // An earlier opinion that never reached the server: the rater says what is to become of it.
+  function drawRival(answer) {
+    const area = root.querySelector(`#rival-${answer.letter}`);
+    if (!area) return;
+    if (!answer.rival || state.locked) { area.replaceChildren(); return; }
+    const { scores, skipped } = answer.rival;
+    const joint = language === "zh" ? "、" : ", ";
+    const opinion = skipped ? text(`skip_${skipped}`) : known.dimensions.map((dimension) =>
+      `${text(dimension)} ${scores[dimension]}`).join(joint);
+    area.replaceChildren(
+      make("p", {}, text("rival", { opinion })),
+      make("button", { type: "button", onclick: () => {
+        Object.assign(answer, answer.rival, { rival: null });
+        changed(answer);
+        redrawAnswer(answer);
+      } }, text("rival_use")),
+      make("button", { type: "button", class: "quiet", onclick: () => {
+        answer.rival = null;
+        dropDraft(answer.item);
+        redrawAnswer(answer);
+      } }, text("rival_drop")));
   }
 
   function answerTitle(answer) {
@@ -578,29 +736,26 @@
 
   function drawScale(answer, dimension) {
     const name = `scale-${answer.letter}-${dimension}`;
+    // Buttons and no radio buttons: the arrow keys would choose within those.
     const buttons = [1, 2, 3].map((score) => make("button", {
-      type: "button", role: "radio", class: `score score-${score}`,
-      "aria-checked": String(answer.scores[dimension] === score),
+      type: "button", class: `score score-${score}`,
+      "aria-pressed": String(answer.scores[dimension] === score),
       title: text(`${dimension}_${score}`),
       disabled: state.locked,
       "data-score": score,
       onclick: () => choose(answer, dimension, score),
       onfocus: () => setCurrent(answer, dimension, { focus: false }),
     }, text(`score_${score}`)));
-    const group = make("div", { class: "scale", role: "radiogroup", id: name,
+    return make("div", { class: "scale", role: "group", id: name,
       "aria-labelledby": `${name}-label` },
     make("span", { class: "scale-name", id: `${name}-label`,
       title: text(`${dimension}_question`) }, text(dimension)),
     make("span", { class: "steps" }, ...buttons));
-    rove(group, answer.scores[dimension] ?? 1);
-    return group;
   }
 
-  // One stop of the Tab key for each scale, as for any group of radio buttons.
-  function rove(group, score) {
-    for (const button of group.querySelectorAll(".score")) {
-      button.tabIndex = Number(button.dataset.score) === score ? 0 : -1;
-    }
+  // Where the focus goes in a scale: to the score that it has, else to the first.
+  function inScale(group) {
+    return group.querySelector('.score[aria-pressed="true"]') ?? group.querySelector(".score");
   }
 
   function drawMore(answer) {
@@ -676,7 +831,9 @@
     let [kind, message] = ["open", text("not_rated")];
     const waiting = outbox[answer.item];
     if (answer.problem) [kind, message] = ["unsaved", text("not_saved", { error: answer.problem })];
-    else if (waiting) [kind, message] = ["unsaved", text(failures ? "retrying" : "saving")];
+    else if (waiting) {
+      [kind, message] = ["unsaved", text(stopped ? "kept_here" : failures ? "retrying" : "saving")];
+    }
     else if (answer.saved && state.trial) [kind, message] = ["saved", text("trial_saved")];
     else if (answer.saved && answer.savedAt) {
       [kind, message] = ["saved", text("saved", { time: clock(answer.savedAt) })];
@@ -727,24 +884,25 @@
     const entries = state.questions;
     const number = entries.findIndex((entry) => entry.place === wanted) + 1;
     const practice = entries.filter((entry) => entry.practice).length;
-    return entries[number - 1]?.practice ? text("practice_place", { number })
+    if (!number) return "–"; // not on the list any more
+    return entries[number - 1].practice ? text("practice_place", { number })
       : String(number - practice);
   }
 
   // -- scoring --
 
   function choose(answer, dimension, score) {
-    if (state.locked) return;
+    if (state.locked || held) return;
     answer.scores = { ...answer.scores, [dimension]: score };
     answer.skipped = "";
     const select = root.querySelector(`#skip-${answer.letter}`);
     if (select) select.value = "";
     const group = root.querySelector(`#scale-${answer.letter}-${dimension}`);
     for (const button of group.querySelectorAll(".score")) {
-      button.setAttribute("aria-checked", String(Number(button.dataset.score) === score));
+      button.setAttribute("aria-pressed", String(Number(button.dataset.score) === score));
     }
-    rove(group, score);
     changed(answer);
+    drawRival(answer);
   }
 
   function scales() {
@@ -759,7 +917,7 @@
     const group = root.querySelector(`#scale-${answer.letter}-${dimension}`);
     group.classList.add("current");
     if (focus) {
-      group.querySelector('.score[tabindex="0"]').focus();
+      inScale(group).focus();
       group.scrollIntoView({ block: "nearest" });
     }
   }
@@ -776,7 +934,7 @@
     const next = question.answers[question.answers.indexOf(current.answer) + by];
     if (!next) return false;
     setCurrent(next, missing(next)[0] ?? known.dimensions[0], { focus: false });
-    root.querySelector(`#answer-${next.letter} .scale.current .score[tabindex="0"]`).focus();
+    inScale(root.querySelector(`#answer-${next.letter} .scale.current`)).focus();
     return true;
   }
 
@@ -784,24 +942,44 @@
     const all = scales();
     const at = all.findIndex((each) => each.answer === current.answer
       && each.dimension === current.dimension);
-    const next = all[Math.min(Math.max(at + by, 0), all.length - 1)];
-    setCurrent(next.answer, next.dimension, { focus: true });
+    const next = current.done && by < 0 ? current
+      : all[Math.min(Math.max(at + by, 0), all.length - 1)];
+    if (!current.done || by < 0) setCurrent(next.answer, next.dimension, { focus: true });
+  }
+
+  // Scored with a key: on to the next scale. Behind the last one a key scores nothing more.
+  function goOn() {
+    const { answer, dimension } = scales().at(-1);
+    if (answer !== current.answer || dimension !== current.dimension) return moveScale(1);
+    current.done = true;
+    root.querySelector(`#scale-${answer.letter}-${dimension}`).classList.remove("current");
+    root.querySelector("#rating-next").focus({ preventScroll: true });
   }
 
   // -- going about --
 
+  // While a question is fetched, what is typed and clicked is not meant for the one that is shown.
+  function hold(on) {
+    held = on;
+    root.toggleAttribute("aria-busy", on);
+    const answers = root.querySelector(".answers");
+    if (answers) answers.inert = on;
+  }
+
   async function open(wanted) {
-    place = wanted;
+    target = wanted;
     flush();
     if (question) noteGuideSeen();
+    hold(true);
     try {
-      const found = await patiently(`page/${wanted}`);
-      if (place !== wanted) return; // somebody was quicker
+      const found = await patiently(`page/${wanted}`, () => target === wanted);
+      if (!found || target !== wanted) return; // somebody was quicker, or went on with this one
       question = found;
       state.locked = found.locked;
       question.answers.forEach(prepare);
       takeSeconds();
       drawQuestion();
+      send(); // what another tab left
       for (const answer of question.answers) {
         // Complete, but the page was closed before it was handed in.
         if (answer.kept && complete(answer) && !outbox[answer.item] && !state.locked) post(answer);
@@ -809,11 +987,13 @@
       window.scrollTo({ top: root.getBoundingClientRect().top + window.scrollY - 8 });
       root.querySelector("#question-title").focus({ preventScroll: true });
     } catch (error) {
-      refusedOpening(error);
+      if (target === wanted) refusedOpening(error);
     }
   }
 
   function refusedOpening(error) {
+    hold(false);
+    target = question?.place ?? 0;
     if (error.status !== 401) return announce(error.message);
     question = null;
     showEntry(error.message);
@@ -827,15 +1007,15 @@
   }
 
   function step(by) {
-    if (stepAnswer(by)) return;
+    if (!held && stepAnswer(by)) return;
     const entries = state.questions;
-    const at = entries.findIndex((entry) => entry.place === question.place) + by;
+    const at = entries.findIndex((entry) => entry.place === target) + by;
     if (at >= 0 && at < entries.length) open(entries[at].place);
   }
 
   function nextUnrated() {
     const entries = state.questions;
-    const at = entries.findIndex((entry) => entry.place === question.place);
+    const at = entries.findIndex((entry) => entry.place === target);
     const order = [...entries.slice(at + 1), ...entries.slice(0, at + 1)];
     const next = order.find((entry) => stateOf(entry) === "open");
     if (next) open(next.place);
@@ -860,7 +1040,8 @@
       ["U", "keys_unrated"], ["?", "keys_help"],
     ].map(([keys, key]) => make("tr", {}, make("th", { scope: "row" }, make("kbd", {}, keys)),
       make("td", {}, text(key))));
-    const dialog = make("dialog", { class: "keys", "aria-label": text("keys") },
+    const dialog = make("dialog", { class: "keys", "aria-label": text("keys"),
+      onclose: () => dialog.remove() },
       make("h2", {}, text("keys")), make("table", {}, make("tbody", {}, ...rows)),
       make("button", { type: "button", onclick: () => dialog.remove() }, text("close")));
     root.append(dialog);
@@ -876,8 +1057,11 @@
     if (key === "?") showKeys();
     else if (dialog) return;
     else if ("123".includes(key)) {
+      if (held || current.done) return;
       choose(current.answer, current.dimension, Number(key));
-      moveScale(1);
+      goOn();
+    } else if (held && key.startsWith("Arrow") && !["ArrowLeft", "ArrowRight"].includes(key)) {
+      return;
     } else if (key === "ArrowDown") moveScale(1);
     else if (key === "ArrowUp") moveScale(-1);
     else if (key === "ArrowLeft") step(-1);
@@ -903,7 +1087,7 @@
     if (state.asked) { showProfile(); return; }
     outbox = storage.read("outbox");
     for (const [item, draft] of Object.entries(storage.read("drafts"))) unsaved[item] = draft.place;
-    send();
+    handInDrafts();
     if (!state.questions.length) {
       replace(make("p", { class: "announcement", role: "status" }, text("no_questions")));
       return;

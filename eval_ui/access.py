@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import gradio as gr
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from gradio.context import LocalContext
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,6 +28,7 @@ from storage import (
 COOKIE = "medchat_coordinator"
 RATER_COOKIE = "medchat_rater"
 SIGN_IN = "/sign-in"
+UPLOAD = "/gradio_api/upload"
 LARGEST_FORM = 4096
 HOMES = {"zh": "/", "en": "/en/"}
 PLACES = {f"{home}{tab}" for home in HOMES.values() for tab in ("", "#study", "#report")}
@@ -94,32 +95,55 @@ class ChatAccess(Access):
 def is_rater(request: Request, access: Access) -> bool:
     """Whether a request comes from a browser in which a rater's link was opened, and nobody is
     signed in."""
-    if not request.cookies.get(RATER_COOKIE):
+    return bool(request.cookies.get(RATER_COOKIE)) and not _is_coordinator(request, access)
+
+
+def sees_models(request: Request, access: Access, *, open_to_all: bool) -> bool:
+    """Whether the models' names may be told: to who may ask them."""
+    if is_rater(request, access):
         return False
+    return open_to_all or _is_coordinator(request, access)
+
+
+def _is_coordinator(request: Request, access: Access) -> bool:
     try:
-        return access.of_request(request) is None
+        return access.of_request(request) is not None
     except StorageError:  # nobody knows, so nothing is told
-        return True
+        return False
 
 
-class RatersStay:
+class Doors:
     """Shows the rating page, and nothing else, to a browser in which a rater's link was opened.
 
-    The other pages' own descriptions list the models, so those are refused too.
+    The other pages' own descriptions list the models, so those are refused too. Where the app is
+    not ``open_to_all``, they are for coordinators alone: who may not ask the models reads no names
+    of them. Files are taken from coordinators only.
 
     Plain ASGI, so that streams pass through untouched.
     """
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._access = app, access
+    def __init__(self, app: ASGIApp, access: Access, *, open_to_all: bool) -> None:
+        self._app, self._access, self._open_to_all = app, access, open_to_all
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        closed = scope["type"] == "http" and scope["path"] in CLOSED_TO_RATERS
-        if closed and await run_in_threadpool(is_rater, Request(scope), self._access):
-            home = "/en/rate/" if scope["path"].startswith("/en") else "/rate/"
-            await RedirectResponse(home, status_code=303)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        refused = None
+        if scope["type"] == "http":
+            refused = await run_in_threadpool(self._refusal, Request(scope), scope["path"])
+        await (refused or self._app)(scope, receive, send)
+
+    def _refusal(self, request: Request, path: str) -> Response | None:
+        """What is answered instead; None where the door is open."""
+        if path.rstrip("/").endswith(UPLOAD):
+            may = _is_coordinator(request, self._access)
+            return None if may else PlainTextResponse("Sign in first.", status_code=401)
+        if path not in CLOSED_TO_RATERS:
+            return None
+        home = "/en/" if path.startswith("/en") else "/"
+        if is_rater(request, self._access):
+            return RedirectResponse(f"{home}rate/", status_code=303)
+        if self._open_to_all or _is_coordinator(request, self._access):
+            return None
+        return RedirectResponse(f"{SIGN_IN}?to={home}", status_code=303)
 
 
 def gate_html(access: Access, texts: Texts, tab: str) -> str:
@@ -157,13 +181,11 @@ def opening(
 
 def access_routes(store: Store) -> APIRouter:
     """``/sign-in`` and ``/sign-out``."""
-    router = APIRouter()
+    router, access = APIRouter(), Access(store)
 
     def with_cookie(response: Response, value: str) -> Response:
         age = None if value else 0
         response.set_cookie(COOKIE, value, max_age=age, path="/", httponly=True, samesite="strict")
-        if not value:
-            response.delete_cookie(RATER_COOKIE)  # such as that of a dry run
         return response
 
     @router.get(SIGN_IN)
@@ -186,9 +208,11 @@ def access_routes(store: Store) -> APIRouter:
 
     @router.post("/sign-out")
     async def leave(request: Request) -> Response:
-        if _from_here(request):
+        response = with_cookie(RedirectResponse("/", status_code=303), "")
+        if _from_here(request) and await run_in_threadpool(_is_coordinator, request, access):
             await run_in_threadpool(sign_out, store, request.cookies.get(COOKIE, ""))
-        return with_cookie(RedirectResponse("/", status_code=303), "")
+            response.delete_cookie(RATER_COOKIE)  # of a dry run; a rater stays one
+        return response
 
     return router
 

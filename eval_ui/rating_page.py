@@ -44,7 +44,7 @@ KEYS = (
         "keys",
     ),
     *("keys_score", "keys_scale", "keys_question", "keys_unrated", "keys_help", "close"),
-    *("session_over", "scale"),
+    *("session_over", "scale", "kept_here", "rival", "rival_use", "rival_drop", "newer_elsewhere"),
     *DIMENSIONS,
     *(f"{dimension}_question" for dimension in DIMENSIONS),
     *(f"{dimension}_{score}" for dimension in DIMENSIONS for score in SCORES),

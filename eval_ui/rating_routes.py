@@ -25,6 +25,7 @@ from eval_ui.texts import LANGUAGES, Texts
 from medchat.errors import BadInput
 from storage import (
     DIMENSIONS,
+    AssignedAnswer,
     AssignedQuestion,
     Feedback,
     Profile,
@@ -36,25 +37,34 @@ from storage import (
     StorageError,
     Store,
     Writer,
+    answer_of,
     begin_session,
+    end_session,
     feedback_on,
     is_news,
     note_visit,
     outline,
     page,
     rater_of_session,
+    require_profile,
     require_study,
     save_in,
     set_profile,
 )
 
 SESSION_SECONDS = 30 * 24 * 3600
+LEFT = "left"
+"""The cookie's value where a rater has ended the session."""
 LARGEST_BODY = 64 * 1024
+NOT_KEPT = {"Cache-Control": "no-store"}
 PAGES: dict[str, str] = {"zh": "/rate/", "en": "/en/rate/"}
 ZH, EN = Texts("zh"), Texts("en")
 STATUS = {
     "no_session": 401,
     "another_rater": 401,
+    "profile_first": 409,
+    "profile_known": 409,
+    "newer_saved": 409,
     "unknown_link": 404,
     "link_expired": 403,
     "link_revoked": 403,
@@ -103,26 +113,29 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     @router.get("/rating/list")
     @_answering
     async def show_list(request: Request) -> Any:
-        if not request.cookies.get(COOKIE):  # the page of who is no rater: nothing is wrong
+        if request.cookies.get(COOKIE, LEFT) == LEFT:  # nobody's page: nothing is wrong
             return {"nobody": True}
         return await reading(request, _list)
 
-    @router.get("/rating/state")
+    @router.get("/rating/state/{place}")
     @_answering
-    async def show_state(request: Request) -> Any:
+    async def show_state(place: str, request: Request) -> Any:
         """What may change while a page lies open; asking is no visit."""
 
-        def read(db: Any, rater: Rater) -> dict[str, bool]:
-            return {"locked": _is_locked(db, rater)}
+        def read(db: Any, rater: Rater) -> dict[str, Any]:
+            require_profile(rater)
+            question = page(db, rater, _number(place))
+            return {"locked": _is_locked(db, rater), "answers": _page(question)["answers"]}
 
         return await reading(request, read)
 
     @router.get("/rating/page/{place}")
     @_answering
     async def show_page(place: str, request: Request) -> Any:
-        number = int(place) if place.isascii() and place.isdigit() and len(place) < 10 else 0
+        number = _number(place)
 
         def read(db: Any, rater: Rater) -> tuple[Rater, AssignedQuestion, bool]:
+            require_profile(rater)
             return rater, page(db, rater, number), _is_locked(db, rater)
 
         rater, question, locked = await reading(request, read)
@@ -135,7 +148,13 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     async def save(request: Request) -> Any:
         body = await _body(request)
         entry = _entry(body)
-        result, feedback = await writing(request, lambda db, rater: _save(db, rater, entry))
+        try:
+            result, feedback = await writing(request, lambda db, rater: _save(db, rater, entry))
+        except StorageError as error:
+            if error.code != "newer_saved":
+                raise
+            newer = await reading(request, lambda db, rater: answer_of(db, rater.id, entry.item))
+            return _refusal(error, answer=_answer(newer))
         told = _feedback(feedback)
         return {"key": entry.idempotency_key, "saved_at": result.saved_at, "feedback": told}
 
@@ -158,8 +177,11 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
 
     @router.post("/rating/leave")
     async def leave(request: Request) -> Response:
+        """End the session. The browser stays a rater's: it must not ask the models now."""
+        session = request.cookies.get(COOKIE, "")
+        await asyncio.wrap_future(writer.submit(lambda db: end_session(db, session)))
         response = JSONResponse({})
-        set_cookie(response, "", 0)
+        set_cookie(response, LEFT, SESSION_SECONDS)
         return response
 
     return router
@@ -197,6 +219,7 @@ def _is_locked(db: Any, rater: Rater) -> bool:
 
 
 def _save(db: Any, rater: Rater, entry: RatingEntry) -> tuple[SaveResult, Feedback | None]:
+    require_profile(rater)
     return save_in(db, rater.id, [entry]), feedback_on(db, rater.id, entry.item)
 
 
@@ -229,23 +252,30 @@ def _page(question: AssignedQuestion) -> dict[str, Any]:
         "place": question.place,
         "text": question.text,
         "practice": question.practice,
-        "answers": [
-            {
-                "item": answer.item,
-                "letter": answer.letter,
-                "text": answer.text,
-                "state": answer.state,
-                "saved_at": answer.saved_at,
-                "scores": asdict(answer.current) if answer.current else None,
-                "skipped": answer.skipped,
-                "comment": answer.comment,
-                "flags": answer.flags,
-                "spans": [asdict(span) for span in answer.spans],
-                "feedback": _feedback(answer.feedback),
-            }
-            for answer in question.answers
-        ],
+        "answers": [_answer(answer) for answer in question.answers],
     }
+
+
+def _answer(answer: AssignedAnswer) -> dict[str, Any]:
+    return {
+        "item": answer.item,
+        "letter": answer.letter,
+        "text": answer.text,
+        "state": answer.state,
+        "saved_at": answer.saved_at,
+        "active_seconds": answer.active_seconds,
+        "scores": asdict(answer.current) if answer.current else None,
+        "skipped": answer.skipped,
+        "comment": answer.comment,
+        "flags": answer.flags,
+        "spans": [asdict(span) for span in answer.spans],
+        "feedback": _feedback(answer.feedback),
+    }
+
+
+def _number(place: str) -> int:
+    """A place as it stands in an address; 0, which is none, for anything else."""
+    return int(place) if place.isascii() and place.isdigit() and len(place) < 10 else 0
 
 
 # -- what is received --
@@ -282,6 +312,9 @@ def _entry(body: dict[str, Any]) -> RatingEntry:
     seconds = body.get("active_seconds")
     if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
         raise StorageError("active_seconds_out_of_range", value=str(seconds)[:40])
+    base = body.get("base")
+    if base is not None and not isinstance(base, str):
+        raise BadInput("base must be a text.", code="not_json")
     flags, spans = body.get("flags", []), body.get("spans", [])
     if not isinstance(flags, list):
         raise StorageError("flag_not_allowed", flag=str(flags)[:60])
@@ -296,6 +329,7 @@ def _entry(body: dict[str, Any]) -> RatingEntry:
         spans=[_span(span) for span in spans],
         skipped=_text(body, "skipped"),
         active_seconds=seconds,
+        base=base,
     )
 
 
@@ -318,14 +352,18 @@ def _answering(handler: Any) -> Any:
 
     @wraps(handler)
     async def answer(*values: Any, **words: Any) -> Response:
-        headers = {"Cache-Control": "no-store"}
         try:
-            return JSONResponse(await handler(*values, **words), headers=headers)
+            found = await handler(*values, **words)
         except (StorageError, BadInput) as error:
-            content = {"code": error.code, "zh": _told(error, ZH), "en": _told(error, EN)}
-            return JSONResponse(content, status_code=status_of(error), headers=headers)
+            return _refusal(error)
+        return found if isinstance(found, Response) else JSONResponse(found, headers=NOT_KEPT)
 
     return answer
+
+
+def _refusal(error: StorageError | BadInput, **more: Any) -> Response:
+    content = {"code": error.code, "zh": _told(error, ZH), "en": _told(error, EN), **more}
+    return JSONResponse(content, status_code=status_of(error), headers=NOT_KEPT)
 
 
 def _is_the_files(error: StorageError | BadInput) -> bool:

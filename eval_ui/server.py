@@ -16,7 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from eval_ui.access import RatersStay, access_routes, is_rater
+from eval_ui.access import Doors, access_routes, sees_models
 from eval_ui.exports import export_routes
 from eval_ui.page import PATHS, create_page
 from eval_ui.rating_page import create_rating_page
@@ -96,7 +96,8 @@ def build(services: Services) -> FastAPI:
         title="MedChat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
 
-    app.add_middleware(RatersStay, access=services.access)
+    open_to_all = services.settings.is_local
+    app.add_middleware(Doors, access=services.access, open_to_all=open_to_all)
     app.add_middleware(SecurityHeaders)
     if services.settings.host in LOOPBACK:
         # A page from elsewhere must not reach this one under a name that it made point here.
@@ -104,7 +105,8 @@ def build(services: Services) -> FastAPI:
 
     @app.get("/healthz")
     def healthz(request: Request) -> JSONResponse:
-        return JSONResponse(*_health(services, blind=is_rater(request, services.access)))
+        named = sees_models(request, services.access, open_to_all=open_to_all)
+        return JSONResponse(*_health(services, named=named))
 
     @app.get("/en")
     def english() -> RedirectResponse:
@@ -202,10 +204,10 @@ def serve(app: FastAPI, services: Services, listener: socket.socket) -> None:
         sys.exit(1)
 
 
-def _health(services: Services, *, blind: bool) -> tuple[dict[str, Any], int]:
+def _health(services: Services, *, named: bool) -> tuple[dict[str, Any], int]:
     """The content of /healthz and its status: 503 while the database cannot be used.
 
-    To a rater's browser no model is named.
+    Models are ``named`` to who may ask them.
     """
     database = "ok"
     try:
@@ -217,7 +219,7 @@ def _health(services: Services, *, blind: bool) -> tuple[dict[str, Any], int]:
     content = {
         "status": "ok" if ok else "error",
         "version": __version__,
-        "models": [{"name": name, "state": state} for name, state in states.items() if not blind],
+        "models": [{"name": name, "state": state} for name, state in states.items() if named],
         "database": database,
     }
     return content, 200 if ok else 503

@@ -301,6 +301,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "暂时连不上服务，正在重试；内容已留在本机",
         "No connection, retrying; kept in this browser",
     ),
+    "kept_here": (
+        "没有保存；内容已留在本机，重新打开评分链接后会自动发送",
+        "Not saved; kept in this browser and sent once you open your link again",
+    ),
+    "rival": (
+        "这个浏览器里还有一份更早、没有保存的评分：{opinion}。上面显示的是之后保存的评分。",
+        "This browser still holds an earlier rating that was not saved: {opinion}. What is shown "
+        "above was saved after it.",
+    ),
+    "rival_use": ("改用这一份", "Use that one"),
+    "rival_drop": ("不要这一份", "Discard that one"),
+    "newer_elsewhere": ("之后又保存了更新的评分。", "Something newer was saved since."),
     "not_rated": ("未评分", "Not rated yet"),
     "half_rated": ("还差：{missing}", "Still missing: {missing}"),
     "not_saved_elsewhere": (
@@ -950,6 +962,9 @@ STORAGE_TEXTS_ZH = {
     "unknown_answer": "这个研究里没有这个回答。请刷新页面。",
     "mask_empty": "请写出给评分者看的文字，或者把这个回答排除。",
     "practice_first": "请先完成练习题。",
+    "profile_first": "请先填写个人信息并同意参加。请刷新页面。",
+    "profile_known": "您已填写过个人信息并同意参加，不能再改。",
+    "newer_saved": "这个回答在 {saved_at} 已保存了更新的评分。请刷新页面。",
     "sign_in_needed": "只有协调员可以这样做。请先登录。",
     "sign_in_failed": "名称或密码不对。",
     "too_many_attempts": "失败次数太多。请等 {minutes} 分钟再试。",

@@ -53,7 +53,8 @@ class AssignedAnswer:
 
     ``item`` is its id for this rater alone; ``position`` is the place on screen, from 1, and
     ``letter`` the same as A, B, … ``current`` is None as long as the answer has no scores, and
-    ``skipped`` says why where the rater passed it over; ``saved_at`` is when that was saved (UTC).
+    ``skipped`` says why where the rater passed it over; ``saved_at`` is when that was saved (UTC),
+    ``active_seconds`` the rater's time on it till then.
     """
 
     item: str
@@ -66,6 +67,7 @@ class AssignedAnswer:
     flags: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
     saved_at: str | None = None
+    active_seconds: float | None = None
     feedback: Feedback | None = None
 
     @property
@@ -102,7 +104,7 @@ _ANSWERS = """
         questions.question_id, questions.text AS question_text,
         coalesce(responses.shown_text, responses.text) AS text,
         entry.safety, entry.usability, entry.fluency, entry.skipped, entry.comment, entry.flags,
-        entry.spans, entry.rated_at,
+        entry.spans, entry.rated_at, entry.active_seconds,
         key.safety AS key_safety, key.usability AS key_usability, key.fluency AS key_fluency,
         key.why_zh, key.why_en
     FROM items
@@ -162,6 +164,18 @@ def page(db: Database, rater: Rater, place: int) -> AssignedQuestion:
     return _question(rows)
 
 
+def answer_of(db: Database, rater_id: str, item: str) -> AssignedAnswer:
+    """Return one answer of the rater's list.
+
+    Raises:
+        StorageError: rating_not_allowed.
+    """
+    rows = list(db.query(f"{_ANSWERS} AND items.id = :item", {"rater": rater_id, "item": item}))
+    if not rows:
+        raise StorageError("rating_not_allowed")
+    return _answer(rows[0])
+
+
 def feedback_on(db: Database, rater_id: str, item: str) -> Feedback | None:
     """What this rater is told after scoring an answer; None unless it is for practice."""
     row = db.execute(
@@ -206,6 +220,7 @@ def _answer(row: Row) -> AssignedAnswer:
         flags=tuple(json.loads(row["flags"] or "[]")),
         spans=spans_of(row),
         saved_at=row["rated_at"],
+        active_seconds=row["active_seconds"],
         feedback=_feedback(row),
     )
 

@@ -121,6 +121,9 @@ MESSAGES = {
         "was not saved is still here."
     ),
     "practice_first": "Please finish the practice questions first.",
+    "profile_first": "Please tell who you are and agree to taking part first. Reload the page.",
+    "profile_known": "You have told who you are and agreed already; that is not changed any more.",
+    "newer_saved": "Something newer was saved for this answer at {saved_at}. Reload the page.",
     "unknown_rater": "There is no rater {rater} in this study. Check the label.",
     "rater_count_out_of_range": (
         "{value} raters cannot be invited at once. Give a whole number from 1 to {most}."

@@ -219,6 +219,11 @@ def begin_session(store: Store, token: str) -> tuple[Rater, str]:
     return rater, session
 
 
+def end_session(db: Database, session: str) -> None:
+    """End what ``begin_session`` began in one browser; the link goes on."""
+    db.execute("DELETE FROM rater_sessions WHERE token_hash = ?", [_hash_of(session)])
+
+
 def rater_of_session(db: Database, session: str) -> Rater:
     """Return the rater in whose browser this session was begun.
 
@@ -255,11 +260,13 @@ def note_visit(db: Database, rater_id: str, place: int) -> None:
 def set_profile(db: Database, rater_id: str, profile: Profile, consent: str) -> None:
     """Store what a rater says about themselves, and the text that they have agreed to.
 
+    Once: what was agreed to, and when, is not changed afterwards.
+
     Raises:
-        StorageError: unknown_rater, years_out_of_range, profile_too_long, specialty_missing,
-            consent_missing.
+        StorageError: unknown_rater, profile_known, study_locked, years_out_of_range,
+            profile_too_long, specialty_missing, consent_missing.
     """
-    require_rater(db, rater_id)
+    rater = require_rater(db, rater_id)
     years = profile.years
     if years is not None and not (type(years) is int and 0 <= years <= MOST_YEARS):
         raise StorageError("years_out_of_range", value=str(years)[:40], most=MOST_YEARS)
@@ -272,6 +279,10 @@ def set_profile(db: Database, rater_id: str, profile: Profile, consent: str) -> 
         raise StorageError("specialty_missing")
     if not consent.strip():
         raise StorageError("consent_missing")
+    if rater.consent_at is not None:
+        raise StorageError("profile_known")
+    if require_study(db, rater.study_id).locked_at is not None:
+        raise StorageError("study_locked")
     db.execute(
         """
         UPDATE raters SET specialty = :specialty, title = :title, name = :name, years = :years,
@@ -295,6 +306,12 @@ def list_raters(store: Store, study_id: str) -> list[Rater]:
 
 
 # -- inside a connection --
+
+
+def require_profile(rater: Rater) -> None:
+    """Raises StorageError profile_first for who has not agreed to take part yet."""
+    if rater.consent_at is None:
+        raise StorageError("profile_first")
 
 
 def require_rater(db: Database, rater_id: str) -> Rater:

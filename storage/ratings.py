@@ -37,7 +37,9 @@ class RatingEntry:
 
     ``idempotency_key`` is new for every save the rater makes and the same when that save is
     sent again. ``flags`` are short keys such as outside_specialty. ``active_seconds`` is the
-    time spent on the answer, None when it was not measured.
+    time spent on the answer so far, None when it was not measured. ``base`` is the ``saved_at`` of
+    what the rater looked at ("" for nothing): where something was saved since, the entry is not;
+    None saves in any case.
     """
 
     item: str
@@ -48,6 +50,7 @@ class RatingEntry:
     spans: Sequence[Span] = ()
     skipped: str = ""
     active_seconds: float | None = None
+    base: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,8 @@ def save_in(db: Database, rater_id: str, entries: Sequence[RatingEntry]) -> Save
         StorageError: unknown_rater, link_revoked, study_locked, nothing_to_save,
             score_out_of_range, score_and_skip, flag_not_allowed, comment_too_long,
             span_not_allowed, active_seconds_out_of_range, rating_not_allowed, practice_first,
-            save_key_missing, or save_key_reused when a known key comes with another answer or
-            other values.
+            save_key_missing, newer_saved, or save_key_reused when a known key comes with another
+            answer or other values.
     """
     if not entries:
         raise StorageError("nothing_to_save")
@@ -208,6 +211,8 @@ def _save(
         return saved_before.rated_at, False
     if shown["kind"] != "practice" and practice_is_open(db, rater_id):
         raise StorageError("practice_first")
+    if entry.base is not None and entry.base != shown["saved_at"]:
+        raise StorageError("newer_saved", saved_at=shown["saved_at"] or "?")
     row = _log_row(study, rater_id, entry, shown)
     previous, last_time = _end_of_chain(db, study)
     row["rated_at"] = max(now, last_time)  # the log's times never run back, whatever the clock does
@@ -222,18 +227,19 @@ def _shown(db: Database, rater_id: str, entry: RatingEntry) -> Row:
     row = db.execute(
         """
         SELECT items.response, items.position, coalesce(responses.shown_text, responses.text),
-            items.kind
+            items.kind, coalesce(entry.rated_at, '')
         FROM items JOIN responses ON responses.id = items.response
+        LEFT JOIN rating_log AS entry ON entry.id = items.latest
         WHERE items.id = ? AND items.rater = ?
         """,
         [entry.item, rater_id],
     ).fetchone()
     if row is None:
         raise StorageError("rating_not_allowed")
-    response, position, text, kind = row
+    response, position, text, kind, saved_at = row
     if any(span.end > len(text) for span in entry.spans):
         raise StorageError("span_not_allowed")
-    return {"response": response, "position": position, "kind": kind}
+    return {"response": response, "position": position, "kind": kind, "saved_at": saved_at}
 
 
 def _end_of_chain(db: Database, study: str) -> tuple[str, str]:

@@ -67,7 +67,7 @@ def score(page: Page, letter: str, *scores: int) -> None:
 def expect_scores(page: Page, letter: str, *scores: int) -> None:
     for dimension, value in zip(DIMENSIONS, scores, strict=True):
         chosen = page.locator(f"#scale-{letter}-{dimension} .score-{value}")
-        expect(chosen).to_have_attribute("aria-checked", "true")
+        expect(chosen).to_have_attribute("aria-pressed", "true")
 
 
 def expect_saved(page: Page, letter: str) -> None:

@@ -20,7 +20,16 @@ from rating_steps import (
     score,
 )
 
-from storage import Store, assignment, history, invite_raters, revoke_link, verify
+from storage import (
+    Scores,
+    Store,
+    assignment,
+    history,
+    invite_raters,
+    renew_link,
+    revoke_link,
+    verify,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -194,7 +203,7 @@ def test_what_was_not_sent_survives_closing_the_page(
     again.goto(f"{app.url}/rate/")
     expect_saved(again, "A")
     expect_scores(again, "A", 3, 2, 1)
-    expect(again.locator("#scale-B-safety .score-2")).to_have_attribute("aria-checked", "true")
+    expect(again.locator("#scale-B-safety .score-2")).to_have_attribute("aria-pressed", "true")
     assert study.log() == [(3, 2, 1)]
 
 
@@ -388,17 +397,258 @@ def test_a_refused_save_of_another_question_is_said_and_its_place_is_open(
     expect(page.locator("#rating .place").first).to_have_class("place open")
     assert study.log() == []
     set_lock(study, None)
-    look_again(page)
+    look_again(page)  # what the lock had refused goes by itself
+    expect(page.locator("#rating .place").first).to_have_class("place rated")
+    deadline = time.monotonic() + 20
+    while len(study.log()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert sorted(study.log()) == [(1, 1, 1), (2, 2, 2)]
     score(page, "A", 3, 3, 3)
     score(page, "B", 3, 3, 3)
     expect_saved(page, "B")
-    expect(page.locator("#rating .progress-text")).not_to_contain_text("全部题目已评完")
-    page.locator("#rating-next-unrated").click()
-    expect_question(page, 1)
-    expect_saved(page, "A")
-    expect_saved(page, "B")
     expect(page.locator("#rating .progress-text")).to_contain_text("全部题目已评完")
     assert sorted(study.log()) == [(1, 1, 1), (2, 2, 2), (3, 3, 3), (3, 3, 3)]
+
+
+def slowly(page: Page, address: str, milliseconds: int) -> None:
+    """Answers come late; what is typed meanwhile is not kept waiting."""
+    late = """(address, milliseconds) => {
+        const ask = window.fetch;
+        window.fetch = async (...of) => {
+            if (String(of[0]).includes(address)) {
+                await new Promise((done) => setTimeout(done, milliseconds));
+            }
+            return ask(...of);
+        };
+    }"""
+    page.add_init_script(f"({late})({json.dumps(address)}, {milliseconds})")
+
+
+def test_keys_typed_while_a_question_is_fetched_score_nothing(page: Page, app, study) -> None:
+    slowly(page, "rating/page/2", 700)
+    enter(page, app, study.token)
+    page.keyboard.type("111222")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.type("3333")
+    page.locator("#scale-A-safety .score-3").click(force=True, no_wait_after=True)
+    expect_question(page, 2)
+    page.keyboard.type("333")
+    expect_saved(page, "A")
+    assert study.log() == [(1, 1, 1), (2, 2, 2), (3, 3, 3)]
+
+
+def test_a_key_behind_the_last_scale_scores_nothing(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    page.keyboard.type("1112223")
+    expect(page.locator("#rating-next")).to_be_focused()
+    expect_saved(page, "B")
+    assert study.log() == [(1, 1, 1), (2, 2, 2)]
+    page.keyboard.press("ArrowUp")
+    page.keyboard.type("3")
+    expect_saved(page, "B")
+    page.keyboard.press("Enter")
+    expect_question(page, 2)
+    assert study.log() == [(1, 1, 1), (2, 2, 2), (2, 2, 3)]
+
+
+def test_whoever_goes_on_with_a_question_is_not_taken_to_another(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    context.set_offline(True)
+    page.locator("#rating-next").click()
+    expect(page.locator("#rating .announcement")).to_contain_text("正在重试")
+    score(page, "A", 1, 2, 3)
+    drafts = page.evaluate(
+        "Object.entries(localStorage).filter(([k]) => k.includes('-drafts-')).map(([, v]) => v)"
+    )
+    assert [each["place"] for each in json.loads(drafts[0]).values()] == [1]
+    context.set_offline(False)
+    expect_saved(page, "A")
+    page.wait_for_timeout(1500)
+    expect_question(page, 1)
+    assert study.log() == [(1, 2, 3)]
+
+
+def left_unsent(page: Page, context: BrowserContext, *scores: int) -> None:
+    """Scores for A that cannot be sent, and the laptop is closed."""
+    context.route("**/rating/save", lambda route: route.abort())
+    score(page, "A", *scores)
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    page.close()
+    context.unroute("**/rating/save")
+
+
+@pytest.mark.parametrize("use", [True, False])
+def test_an_old_score_that_was_never_sent_does_not_replace_a_newer_one(
+    context: BrowserContext, browser: Browser, app, study, use: bool
+) -> None:
+    laptop = context.new_page()
+    enter(laptop, app, study.token)
+    left_unsent(laptop, context, 1, 1, 1)
+    time.sleep(2.1)  # further apart than two clocks may be
+    phone = browser.new_context(locale="zh-CN").new_page()
+    enter(phone, app, study.token)
+    score(phone, "A", 3, 3, 3)
+    expect_saved(phone, "A")
+    again = context.new_page()
+    again.goto(f"{app.url}/rate/")
+    expect(again.locator("#rival-A")).to_contain_text("安全性 1、实用性 1、流畅性 1")
+    expect_scores(again, "A", 3, 3, 3)
+    expect_saved(again, "A")
+    assert study.log() == [(3, 3, 3)]
+    again.locator("#rival-A button").nth(0 if use else 1).click()
+    expect(again.locator("#rival-A button")).to_have_count(0)
+    expect_saved(again, "A")
+    expect_scores(again, "A", *((1, 1, 1) if use else (3, 3, 3)))
+    again.reload()
+    expect(again.locator("#answer-A")).to_be_visible()
+    expect(again.locator("#rival-A button")).to_have_count(0)
+    assert study.log() == ([(3, 3, 3), (1, 1, 1)] if use else [(3, 3, 3)])
+    phone.context.close()
+
+
+def test_a_comment_here_leaves_the_scores_that_were_changed_elsewhere(
+    context: BrowserContext, browser: Browser, app, study
+) -> None:
+    here = context.new_page()
+    enter(here, app, study.token)
+    score(here, "A", 1, 1, 1)
+    expect_saved(here, "A")
+    elsewhere = browser.new_context(locale="zh-CN").new_page()
+    enter(elsewhere, app, study.token)
+    score(elsewhere, "A", 3, 3)
+    expect_saved(elsewhere, "A")
+    here.locator("#answer-A .more summary").click()
+    here.locator("#comment-A").fill("剂量不对")
+    here.locator("#comment-A").blur()
+    expect_scores(here, "A", 3, 3, 1)
+    expect_saved(here, "A")
+    rater = study.raters[0].id
+    answer = assignment(study.store, rater)[0].answers[0]
+    assert (answer.comment, answer.current) == ("剂量不对", Scores(3, 3, 1))
+    elsewhere.context.close()
+
+
+def test_a_page_that_is_looked_at_again_shows_what_was_saved_elsewhere(
+    context: BrowserContext, browser: Browser, app, study
+) -> None:
+    here = context.new_page()
+    enter(here, app, study.token)
+    elsewhere = browser.new_context(locale="zh-CN").new_page()
+    enter(elsewhere, app, study.token)
+    score(elsewhere, "A", 2, 3, 1)
+    expect_saved(elsewhere, "A")
+    score(here, "B", 1)
+    look_again(here)
+    expect_scores(here, "A", 2, 3, 1)
+    expect_saved(here, "A")
+    expect(here.locator("#state-B")).to_contain_text("还差")
+    elsewhere.context.close()
+
+
+def test_two_tabs_that_both_send_the_same_scoring_write_it_once(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    other = context.new_page()
+    enter(other, app, study.token)
+    other.locator("#rating-next").click()
+    expect_question(other, 2)
+    enter(page, app, study.token)
+    expect_question(page, 2)
+    page.locator("#rating-previous").click()
+    expect_question(page, 1)
+    release = hold_saves(page)
+    score(page, "A", 1, 2, 3)
+    expect(page.locator("#state-A")).to_contain_text("正在保存")
+    other.locator("#rating-previous").click()
+    expect_saved(other, "A")
+    release()
+    expect_saved(page, "A")
+    assert study.log() == [(1, 2, 3)]
+
+
+def test_closing_the_keys_with_escape_gives_the_keyboard_back(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    page.keyboard.press("?")
+    expect(page.locator("#rating dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#rating dialog")).to_have_count(0)
+    page.keyboard.type("321")
+    expect_saved(page, "A")
+    assert study.log() == [(3, 2, 1)]
+
+
+def test_a_session_that_is_over_is_said_at_the_answer_and_nothing_is_lost(
+    page: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    renewed = renew_link(study.store, study.study.id, "r01")
+    score(page, "A", 3, 2, 1)
+    expect(page.locator("#state-A")).to_contain_text("没有保存；内容已留在本机")
+    expect(page.locator("#rating .announcement")).to_contain_text("重新打开您的个人评分链接")
+    enter(page, app, renewed.token)
+    expect_saved(page, "A")
+    assert study.log() == [(3, 2, 1)]
+
+
+def test_a_refusal_that_is_not_the_apps_own_is_tried_again(page: Page, app, study) -> None:
+    refused: list[str] = []
+
+    def proxy(route: Route) -> None:
+        if len(refused) < 2:
+            refused.append(route.request.url)
+            route.fulfill(status=429, body="<h1>Too many requests</h1>")
+        else:
+            route.continue_()
+
+    page.route("**/rating/save", proxy)
+    enter(page, app, study.token)
+    score(page, "A", 3, 2, 1)
+    expect_saved(page, "A")
+    assert len(refused) == 2
+    assert study.log() == [(3, 2, 1)]
+
+
+@pytest.mark.parametrize("kept", ["null", '{"zzz": null}', "[1]", '{"a": {"body": {}}}', "{", "7"])
+def test_a_damaged_store_of_the_browser_does_not_close_the_page(
+    page: Page, app, study, kept: str
+) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 3)
+    page.evaluate(
+        """kept => {
+            for (const name of Object.keys(localStorage)) localStorage.setItem(name, kept);
+            for (const name of Object.keys(localStorage)) {
+                localStorage.setItem(name.replace("-drafts-", "-outbox-"), kept);
+            }
+        }""",
+        kept,
+    )
+    page.reload()
+    score(page, "A", 3, 2, 1)
+    expect_saved(page, "A")
+    assert study.log() == [(3, 2, 1)]
+
+
+def test_time_on_an_answer_goes_on_from_what_was_saved(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    page.wait_for_timeout(1500)
+    page.keyboard.type("111")
+    expect_saved(page, "A")
+    page.locator("#rating-next").click()
+    expect_question(page, 2)
+    page.locator("#rating-previous").click()
+    expect_question(page, 1)
+    page.wait_for_timeout(300)
+    page.locator("#scale-A-safety .score-3").click()
+    expect_saved(page, "A")
+    item = assignment(study.store, study.raters[0].id)[0].answers[0].item
+    first, second = [each.active_seconds for each in history(study.store, study.raters[0].id, item)]
+    assert first is not None
+    assert second is not None
+    assert first >= 1.2
+    assert second > first
 
 
 def test_looking_for_a_lock_is_no_visit(page: Page, context: BrowserContext, app, study) -> None:
@@ -412,7 +662,7 @@ def test_looking_for_a_lock_is_no_visit(page: Page, context: BrowserContext, app
 
     with study.store.transaction() as db:
         db.execute("UPDATE raters SET last_place = 1, last_seen_at = '2026-01-01T00:00:00+00:00'")
-    with page.expect_response("**/rating/state"):
+    with page.expect_response("**/rating/state/*"):
         look_again(page)
     page.wait_for_timeout(300)
     assert last()[0] == 1

@@ -8,10 +8,21 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from httpx import Response
 from rating_steps import RatedStudy
 
 from eval_ui.rating_routes import COOKIE, rating_routes
-from storage import Store, Writer, assignment, hand_over, verify
+from storage import (
+    Store,
+    Writer,
+    assignment,
+    find_rater,
+    hand_over,
+    history,
+    invite_raters,
+    lock_study,
+    verify,
+)
 
 
 @pytest.fixture
@@ -78,17 +89,36 @@ def test_a_guessed_link_sets_no_cookie(app, study, token: str) -> None:
     assert "not known" in answer.text
 
 
-@pytest.mark.parametrize("path", ["list", "page/1"])
-@pytest.mark.parametrize("cookie", [None, "", "guessed", "\N{SNOWMAN}".encode().decode("latin-1")])
-def test_without_a_session_nothing_is_read(app, study, path: str, cookie: str | None) -> None:
-    client = TestClient(app)
+NO_COOKIE = [None, "left"]
+GUESSED = ["guessed", "\N{SNOWMAN}".encode().decode("latin-1")]
+
+
+def asked_with(app: FastAPI, cookie: str | None, path: str) -> Response:
     headers = {} if cookie is None else {"Cookie": f"{COOKIE}={cookie}".encode("latin-1")}
-    answer = client.get(f"/rating/{path}", headers=headers)
-    if path == "list" and not cookie:  # as the start page asks: nothing is wrong
-        assert (answer.status_code, answer.json()) == (200, {"nobody": True})
-        return
+    return TestClient(app).get(f"/rating/{path}", headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "cookie"),
+    [
+        *(("list", cookie) for cookie in ["", *GUESSED]),
+        *(
+            (path, cookie)
+            for path in ("page/1", "state/1")
+            for cookie in ["", *NO_COOKIE, *GUESSED]
+        ),
+    ],
+)
+def test_without_a_session_nothing_is_read(app, study, path: str, cookie: str | None) -> None:
+    answer = asked_with(app, cookie, path)
     assert answer.status_code == 401
     assert set(answer.json()) == {"code", "zh", "en"}
+
+
+@pytest.mark.parametrize("cookie", NO_COOKIE)
+def test_the_start_page_of_nobody_learns_that_and_nothing_is_wrong(app, study, cookie) -> None:
+    answer = asked_with(app, cookie, "list")
+    assert (answer.status_code, answer.json()) == (200, {"nobody": True})
 
 
 def test_without_a_session_nothing_is_saved(app, study) -> None:
@@ -98,11 +128,45 @@ def test_without_a_session_nothing_is_saved(app, study) -> None:
     assert study.log() == []
 
 
-def test_leaving_forgets_the_session_in_this_browser(client: TestClient) -> None:
+def test_leaving_forgets_the_session_in_this_browser(app, client: TestClient) -> None:
     assert client.get("/rating/list").status_code == 200
+    before = client.cookies[COOKIE]
     client.post("/rating/leave")
     assert client.get("/rating/list").json() == {"nobody": True}
     assert client.get("/rating/page/1").status_code == 401
+    assert asked_with(app, before, "list").json()["code"] == "no_session", "it is over for good"
+
+
+def test_before_who_and_consent_are_told_nothing_is_shown_or_saved(app, study) -> None:
+    (invitation,) = invite_raters(study.store, study.study.id, 1)
+    client = client_of(app, invitation.token)
+    rater = find_rater(study.store, invitation.token)
+    item = assignment(study.store, rater.id)[0].answers[0].item
+    for answer in (
+        client.get("/rating/page/1"),
+        client.get("/rating/state/1"),
+        client.post("/rating/save", json=rating(item)),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (409, "profile_first")
+    assert history(study.store, rater.id, item) == []
+    told = {"specialty": "内科", "agreed": True}
+    assert client.post("/rating/profile", json=told).status_code == 200
+    assert client.post("/rating/save", json=rating(item)).status_code == 200
+
+
+def test_what_a_rater_has_told_is_not_changed_afterwards(client: TestClient, study) -> None:
+    before = find_rater(study.store, study.token)
+    answer = client.post("/rating/profile", json={"specialty": "外科", "agreed": True})
+    assert (answer.status_code, answer.json()["code"]) == (409, "profile_known")
+    assert find_rater(study.store, study.token) == before
+
+
+def test_after_the_lock_nobody_tells_anything_new(app, study) -> None:
+    (invitation,) = invite_raters(study.store, study.study.id, 1)
+    client = client_of(app, invitation.token)
+    lock_study(study.store, study.study.id, "anna")
+    answer = client.post("/rating/profile", json={"specialty": "外科", "agreed": True})
+    assert (answer.status_code, answer.json()["code"]) == (409, "study_locked")
 
 
 # -- the list and a question --
@@ -137,6 +201,25 @@ def test_nothing_is_kept_by_caches(client: TestClient) -> None:
 
 
 # -- saving --
+
+
+def test_a_save_upon_something_old_is_refused_with_what_is_newer(client, study) -> None:
+    item = first_item(client)
+    first = client.post("/rating/save", json=rating(item, "1", base=""))
+    assert first.status_code == 200
+    late = rating(item, "2", base="", scores={"safety": 1, "usability": 1, "fluency": 1})
+    answer = client.post("/rating/save", json=late)
+    assert (answer.status_code, answer.json()["code"]) == (409, "newer_saved")
+    newer = answer.json()["answer"]
+    assert newer["scores"] == {"safety": 3, "usability": 2, "fluency": 1}
+    assert newer["saved_at"] == first.json()["saved_at"]
+    assert newer["active_seconds"] == 2.5
+    again = client.post("/rating/save", json=rating(item, "1", base=""))
+    assert again.json() == first.json(), "sent again it was saved before"
+    assert client.post("/rating/save", json=late | {"base": newer["saved_at"]}).status_code == 200
+    assert client.post("/rating/save", json=late | {"key": "3", "base": None}).status_code == 200
+    assert study.log() == [(3, 2, 1), (1, 1, 1), (1, 1, 1)]
+    assert client.post("/rating/save", json=late | {"base": 3}).status_code == 422
 
 
 def test_the_same_save_posted_three_times_is_one_row(client: TestClient, study) -> None:
@@ -275,6 +358,7 @@ def test_many_at_once_are_all_saved(app, study) -> None:
 def test_a_profile_that_breaks_a_rule_is_told(client: TestClient, changes, code: str) -> None:
     body = {"specialty": "内科", "years": None, "agreed": True} | changes
     answer = client.post("/rating/profile", json=body)
+    assert answer.status_code == 422
     assert answer.json()["code"] == code
 
 

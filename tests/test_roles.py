@@ -3,14 +3,19 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from app_server import PASSWORD, AppServer
 from playwright.sync_api import BrowserContext, Page, expect
 from rating_steps import RatedStudy, enter, score
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
-from storage import list_raters
+from eval_ui.access import COOKIE, Access, Doors
+from storage import Store, add_coordinator, list_raters
+from storage import sign_in as sign_in_to
 
 pytestmark = pytest.mark.browser
 
@@ -124,6 +129,51 @@ def test_a_rater_is_no_coordinator(client: httpx.Client, study: RatedStudy) -> N
     client.cookies.delete("medchat_coordinator")
     sign_in(client)
     assert client.get("/").status_code == 200
+
+
+def test_a_browser_that_a_rater_has_left_stays_a_raters(client: httpx.Client, study) -> None:
+    """Else the question just scored could be asked again, and the models' names read."""
+    client.get(f"/r/{study.token}")
+    client.post("/rating/leave")
+    assert client.get("/config").status_code == 303
+    client.post("/sign-out")
+    assert client.get("/").status_code == 303
+    sign_in(client)
+    assert client.get("/").status_code == 200
+    client.post("/sign-out")
+    assert client.get("/").status_code == 200, "it was a coordinator's"
+
+
+@pytest.mark.parametrize("path", ["", "/en", "/rate", "/en/rate"])
+def test_files_are_taken_from_coordinators_only(client: httpx.Client, study, path: str) -> None:
+    def upload() -> int:
+        files = {"files": ("a.csv", b"question\nx\n")}
+        return client.post(f"{path}/gradio_api/upload", files=files).status_code
+
+    assert upload() == 401
+    client.get(f"/r/{study.token}")
+    assert upload() == 401
+    sign_in(client)
+    assert upload() == 200
+
+
+def test_where_others_reach_the_app_only_coordinators_read_the_models_names(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path / "m.db")
+    add_coordinator(store, "anna", "a long password")
+
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("models")(scope, receive, send)
+
+    doors = Doors(page, Access(store), open_to_all=False)
+    client = TestClient(doors, follow_redirects=False)
+    for path, to in (("/", "/"), ("/config", "/"), ("/en/", "/en/"), ("/en/config", "/en/")):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?to={to}")
+    assert client.get("/rate/").text == "models"
+    client.cookies.set(COOKIE, sign_in_to(store, "anna", "a long password", "127.0.0.1"))
+    assert client.get("/config").text == "models"
 
 
 @pytest.mark.parametrize("path", ["/config", "/en/config", "/rate/config", "/", "/rate/"])
