@@ -396,6 +396,8 @@ def test_a_refused_save_of_another_question_is_said_and_its_place_is_open(
     expect(page.locator("#rating-banner")).to_contain_text("研究已锁定")
     expect(page.locator("#rating .place").first).to_have_class("place open")
     assert study.log() == []
+    sent = "Object.keys(localStorage).every((name) => !name.includes('-outbox-'))"
+    page.wait_for_function(sent)  # B's answer too has been refused
     set_lock(study, None)
     look_again(page)  # what the lock had refused goes by itself
     expect(page.locator("#rating .place").first).to_have_class("place rated")
