@@ -169,14 +169,17 @@ def test_raters_of_an_unknown_study_are_refused(store: Store) -> None:
     assert refused.value.code == "unknown_study"
 
 
-def test_a_profile_is_kept_and_can_be_changed(store: Store, study) -> None:
+def test_a_profile_is_told_once_and_kept(store: Store, study) -> None:
     rater = new_raters(store, study)[0]
     assert (rater.specialty, rater.years, rater.consent_at) == ("", None, None)
     tell_profile(store, rater, " 消化内科 ", 12)
-    tell_profile(store, rater, "消化内科", 13)
-    rater = list_raters(store, study.id)[0]
-    assert (rater.specialty, rater.years) == ("消化内科", 13)
-    assert rater.consent_at is not None
+    told = list_raters(store, study.id)[0]
+    assert (told.specialty, told.years) == ("消化内科", 12)
+    assert told.consent_at is not None
+    with pytest.raises(StorageError) as refused:
+        tell_profile(store, rater, "外科", 13)
+    assert refused.value.code == "profile_known"
+    assert list_raters(store, study.id)[0] == told
 
 
 @pytest.mark.parametrize(
