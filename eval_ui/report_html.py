@@ -66,6 +66,8 @@ def _figure(entry: Report, dimension: str, spread: Spread, bold: bool, texts: Te
     if spread == "shares":
         percents = zip(entry[dimension]["shares"], render.percents(entry, dimension), strict=True)
         more = " / ".join(opens(f"{percent} %", int(score)) for score, percent in percents)
+        second = list(entry[dimension]["counts"])[1]
+        more += f" · ≥ {second}: {render.acceptable(entry, dimension)} %"
     else:
         more = cell(_spread(entry[dimension], spread))
     return f'<td class="figure">{shown} <span class="spread">{more}</span></td>'

@@ -76,7 +76,14 @@ _ORDER = """
 
 # What Excel, LibreOffice or WPS takes for the start of a formula, in both widths.
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
-_LOSES_DIGITS = re.compile(r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+", re.ASCII)
+# Numbers and dates of which it would show less, or something else: 007, 1.10, 1e5, 1-2.
+_LOSES_DIGITS = re.compile(
+    r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+"
+    r"|\d+[.,]\d*0|\d{1,3}([.,]\d{3})+|\d+:\d\d(:\d\d)?"
+    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/]\d{1,2}"
+    r"|(\d{2,4}年)?\d{1,2}月(\d{1,2}日)?",
+    re.ASCII,
+)
 # Unicode's category Cc, but for the line feed.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 

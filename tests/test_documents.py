@@ -56,7 +56,16 @@ def told_report(
         "n_complete_questions": 19,
         "n_left_out": 2,
         "friedman": {"statistic": 7.125, "df": 2, "p": 0.0284, "kendalls_w": 0.188},
-        "pairs": [{**pair, "p": 0.0004, "p_holm": 0.0012, "p_tied": 0.0005, "effect_size": None}],
+        "pairs": [
+            {
+                **pair,
+                "p": 0.0004,
+                "p_holm": 0.0012,
+                "p_tied": 0.0005,
+                "p_holm_tied": 0.0015,
+                "effect_size": None,
+            }
+        ],
     }
     return {
         "version": "0.1.0",
@@ -86,6 +95,7 @@ def told_report(
         "tests": dict.fromkeys(dimensions, test),
         "sensitivity": [],
         "consistency": None,
+        "overlap": None,
         "conduct": None,
         "notes": ["A note\x00 with <b>HTML</b>."],
     }
@@ -321,7 +331,7 @@ def test_word_holds_tables_paragraph_and_notes(language: Any) -> None:
     assert texts[0] == "Studie 1"
     assert methods_paragraph(report, language) in texts
     assert "A note  with <b>HTML</b>." in texts
-    means, published, shares, agreement, friedman, pairs = document.tables
+    means, published, shares, agreement, raters, friedman, pairs = document.tables
     names = [cell.text for cell in means.columns[0].cells]
     assert names == ["模型" if language == "zh" else "Model", "LLaMA", names[2], "安全"]
     assert "\n" not in names[2]
@@ -329,6 +339,7 @@ def test_word_holds_tables_paragraph_and_notes(language: Any) -> None:
     assert published.cell(1, 3).text == "–"
     assert agreement.cell(1, 0).text == ("安全性" if language == "zh" else "Safety")
     assert "0.512" in [cell.text for cell in agreement.rows[1].cells]
+    assert [cell.text for cell in raters.rows[1].cells][1:] == ["r1", "r2", "6", "–", "50.0"]
     assert "0.028" in [cell.text for cell in friedman.rows[1].cells]
     assert "< 0.001" in [cell.text for cell in pairs.rows[1].cells]
     assert len(shares.rows) == 1 + 3 * 3

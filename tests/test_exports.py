@@ -92,6 +92,8 @@ UNTOLD = (
     "A score CSV does not",
     "Of how the study was held",
     "Sensitivity to",
+    "The data do not tell which ratings settled",
+    *("| Without r", "| Length of the answer", "| Category of the question"),
 )
 
 
@@ -184,6 +186,7 @@ def rows_by_hand(told: dict[str, Any]) -> list[list[str]]:
         for name in DIMENSIONS:
             shares = of[name]["counts"].values()
             rows.append([of["model"], name, *(shown(100 * c / sum(shares), 1) for c in shares)])
+            rows[-1].append(shown(100 * of[name]["acceptable"], 1))
     for name, of in told["agreement"].items():
         three = [shown(of[key], 3) for key in ("gwet_ac1", "gwet_ac2")]
         icc = [shown(of[key], 3) for key in ("icc_2_1", "icc_2_k")]
@@ -200,6 +203,22 @@ def rows_by_hand(told: dict[str, Any]) -> list[list[str]]:
             figures = [shown_p(pair["p"]), shown_p(pair["p_holm"]), shown(pair["effect_size"], 2)]
             difference = shown(pair["mean_difference"], 2)
             rows.append([name, pair["a"], pair["b"], str(pair["n"]), difference, *figures])
+    return rows
+
+
+def more_rows_by_hand(told: dict[str, Any]) -> list[list[str]]:
+    """What Word and Markdown hold besides."""
+    rows = []
+    for name, of in told["agreement"].items():
+        for pair in of["pairs"]:
+            kappa, equal = (
+                shown(pair["weighted_kappa"], 3),
+                shown(100 * pair["percent_agreement"], 1),
+            )
+            rows.append([name, pair["a"], pair["b"], str(pair["n"]), kappa, equal])
+    for part in told["sensitivity"]:
+        means = [shown(part[name], 2) for name in DIMENSIONS]
+        rows.append([part["group"], part["model"], str(part["n_ratings"]), *means])
     return rows
 
 
@@ -234,6 +253,14 @@ def test_every_table_that_people_read_holds_the_numbers_of_the_json(
         for language in ("zh", "en")
     }
     markdown = rows_of_markdown(client.get(download_path(study.id, "table4.md")).text)
+    more = more_rows_by_hand(told)
+    assert len(more) > 3 + 6
+    for row in more:
+        in_english = [title(cell) if cell in DIMENSIONS else cell for cell in row]
+        if row[0] not in DIMENSIONS:  # which part it is stands before it, in words
+            in_english = ["–" if cell in ("", "none") else cell for cell in row]
+        found = [[*cells[-len(row) :]] for cells in (*word["en"], *markdown)]
+        assert found.count(in_english) >= 2
     wanted = rows_by_hand(told)
     assert len(wanted) == 9 + 3 + 3 + 9
     for row in wanted:
@@ -244,7 +271,7 @@ def test_every_table_that_people_read_holds_the_numbers_of_the_json(
         assert translated in word["zh"]
         if row[1] in DIMENSIONS:  # the page has a model's shares in the cells of Table 4
             (of_model,) = [r for r in rows_of_page(page) if r[:1] == row[:1] and len(r) == 5]
-            shares = " / ".join(f"{share} %" for share in row[2:])
+            shares = " / ".join(f"{share} %" for share in row[2:-1]) + f" · ≥ 2: {row[-1]} %"
             assert of_model[2 + DIMENSIONS.index(row[1])].endswith(shares)
         else:
             assert in_english in rows_of_page(page)
@@ -268,7 +295,7 @@ def test_excel_and_the_table_as_csv_hold_the_numbers_of_the_json(client, study: 
         wanted = [of["model"], of["n_ratings"], of["n_questions"]]
         for name in DIMENSIONS:
             wanted += [of[name][key] for key in ("mean", "sd", "ci_low", "ci_high")]
-            wanted += of[name]["shares"].values()
+            wanted += [*of[name]["shares"].values(), of[name]["acceptable"]]
         same(row, wanted)
     agreement, tests = rows("Agreement"), rows("Tests")
     for row, (name, of) in zip(agreement[1:], told["agreement"].items(), strict=False):

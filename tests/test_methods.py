@@ -122,7 +122,15 @@ def test_the_seed_is_not_told_while_a_study_is_blind() -> None:
 
 
 def test_ratings_that_settled_disputes_are_told() -> None:
+    """By whom and upon what, only of a study that was held here."""
     chinese, english = paragraphs(told_report(n_adjudicating=77))
+    assert "77 ratings settled disputes; means count them" in english
+    assert "77 条评分用于裁定分歧；" in chinese
+    assert not [
+        word for word in ("further", "safety (1", "另外", "1 对 3") if word in english + chinese
+    ]
+    held = {"conduct": Conduct(blind=True).as_dict()}
+    chinese, english = paragraphs(told_report(n_adjudicating=77) | held)
     assert "77 ratings by further raters settled disputes" in english
     assert "77 条评分由另外的评分者作出" in chinese
 

@@ -85,7 +85,7 @@ def test_two_models_that_differ_by_a_quote_stay_two(score_file) -> None:
 # -- files that are refused --
 
 
-@pytest.mark.parametrize("score", ["0", "4", "2.5", "3.0", "-1", "good", "", "３", "1e0", "True"])
+@pytest.mark.parametrize("score", ["0", "4", "2.5", "3.0", "-1", "good", "３", "1e0", "True"])
 def test_a_score_that_is_none_names_line_column_and_value(score_file, score) -> None:
     said = complaint(score_file(HEADER + f"q1,m,r1,3,2,1\nq2,m,r1,3,{score},1\n"))
     assert said.startswith(f"scores.csv, line 3, column usability: “{score}” is not a score.")
@@ -107,6 +107,16 @@ def test_a_blank_behind_a_studys_name_makes_no_other_study(score_file) -> None:
     assert "rater r1 rated question q1 of model m twice" in complaint(score_file(text))
 
 
+def test_a_score_that_is_missing_is_named_as_that(score_file) -> None:
+    said = complaint(score_file(HEADER + "q1,m,r1,3, ,1\n"))
+    assert said.startswith("scores.csv, line 2, column usability: the score is missing. Write 1, 2")
+
+
+def test_a_cell_may_be_long(score_file) -> None:
+    text = HEADER.replace("\n", ",comment\n") + "q1,m,r1,3,2,1," + "长" * 140_000
+    assert len(read_ratings(score_file(text)).loc[0, "comment"]) == 140_000
+
+
 def test_empty_columns_at_the_end_are_none(score_file) -> None:
     text = HEADER.strip() + ",,\nq1,m,r1,3,2,1,,\nq2,m,r1,3,2,1\n"
     assert list(read_ratings(score_file(text)).columns) == [*HEADER.strip().split(","), "study"]
@@ -114,14 +124,32 @@ def test_empty_columns_at_the_end_are_none(score_file) -> None:
     assert "7 cells where the header has 6" in said
 
 
-@pytest.mark.parametrize("text", ["007", "00.50", "1e5", "2E+3", "20261124000123456"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "007",
+            "00.50",
+            "1e5",
+            "2E+3",
+            "20261124000123456",
+            "1.10",
+            "0.10",
+            "1,000",
+            "12,345.678",
+        ),
+        *("2026-01-05", "3/4", "1-2", "1:30", "5.11.2026", "3月5日", "26年3月"),
+    ],
+)
 def test_numbers_that_a_spreadsheet_would_shorten_come_back_whole(score_file, text: str) -> None:
     assert quote_formula(text) == f"'{text}"
-    written = HEADER + f"{quote_formula(text)},m,r1,3,2,1\n"
+    written = HEADER + f'"{quote_formula(text)}",m,r1,3,2,1\n'
     assert read_ratings(score_file(written))["question_id"].tolist() == [text]
 
 
-@pytest.mark.parametrize("text", ["7", "0", "10", "3.5", "q007", "123456789012345", "r01", "12e"])
+@pytest.mark.parametrize(
+    "text", ["7", "0", "10", "3.5", "q007", "123456789012345", "r01", "12e", "0.5", "1-2 次"]
+)
 def test_other_numbers_stay_as_they_are(text: str) -> None:
     assert quote_formula(text) == text
 
@@ -169,7 +197,10 @@ def test_an_empty_file_is_refused(score_file, content) -> None:
 
 
 def test_a_header_alone_is_refused(score_file) -> None:
-    assert complaint(score_file(HEADER)) == "scores.csv has a header but no ratings."
+    assert (
+        complaint(score_file(HEADER))
+        == "scores.csv has a header but no ratings: line 2 is missing."
+    )
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "utf-16"])
@@ -186,7 +217,7 @@ def test_the_place_of_a_bad_byte_is_found_behind_cells_of_several_lines(score_fi
         "scores.csv, line 4, column comment: this is not UTF-8 text."
     )
     late = good.encode() + b"x" * 2**20 + b"\n\xff,m,r1,3,2,1,\n"
-    assert complaint(score_file(late)).startswith("scores.csv, line 5: this is not UTF-8 text.")
+    assert complaint(score_file(late)).startswith("scores.csv, line 5, column question_id: this")
     assert complaint(score_file(b"\xc4\xe3,model\n")).startswith("scores.csv, line 1, column 1: ")
 
 

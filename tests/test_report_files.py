@@ -116,7 +116,8 @@ def test_the_best_of_each_column_is_bold_and_ties_are_all_bold() -> None:
 
 def test_excel_has_typed_cells_and_runs_no_formula(report, frame) -> None:
     book = load_workbook(io.BytesIO(as_xlsx(report, frame)))
-    assert book.sheetnames == ["Table", "Agreement", "Tests", "Scores", "Raters"]
+    asked = ["Table", "Agreement", "Tests", "Scores", "Raters"]
+    assert book.sheetnames == [*asked, "Sensitivity"]
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
     assert not [cell.coordinate for cell in cells if cell.data_type == "f"]
     scores = {cell.value: cell.column for cell in book["Scores"][1]}

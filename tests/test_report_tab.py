@@ -184,7 +184,7 @@ def test_published_figures_are_set_apart_kept_and_taken_out(store, handlers, tmp
     (html,) = handlers.clear_reference("Pilot", "interval", [], [], [])
     assert "2.88" not in html
     file.write_text("model\nx\n", encoding="utf-8")
-    with pytest.raises(BadInput, match="lacks the columns"):
+    with pytest.raises(BadInput, match="header: missing safety"):
         handlers.set_reference("Pilot", "interval", [], [], [], str(file))
     with pytest.raises(BadInput):
         handlers.set_reference("Pilot", "interval", [], [], [], None)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.inter_rater import cohens_kappa
+from statsmodels.stats.multitest import multipletests
 
 from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS, render
@@ -182,6 +184,63 @@ def test_ratings_that_settled_a_dispute_are_no_part_of_agreement() -> None:
     assert any("settled a dispute" in note for note in report["notes"])
 
 
+def test_who_only_settled_disputes_is_no_rater_of_agreement() -> None:
+    frame = random_ratings(3, raters=3).assign(adjudicated=0)
+    one = frame.iloc[[0]].assign(rater="r99", adjudicated=1)
+    without = make_report(frame, QUICK)["agreement"]
+    settled = make_report(pd.concat([frame, one], ignore_index=True), QUICK)["agreement"]
+    assert without["safety"]["icc_2_1"] is not None
+    assert settled == without
+
+
+def test_a_file_that_does_not_tell_who_settled_says_what_that_changes() -> None:
+    frame = random_ratings(3)
+    told = "which ratings settled a dispute"
+    assert [note for note in make_report(frame, QUICK)["notes"] if told in note]
+    known = make_report(frame.assign(adjudicated=0), QUICK)["notes"]
+    assert not [note for note in known if told in note]
+
+
+def test_holm_is_given_for_equal_ranks_too_and_pointed_out_where_it_matters() -> None:
+    crossed = 0
+    for seed in (82, 84, 98, 111):  # found among the first 150
+        frame = random_ratings(seed, questions=20, models=4, raters=3)
+        report = make_report(frame, ReportSettings(bootstrap=0))
+        for name, found in report["tests"].items():
+            tied = [pair["p_tied"] for pair in found["pairs"]]
+            wanted = multipletests(tied, method="holm")[1]
+            assert [pair["p_holm_tied"] for pair in found["pairs"]] == pytest.approx(wanted)
+            if any((p["p_holm"] < 0.05) != (p["p_holm_tied"] < 0.05) for p in found["pairs"]):
+                crossed += 1
+                notes = [n for n in report["notes"] if "last bit" in n]
+                assert [n for n in notes if name.capitalize() in n.split(":")[0]]
+    assert crossed
+
+
+def test_a_note_on_many_pairs_names_the_first_and_counts_the_rest() -> None:
+    frame = random_ratings(5, questions=20, models=25, raters=3)
+    notes = make_report(frame, ReportSettings(bootstrap=0))["notes"]
+    told = [note for note in notes if "last bit" in note]
+    assert told
+    assert all(len(note) < 600 for note in told)
+    assert any("more pairs" in note for note in told)
+
+
+def test_rounds_in_which_alpha_has_no_meaning_are_told() -> None:
+    rows = [
+        {"question_id": f"q{q}", "model": "m", "rater": r, "safety": 1 + (q == 0 and r == "a")}
+        for q in range(8)
+        for r in "ab"
+    ]
+    frame = pd.DataFrame(rows).assign(usability=2, fluency=2)
+    report = make_report(frame, ReportSettings(bootstrap=400))
+    (told,) = [note for note in report["notes"] if "interval rests on" in note]
+    used = int(re.search(r"rests on (\d+) of 400", told)[1])
+    assert told.startswith("Safety: ")
+    assert 200 < used < 400
+    assert report["agreement"]["safety"]["ci_low"] is not None
+
+
 def test_few_questions_are_pointed_out() -> None:
     frame = random_ratings(3, questions=12)
     few = frame[frame.question_id.isin(sorted(frame.question_id.unique())[:5])]
@@ -307,7 +366,11 @@ def test_a_p_that_hangs_on_the_last_bit_is_pointed_out() -> None:
         pairs = [(name, p) for name, found in report["tests"].items() for p in found["pairs"]]
         for name, pair in pairs:
             apart = abs(pair["p"] - pair["p_tied"]) > 0.01
-            told = [n for n in report["notes"] if n.startswith(f"{name}: differences of means")]
+            told = [
+                note
+                for note in report["notes"]
+                if "differences of means" in note and name.capitalize() in note.split(":")[0]
+            ]
             noisy += apart
             assert bool(told) >= apart
     assert noisy
@@ -443,13 +506,15 @@ def test_what_the_data_cannot_give_is_null_with_a_reason(
         assert any(reason in told for reason in REASONS[path.rsplit("/", 1)[-1]]), (path, told)
 
 
-_FEW = ("An interval needs", "no interval", "no agreement", "No answer has two", "not defined")
-_NO_TEST = ("needs three models", "Too few questions", "cannot be ranked")
+_FEW = ("An interval needs", "interval rests", "no agreement", "No answer has two", "not defined")
+_NO_TEST = ("needs three models", "too few questions", "cannot be ranked")
 _NO_AGREEMENT = ("no agreement", "No answer has two", "are equal")
 REASONS = {
     "sd": ("single rating",),
     **dict.fromkeys(("ci_low", "ci_high"), _FEW),
-    **dict.fromkeys(("statistic", "p", "p_holm", "p_tied", "df", "kendalls_w"), _NO_TEST),
+    **dict.fromkeys(
+        ("statistic", "p", "p_holm", "p_tied", "p_holm_tied", "df", "kendalls_w"), _NO_TEST
+    ),
     **dict.fromkeys(("effect_size", "mean_difference"), _NO_TEST),
     **dict.fromkeys(("krippendorff_alpha", "alpha_nominal", "alpha_interval"), _NO_AGREEMENT),
     **dict.fromkeys(("gwet_ac1", "gwet_ac2", "percent_agreement"), _NO_AGREEMENT),
@@ -485,6 +550,15 @@ def test_another_scale_works_from_file_to_report() -> None:
         parse_ratings(text.replace("0,3,2", "4,3,2").encode(), "x.csv", scale)
 
 
+def test_dimensions_may_have_chinese_names() -> None:
+    scale = parse_scale("完整性,深度:0-3")
+    assert parse_scale(scale.as_text()) == scale
+    text = "question_id,model,rater,完整性,深度\nq1,m,r,0,3\nq2,m,r,1,3\n"
+    report = make_report(parse_ratings(text.encode(), "x.csv", scale), ReportSettings(scale))
+    assert report["models"][0]["完整性"]["mean"] == 0.5
+    assert "| m | 完整性 |" in render.as_markdown(report)
+
+
 @pytest.mark.parametrize(
     "text", ["", "a b", "safety:3-1", "safety:0-99", "a,a", "rater", "a:1", "a,:0-3", "=x:0-3"]
 )
@@ -513,7 +587,7 @@ def test_reference_rows_are_shown_as_they_were_printed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("model,safety\nx,1\n", "lacks the columns usability, fluency"),
+        ("model,safety\nx,1\n", "rows.csv, header: missing usability, fluency"),
         ("model,safety,usability,fluency\n,1,1,1\n", "row 2: the column model is empty"),
         ('model,safety,usability,fluency\nx,"2,5",1,1\n', "row 2, column safety"),
         ("model,safety,usability,fluency\nx,nan,1,1\n", "row 2, column safety"),

@@ -160,7 +160,7 @@ def test_markdown_shows_means_with_n_and_shares() -> None:
         "| HuaTuo | 3 | 3 | 2.33 \\[2.00, 3.00\\] | 2.00 \\[2.00, 2.00\\] | 1.00 \\[1.00, 1.00\\] |"
         in lines
     )
-    assert "| HuaTuo | Safety | 0.0 | 66.7 | 33.3 |" in lines
+    assert "| HuaTuo | Safety | 0.0 | 66.7 | 33.3 | 100.0 |" in lines
 
 
 def test_a_model_name_cannot_break_a_markdown_table() -> None:

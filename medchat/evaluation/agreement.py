@@ -158,23 +158,43 @@ def interval_of_alpha(
     Rounds in which alpha is undefined are left out. None if fewer than half of the rounds remain,
     or if there are fewer than two groups, which leave nothing to draw.
     """
-    _check_choice("metric", metric, Metric)
     if rounds < 1 or not 0 < level < 1:
         raise ValueError(f"rounds is {rounds} and level {level}: at least 1, and between 0 and 1.")
+    alphas = drawn_alphas(counts, groups, categories, metric, rounds=rounds, seed=seed)
+    return interval_between(alphas, rounds, level)
+
+
+def interval_between(
+    alphas: _Floats, rounds: int, level: float = 0.95
+) -> tuple[float, float] | None:
+    """The interval of what ``drawn_alphas`` gave; None where fewer than half of ``rounds`` did."""
+    if not alphas.size or 2 * alphas.size < rounds:
+        return None
+    low, high = np.quantile(alphas, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def drawn_alphas(
+    counts: Counts,
+    groups: Sequence[Hashable] | pd.Index | npt.NDArray[Any],
+    categories: Sequence[float] = SCORES,
+    metric: Metric = "ordinal",
+    *,
+    rounds: int = 2000,
+    seed: int = 0,
+) -> _Floats:
+    """Alpha of each round of ``interval_of_alpha`` in which it is defined; none of one group."""
+    _check_choice("metric", metric, Metric)
     rows = _checked(counts, categories)
     sums = _sums_by_group(rows, groups)
     if len(sums) < 2:
-        return None
-    alphas = np.concatenate(
+        return np.empty(0)
+    return np.concatenate(
         [
             _alphas(times @ sums, categories, metric)
             for times in drawn_times(len(sums), rounds, seed, max(1, _DRAWS_PER_BLOCK // len(sums)))
         ]
     )
-    if 2 * alphas.size < rounds:
-        return None
-    low, high = np.quantile(alphas, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def _sums_by_group(

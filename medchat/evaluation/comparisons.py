@@ -11,7 +11,7 @@ differences as the ties that they are; where the two disagree, a report says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import isnan
 
@@ -40,8 +40,8 @@ class Friedman:
 @dataclass(frozen=True)
 class PairTest:
     """``mean_difference`` is a minus b over ``n`` questions; ``effect_size`` is positive where a is
-    better. ``p_tied`` is p with equal differences as ties. ``reason`` says why the figures are
-    None."""
+    better. ``p_tied`` is p with equal differences as ties, ``p_holm_tied`` that one corrected.
+    ``reason`` says why the figures are None."""
 
     a: str
     b: str
@@ -51,6 +51,7 @@ class PairTest:
     p: float | None = None
     p_holm: float | None = None
     p_tied: float | None = None
+    p_holm_tied: float | None = None
     effect_size: float | None = None
     reason: str = ""
 
@@ -138,11 +139,16 @@ def _rank_biserial(difference: Floats) -> float:
 
 
 def _with_holm(pairs: Sequence[PairTest]) -> list[PairTest]:
-    tested = [pair.p for pair in pairs if pair.p is not None]
-    if not tested:
-        return list(pairs)
-    corrected = iter(multipletests(tested, method="holm")[1].tolist())
+    """Corrected for as many tests as there are; a pair that is equal everywhere has none."""
+    p_holm = iter(_holm([pair.p for pair in pairs if pair.p is not None]))
+    p_holm_tied = iter(_holm([pair.p_tied for pair in pairs if pair.p_tied is not None]))
     return [
-        pair if pair.p is None else PairTest(**{**vars(pair), "p_holm": next(corrected)})
+        pair
+        if pair.p is None
+        else replace(pair, p_holm=next(p_holm), p_holm_tied=next(p_holm_tied))
         for pair in pairs
     ]
+
+
+def _holm(p: Sequence[float]) -> list[float]:
+    return [float(each) for each in multipletests(p, method="holm")[1]] if p else []

@@ -25,6 +25,7 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from medchat.evaluation import render
 from medchat.evaluation.methods import methods_paragraph
+from medchat.evaluation.overlap import FIGURES as OVERLAP
 from medchat.evaluation.ratings_file import FORMULA_STARTS
 from medchat.evaluation.render import (
     Section,
@@ -42,6 +43,8 @@ Language = Literal["zh", "en"]
 MOMENT = datetime(1980, 1, 1, tzinfo=UTC)
 LONGEST_CELL = 32_767
 MOST_ROWS = 1_048_576
+MOST_WORD_ROWS = 300
+"""Of one table: a page holds some forty."""
 _MODIFIED = re.compile(rb"(<dcterms:modified[^>]*>)[^<]*(</dcterms:modified>)")
 """openpyxl writes the moment of saving, whatever it was told."""
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -127,7 +130,8 @@ ONLY_FOR_COORDINATORS = ["rater_flagged"]
 
 
 def as_xlsx(report: Report, scores: pd.DataFrame) -> bytes:
-    """Sheets Table, Agreement, Tests, Scores and Raters, with numbers as numbers.
+    """Sheets Table, Agreement, Tests, Scores and Raters, with numbers as numbers; Sensitivity and
+    Overlap where there is any.
 
     ``scores`` has a row per rating. What is for the coordinator alone, ``ONLY_FOR_COORDINATORS``,
     is left out.
@@ -139,7 +143,13 @@ def as_xlsx(report: Report, scores: pd.DataFrame) -> bytes:
     _fill(book, "Tests", *_test_rows(report))
     shown = scores.drop(columns=ONLY_FOR_COORDINATORS, errors="ignore")
     _fill(book, "Scores", *_score_rows(shown))
-    _fill(book, "Raters", *_rater_rows(scores, dimensions))
+    _fill(book, "Raters", *_rater_rows(scores, dimensions, report["consistency"]))
+    if report["sensitivity"]:
+        keys = ["by", "group", "model", "n_ratings", *dimensions]
+        rows = [[entry[key] for key in keys] for entry in report["sensitivity"]]
+        _fill(book, "Sensitivity", keys, rows)
+    if report["overlap"]:
+        _fill(book, "Overlap", *_overlap_rows(report["overlap"]))
     book.properties.created = book.properties.modified = MOMENT.replace(tzinfo=None)
     book.properties.creator = "MedChat"
     buffer = io.BytesIO()
@@ -159,7 +169,7 @@ def _table_rows(report: Report) -> tuple[list[str], Rows]:
     header = ["model", "n_ratings", "n_questions"]
     for each in dimensions:
         header += [f"{each}_{figure}" for figure in ("mean", "sd", "ci_low", "ci_high")]
-        header += [f"{each}_share_{score}" for score in scores]
+        header += [*(f"{each}_share_{score}" for score in scores), f"{each}_acceptable"]
     rows: Rows = []
     for entry in report["models"]:
         row = [entry["model"], entry["n_ratings"], entry["n_questions"]]
@@ -167,11 +177,12 @@ def _table_rows(report: Report) -> tuple[list[str], Rows]:
             row += [entry[each][figure] for figure in ("mean", "sd", "ci_low", "ci_high")]
             counts = entry[each]["counts"]
             row += [counts[str(score)] / entry["n_ratings"] for score in scores]
+            row.append(entry[each]["acceptable"])
         rows.append([*row, ""])
     for reference in report["reference"]:
         row = [reference["model"], None, None]
         for each in dimensions:
-            row += [reference[each], *[None] * (3 + len(scores))]
+            row += [reference[each], *[None] * (4 + len(scores))]
         rows.append([*row, reference["source"] or "as published"])
     return [*header, "source"], [*rows, [], *([note] for note in report["notes"])]
 
@@ -206,7 +217,10 @@ def _test_rows(report: Report) -> tuple[list[str], Rows]:
         ]
         for dimension, found in report["tests"].items()
     ]
-    keys = ("a", "b", "n", "mean_difference", "statistic", "p", "p_holm", "p_tied", "effect_size")
+    keys = (
+        *("a", "b", "n", "mean_difference", "statistic", "p", "p_holm", "p_tied", "p_holm_tied"),
+        "effect_size",
+    )
     rows += [[], _Header(["dimension", *keys])]
     rows += [
         [dimension, *(pair[key] for key in keys)]
@@ -233,8 +247,23 @@ def _number(value: Any) -> Any:
     return float(value) if "." in value else int(value)
 
 
-def _rater_rows(scores: pd.DataFrame, dimensions: list[str]) -> tuple[list[str], Rows]:
-    """One row per rater; none where the scores do not tell who rated."""
+def _overlap_rows(overlap: Report) -> tuple[list[str], Rows]:
+    """BLEU and ROUGE per model, then their rank correlations."""
+    rows: Rows = [
+        [each["model"], each["n"], *(each[key] for key in OVERLAP)] for each in overlap["models"]
+    ]
+    rows += [[], _Header(["dimension", "n", *(f"rho_{key}" for key in OVERLAP)])]
+    rows += [
+        [dimension, each["n"], *(each[key] for key in OVERLAP)]
+        for dimension, each in overlap["correlation"].items()
+    ]
+    return ["model", "n", *OVERLAP], rows
+
+
+def _rater_rows(
+    scores: pd.DataFrame, dimensions: list[str], consistency: Report | None
+) -> tuple[list[str], Rows]:
+    """One row per rater, then each with himself; none where the scores do not tell who rated."""
     told = [column for column in ("specialty", "years") if column in scores]
     scored = [each for each in dimensions if each in scores]
     rows: Rows = []
@@ -242,6 +271,14 @@ def _rater_rows(scores: pd.DataFrame, dimensions: list[str]) -> tuple[list[str],
         means = [float(pd.to_numeric(own[each], errors="coerce").mean()) for each in scored]
         known = [_number(own[column].iloc[0]) for column in told]
         rows.append([rater, *known, len(own), *means])
+    if consistency:
+        keys = ("n", "percent_agreement", "weighted_kappa")
+        rows += [[], _Header(["scored twice, by dimension", *keys])]
+        rows += [[each, *(consistency[each][key] for key in keys)] for each in dimensions]
+        rows += [[], _Header(["scored twice, by rater", *keys[:2]])]
+        rows += [
+            [each["rater"], each["n"], each["percent_agreement"]] for each in consistency["raters"]
+        ]
     return ["rater", *told, "n_ratings", *(f"{each}_mean" for each in scored)], rows
 
 
@@ -309,8 +346,27 @@ _WORDS = {
     "tests": ("模型之间的检验", "Tests between models"),
     "pairs": ("两两比较（Wilcoxon）", "Pairs of models (Wilcoxon)"),
     "shares": ("各分数占比（%）", "Shares of each score (%)"),
+    "rater_pairs": ("评分者两两之间的一致性", "Agreement of each two raters"),
+    "consistency": ("评分者自身的一致性（重复题）", "Consistency of raters (repeats)"),
+    "overlap": ("与参考答案的重合度", "Overlap with references"),
+    "related": (
+        "与平均评分的秩相关（Spearman ρ）",
+        "Rank correlation with the mean score (Spearman)",
+    ),
+    "sensitivity": ("敏感性分析", "Sensitivity"),
     "notes": ("说明", "Notes"),
+    "Source": ("来源", "Source"),
+    "Rater A": ("评分者 A", "Rater A"),
+    "Rater B": ("评分者 B", "Rater B"),
+    "Weighted kappa": ("加权 κ", "Weighted kappa"),
+    "Answers scored twice": ("评了两次的回答", "Answers scored twice"),
+    "By": ("按", "By"),
+    "Group": ("组", "Group"),
     "published": ("文献报告值", "As published"),
+    "cut": (
+        "共 {all} 行，此处列出前 {rows} 行；全部见 report.json 和 Excel 文件。",
+        "The first {rows} of {all} rows; report.json and the Excel file have all.",
+    ),
     "Model": ("模型", "Model"),
     "Ratings": ("评分数", "Ratings"),
     "Questions": ("题数", "Questions"),
@@ -324,7 +380,10 @@ _WORDS = {
 
 
 def as_docx(report: Report, language: Language) -> bytes:
-    """Title, Table 4, shares, methods paragraph, agreement, tests and notes."""
+    """Title, Table 4, shares, methods paragraph, agreement, tests, the other tables and notes.
+
+    Of a table of very many rows the first are there, and a sentence that says where all are.
+    """
 
     def word(key: str) -> str:
         if key in _WORDS:
@@ -349,10 +408,15 @@ def as_docx(report: Report, language: Language) -> bytes:
     _word_table(document, render.shares(report), word)
     document.add_heading(word("methods"), level=2)
     document.add_paragraph(on_one_line(methods_paragraph(report, language)))
+    overlap = zip(("overlap", "related"), render.overlap(report), strict=False)
     for key, section in (
         ("agreement", render.agreement(report)),
+        ("rater_pairs", render.rater_pairs(report)),
+        ("consistency", render.consistency(report)),
         ("tests", render.friedman(report)),
         ("pairs", render.pairs(report)),
+        *overlap,
+        ("sensitivity", render.sensitivity(report, language)),
     ):
         if section.rows:
             document.add_heading(word(key), level=2)
@@ -392,12 +456,12 @@ def _word_table(
     word: Any,
     bold: "set[tuple[int, int]] | frozenset[Any]" = frozenset(),
 ) -> None:
-    height = 1 + len(section.rows)
-    table = document.add_table(rows=height, cols=len(section.header), style="Light List")
+    rows = section.rows[:MOST_WORD_ROWS]
+    table = document.add_table(rows=1 + len(rows), cols=len(section.header), style="Light List")
     for cell, name in zip(table.rows[0].cells, section.header, strict=True):
         cell.text = word(name)
     lines = list(table.rows)[1:]
-    for number, (line, row) in enumerate(zip(lines, section.rows, strict=True)):
+    for number, (line, row) in enumerate(zip(lines, rows, strict=True)):
         for column, (cell, value) in enumerate(zip(line.cells, row, strict=True)):
             is_dimension = section.header[column] == "Dimension"
             shown = on_one_line(word(value) if is_dimension else value)
@@ -406,6 +470,8 @@ def _word_table(
             run.font.size = Pt(9)
             if column >= section.n_texts:
                 cell.paragraphs[0].alignment = WD_ALIGN_PARAGRAPH.RIGHT
+    if len(rows) < len(section.rows):
+        document.add_paragraph(word("cut").format(rows=len(rows), all=len(section.rows)))
 
 
 # -- pieces --

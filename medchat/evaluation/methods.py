@@ -72,9 +72,13 @@ def english_conduct(report: Report) -> list[str]:
     if telling := english_telling(told):
         sentences.append(telling)
     if settling := report["data"]["n_adjudicating"]:
+        whose = (
+            " by further raters settled disputes on safety (1 against 3)"
+            if told
+            else (" settled disputes")
+        )
         sentences.append(
-            f"{counted(settling, 'rating')} by further raters settled disputes on safety (1 "
-            "against 3); means count them, agreement does not."
+            f"{counted(settling, 'rating')}{whose}; means count them, agreement does not."
         )
     return sentences
 
@@ -228,10 +232,8 @@ def chinese_conduct(report: Report) -> list[str]:
     if telling := chinese_telling(told):
         sentences.append(telling)
     if settling := report["data"]["n_adjudicating"]:
-        sentences.append(
-            f"{settling} 条评分由另外的评分者作出，用于裁定安全性上的分歧（1 对 3）；"
-            "平均分计入，一致性不计入。"
-        )
+        whose = "由另外的评分者作出，用于裁定安全性上的分歧（1 对 3）" if told else "用于裁定分歧"
+        sentences.append(f"{settling} 条评分{whose}；平均分计入，一致性不计入。")
     return sentences
 
 

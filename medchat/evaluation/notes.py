@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medchat.evaluation.scale import name_zh
-from medchat.evaluation.sensitivity import NAMES
+from medchat.evaluation.sensitivity import MOST_GROUPS, NAMES
 
 _HELD = {
     "blind": ("whether raters were blind", "是否盲评"),
@@ -30,16 +30,33 @@ _HELD = {
 
 
 class Notes:
-    """Sentences in English and Chinese, each once."""
+    """Sentences in English and Chinese, each once; those about dimensions name them first."""
 
     def __init__(self) -> None:
-        self.english: list[str] = []
-        self.chinese: list[str] = []
+        self._told: dict[tuple[str, str], list[str]] = {}
 
-    def add(self, english: str, chinese: str) -> None:
-        if english not in self.english:
-            self.english.append(english)
-            self.chinese.append(chinese)
+    def add(self, english: str, chinese: str, dimension: str = "") -> None:
+        about = self._told.setdefault((english, chinese), [])
+        if dimension and dimension not in about:
+            about.append(dimension)
+
+    @property
+    def english(self) -> list[str]:
+        return [
+            f"{', '.join(map(_title, about))}: {english}" if about else english
+            for (english, _), about in self._told.items()
+        ]
+
+    @property
+    def chinese(self) -> list[str]:
+        return [
+            f"{'、'.join(map(name_zh, about))}：{chinese}" if about else chinese
+            for (_, chinese), about in self._told.items()
+        ]
+
+
+def _title(dimension: str) -> str:
+    return dimension[:1].upper() + dimension[1:].replace("_", " ")
 
 
 def explain_missing(report: Mapping[str, Any], columns: Sequence[str], notes: Notes) -> None:
@@ -55,11 +72,31 @@ def explain_missing(report: Mapping[str, Any], columns: Sequence[str], notes: No
     _consistency(report, notes)
     _overlap(report, notes)
     _conduct(report["conduct"], notes)
+    _sensitivity(report, columns, notes)
+
+
+def _sensitivity(report: Mapping[str, Any], columns: Sequence[str], notes: Notes) -> None:
     if columns:
         english, chinese = zip(*(NAMES[each] for each in columns), strict=True)
         notes.add(
             f"Sensitivity to {', '.join(english)} is not shown: the data do not tell.",
             f"数据中没有{'、'.join(chinese)}，未作相应的敏感性分析。",
+        )
+    shown = {entry["by"].removeprefix("without_") for entry in report["sensitivity"]}
+    if useless := [NAMES[each] for each in NAMES if each not in {*shown, *columns}]:
+        english, chinese = zip(*useless, strict=True)
+        notes.add(
+            f"Sensitivity to {', '.join(english)} is not shown: the column is empty, divides "
+            f"nothing, leaves nothing, or has more than {MOST_GROUPS} groups.",
+            f"{'、'.join(chinese)}一栏为空、无法分组、排除后没有剩余评分，或分组超过 {MOST_GROUPS} "
+            "个，未作相应的敏感性分析。",
+        )
+    if "adjudicated" in columns:
+        notes.add(
+            "The data do not tell which ratings settled a dispute. If any did, agreement counts "
+            "them here, which the study's own report does not.",
+            "数据没有标明哪些评分用于裁定分歧。如有，这里的一致性计入了它们，而研究自身的报告"
+            "不计入。",
         )
 
 
@@ -76,9 +113,10 @@ def _kappas(report: Mapping[str, Any], notes: Notes) -> None:
     for dimension, found in report["agreement"].items():
         if any(pair["weighted_kappa"] is None for pair in found["pairs"]):
             notes.add(
-                f"{dimension.capitalize()}: two raters who both gave one and the same score "
-                "throughout have no weighted kappa.",
-                f"{name_zh(dimension)}：两名评分者全程只给同一个分数时，加权 κ 没有定义。",
+                "two raters who both gave one and the same score throughout have no weighted "
+                "kappa.",
+                "两名评分者全程只给同一个分数时，加权 κ 没有定义。",
+                dimension,
             )
 
 
@@ -95,11 +133,13 @@ def _consistency(report: Mapping[str, Any], notes: Notes) -> None:
             "There are no repeated answers, so nothing is known of each rater's consistency.",
             "没有重复出现的回答，无法判断评分者自身的一致性。",
         )
-    elif any(found[each]["weighted_kappa"] is None for each in report["scale"]["dimensions"]):
-        notes.add(
-            "Repeated answers that all got one and the same score have no weighted kappa.",
-            "重复回答得分全部相同时，加权 κ 没有定义。",
-        )
+    for dimension in report["scale"]["dimensions"] if found else ():
+        if found[dimension]["weighted_kappa"] is None:
+            notes.add(
+                "repeated answers that all got one and the same score have no weighted kappa.",
+                "重复回答得分全部相同时，加权 κ 没有定义。",
+                dimension,
+            )
 
 
 def _overlap(report: Mapping[str, Any], notes: Notes) -> None:
@@ -109,12 +149,15 @@ def _overlap(report: Mapping[str, Any], notes: Notes) -> None:
             "There are no reference answers of rated answers, so no BLEU and no ROUGE.",
             "已评分的回答没有参考答案，未计算 BLEU 和 ROUGE。",
         )
-    elif any(value is None for each in found["correlation"].values() for value in each.values()):
-        notes.add(
-            "A rank correlation needs three answers with a reference, and figures that differ "
-            "between them: it is null otherwise.",
-            "秩相关需要至少三个有参考答案的回答，且数值不全相同，否则为空。",
-        )
+        return
+    for dimension, figures in found["correlation"].items():
+        if None in figures.values():
+            notes.add(
+                "a rank correlation needs three answers with a reference, and figures and scores "
+                "that differ between them: it is null otherwise.",
+                "秩相关需要至少三个有参考答案的回答，且数值与评分都不全相同，否则为空。",
+                dimension,
+            )
 
 
 def _conduct(conduct: Mapping[str, Any] | None, notes: Notes) -> None:

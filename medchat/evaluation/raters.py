@@ -38,6 +38,16 @@ class Reliability:
     icc_2_1: float | None
     icc_2_k: float | None
 
+    @property
+    def enough(self) -> bool:
+        """Whether there are units and raters enough for an ICC."""
+        return self.units >= 2 and self.raters >= 2
+
+
+def who_rated(ratings: Ratings) -> list[str]:
+    """The raters of whom there is a rating."""
+    return [ratings.raters[index] for index in np.unique(ratings.rater)]
+
 
 def pairs(ratings: Ratings, dimension: int) -> list[Pair]:
     """Every two raters who scored an answer in common; none for more than ``MOST_RATERS``."""
@@ -79,7 +89,7 @@ def weighted_kappa(table: Floats | Integers) -> float | None:
 
 
 def reliability(ratings: Ratings, dimension: int) -> Reliability:
-    """ICC(2,1) and ICC(2,k) over the units that every rater scored.
+    """ICC(2,1) and ICC(2,k) over the units that every rater scored who scored anything.
 
     With n units, k raters and the mean squares of rows R, columns C and the rest E:
 
@@ -89,7 +99,8 @@ def reliability(ratings: Ratings, dimension: int) -> Reliability:
     Shrout & Fleiss, "Intraclass correlations" (1979). A denominator estimates a variance: where it
     is not above 0, the figure is None.
     """
-    k = len(ratings.raters)
+    present, rater = np.unique(ratings.rater, return_inverse=True)
+    k = len(present)
     size = np.bincount(ratings.unit, minlength=len(ratings.unit_model))
     whole = np.flatnonzero(size == k)
     n = len(whole)
@@ -99,7 +110,7 @@ def reliability(ratings: Ratings, dimension: int) -> Reliability:
     place[whole] = np.arange(n)
     rows = place[ratings.unit] >= 0
     table = np.empty((n, k))
-    table[place[ratings.unit[rows]], ratings.rater[rows]] = ratings.scores[rows, dimension]
+    table[place[ratings.unit[rows]], rater[rows]] = ratings.scores[rows, dimension]
     return Reliability(n, k, *_icc(table))
 
 

@@ -25,9 +25,16 @@ IDENTIFIERS = ("question_id", "model", "rater")
 # A spreadsheet runs a cell that begins with one of these; a quote in front makes it plain text.
 # The same as what ``storage`` quotes: some take the full-width ones too, and look behind blanks.
 FORMULA_STARTS = tuple("=+-@＝＋－＠")
-LOSES_DIGITS = re.compile(r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+", re.ASCII)
-"""Numbers of which a spreadsheet would show less, such as 007, 1e5 or a long id."""
+LOSES_DIGITS = re.compile(
+    r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+"
+    r"|\d+[.,]\d*0|\d{1,3}([.,]\d{3})+|\d+:\d\d(:\d\d)?"
+    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/]\d{1,2}"
+    r"|(\d{2,4}年)?\d{1,2}月(\d{1,2}日)?",
+    re.ASCII,
+)
+"""Of which a spreadsheet would show less, such as 007, 1e5, 1.10 or a long id, or a date."""
 
+LONGEST_CELL = 2**24
 BLOCK = 2**20
 """Bytes of a file that are looked at together."""
 MOST_SHARED = 50_000
@@ -89,7 +96,7 @@ def parse_ratings(content: bytes, name: str, scale: Scale = SUS) -> pd.DataFrame
             reader.read(cell, line)
         lines.append(line)
     if not lines:
-        raise BadInput(f"{name} has a header but no ratings.")
+        raise BadInput(f"{name} has a header but no ratings: line 2 is missing.")
     frame = pd.DataFrame({each.column: each.cells for each in readers}, copy=False)
     if "study" not in frame:
         frame["study"] = ""
@@ -136,9 +143,10 @@ class _Scores:
             value = self.values.get(cell.strip())
         if value is None:
             *first, last = self.values
+            told = f"“{shortened(cell)}” is not a score" if cell.strip() else "the score is missing"
             raise BadInput(
-                f"{self.name}, line {line}, column {self.column}: “{shortened(cell.strip())}” is "
-                f"not a score. Write {', '.join(first)} or {last}, as a whole number."
+                f"{self.name}, line {line}, column {self.column}: {told}. Write "
+                f"{', '.join(first)} or {last}, as a whole number."
             )
         self.cells.append(value)
 
@@ -236,6 +244,7 @@ def _records(raw: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
         start += len(codecs.BOM_UTF8)
     binary = io.BytesIO(raw)
     binary.seek(start)
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     reader = csv.reader(io.TextIOWrapper(binary, encoding="utf-8", newline=""), strict=True)
     while True:
         line = reader.line_num + 1

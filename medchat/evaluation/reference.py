@@ -49,7 +49,7 @@ def read_reference(path: Path, scale: Scale = SUS) -> list[dict[str, Any]]:
     missing = [name for name in ("model", *scale.dimensions) if name.lower() not in columns]
     if missing:
         raise BadInput(
-            f"{path.name} lacks the columns {', '.join(missing)}. Reference rows need model and "
+            f"{path.name}, header: missing {', '.join(missing)}. Reference rows need model and "
             f"{', '.join(scale.dimensions)}; source is optional.",
             code="reference_columns",
             file=path.name,

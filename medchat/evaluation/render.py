@@ -13,10 +13,12 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from medchat.evaluation.ratings_file import quote_formula
+from medchat.evaluation.sensitivity import NAMES
 from medchat.tables import on_one_line
 
 Report = Mapping[str, Any]
 
+_OVERLAP = ("BLEU", "ROUGE-1", "ROUGE-2", "ROUGE-L")
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#$&!])")
 
 
@@ -56,6 +58,7 @@ def as_csv(report: Report) -> str:
     for dimension in dimensions:
         header += [f"{dimension}_{figure}" for figure in ("mean", "sd", "ci_low", "ci_high")]
         header += [f"{dimension}_share_{score}_percent" for score in scores]
+        header.append(f"{dimension}_acceptable_percent")
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([report["notes"][0]])
@@ -67,7 +70,7 @@ def as_csv(report: Report) -> str:
     for entry in report["reference"]:
         cells = []
         for dimension in dimensions:
-            cells += [decimals(entry[dimension], 2), *[""] * (3 + len(scores))]
+            cells += [decimals(entry[dimension], 2), *[""] * (4 + len(scores))]
         texts = (quote_formula(on_one_line(entry[key])) for key in ("model", "source"))
         name, source = texts
         writer.writerow([name, "", "", *cells, source])
@@ -77,7 +80,8 @@ def as_csv(report: Report) -> str:
 def _csv_cells(entry: Report, dimension: str) -> list[str]:
     figures = entry[dimension]
     spread = [decimals(figures[key], 2) for key in ("sd", "ci_low", "ci_high")]
-    return [mean_of(entry, dimension), *spread, *percents(entry, dimension)]
+    shares = [*percents(entry, dimension), acceptable(entry, dimension)]
+    return [mean_of(entry, dimension), *spread, *shares]
 
 
 # -- figures as they are shown --
@@ -94,6 +98,12 @@ def percents(entry: Report, dimension: str) -> list[str]:
     """The share of each score in per cent, to one decimal."""
     counts = entry[dimension]["counts"].values()
     return [half_up(Fraction(100 * times, sum(counts)), 1) for times in counts]
+
+
+def acceptable(entry: Report, dimension: str) -> str:
+    """The share of all scores but the lowest in per cent, to one decimal."""
+    lowest, *rest = entry[dimension]["counts"].values()
+    return half_up(Fraction(100 * sum(rest), lowest + sum(rest)), 1)
 
 
 def decimals(value: float | None, places: int, none: str = "") -> str:
@@ -129,9 +139,9 @@ def best(report: Report, dimension: str) -> set[str]:
 
 def sections(report: Report) -> list[Section]:
     """Every table of a report, Table 4 first."""
-    found = [means(report), shares(report), agreement(report), friedman(report), pairs(report)]
-    if report["reference"]:
-        found.insert(1, references(report))
+    found = [means(report), references(report), shares(report), agreement(report)]
+    found += [rater_pairs(report), consistency(report), friedman(report), pairs(report)]
+    found += [*overlap(report), sensitivity(report)]
     return [section for section in found if section.rows]
 
 
@@ -157,9 +167,15 @@ def references(report: Report) -> Section:
 
 
 def shares(report: Report) -> Section:
-    header = ["Model", "Dimension", *(f"{score} (%)" for score in report["scale"]["scores"])]
+    scores = report["scale"]["scores"]
+    header = ["Model", "Dimension", *(f"{score} (%)" for score in scores), f"≥ {scores[1]} (%)"]
     rows = [
-        [entry["model"], title(dimension), *percents(entry, dimension)]
+        [
+            entry["model"],
+            title(dimension),
+            *percents(entry, dimension),
+            acceptable(entry, dimension),
+        ]
         for entry in report["models"]
         for dimension in report["scale"]["dimensions"]
     ]
@@ -170,7 +186,6 @@ def agreement(report: Report) -> Section:
     header = ["Dimension", "Answers", "alpha", "95 % interval", "AC1", "AC2", "Equal (%)"]
     rows = []
     for dimension, found in report["agreement"].items():
-        percent = found["percent_agreement"]
         rows.append(
             [
                 title(dimension),
@@ -179,12 +194,94 @@ def agreement(report: Report) -> Section:
                 interval(found, "–"),
                 decimals(found["gwet_ac1"], 3, "–"),
                 decimals(found["gwet_ac2"], 3, "–"),
-                decimals(None if percent is None else 100 * percent, 1, "–"),
+                _percent(found["percent_agreement"]),
                 decimals(found["icc_2_1"], 3, "–"),
                 decimals(found["icc_2_k"], 3, "–"),
             ]
         )
     return Section("Agreement", [*header, "ICC(2,1)", "ICC(2,k)"], rows, n_texts=1)
+
+
+def rater_pairs(report: Report) -> Section:
+    """Every two raters who scored an answer in common."""
+    rows = [
+        [
+            title(dimension),
+            pair["a"],
+            pair["b"],
+            str(pair["n"]),
+            decimals(pair["weighted_kappa"], 3, "–"),
+            _percent(pair["percent_agreement"]),
+        ]
+        for dimension, found in report["agreement"].items()
+        for pair in found["pairs"]
+    ]
+    header = ["Dimension", "Rater A", "Rater B", "Answers", "Weighted kappa", "Equal (%)"]
+    return Section("Agreement of each two raters", header, rows, n_texts=3)
+
+
+def consistency(report: Report) -> Section:
+    """Each rater with himself, over all of them."""
+    found = report["consistency"] or {}
+    rows = [
+        [
+            title(dimension),
+            str(found[dimension]["n"]),
+            _percent(found[dimension]["percent_agreement"]),
+            decimals(found[dimension]["weighted_kappa"], 3, "–"),
+        ]
+        for dimension in (report["scale"]["dimensions"] if found else ())
+    ]
+    header = ["Dimension", "Answers scored twice", "Equal (%)", "Weighted kappa"]
+    return Section("Consistency of raters", header, rows, n_texts=1)
+
+
+def overlap(report: Report) -> list[Section]:
+    """BLEU and ROUGE per model, and their rank correlation with the human scores."""
+    found = report["overlap"]
+    if not found:
+        return []
+    keys, names = ("bleu", "rouge_1", "rouge_2", "rouge_l"), _OVERLAP
+    models = [
+        [each["model"], str(each["n"]), *(decimals(each[key], 2) for key in keys)]
+        for each in found["models"]
+    ]
+    related = [
+        [title(name), str(each["n"]), *(decimals(each[key], 3, "–") for key in keys)]
+        for name, each in found["correlation"].items()
+    ]
+    return [
+        Section("Overlap with references", ["Model", "Answers", *names], models, n_texts=1),
+        Section("Spearman's rho with the mean score", ["Dimension", "Answers", *names], related, 1),
+    ]
+
+
+def sensitivity(report: Report, language: str = "en") -> Section:
+    """Means of parts of the ratings."""
+    dimensions = report["scale"]["dimensions"]
+    rows = [
+        [
+            _part(entry["by"], language),
+            "–" if entry["group"] in ("", "none") else entry["group"],
+            entry["model"],
+            str(entry["n_ratings"]),
+            *(decimals(entry[each], 2) for each in dimensions),
+        ]
+        for entry in report["sensitivity"]
+    ]
+    header = ["By", "Group", "Model", "Ratings", *(title(each) for each in dimensions)]
+    return Section("Sensitivity", header, rows, n_texts=3)
+
+
+def _part(by: str, language: str) -> str:
+    english, chinese = NAMES[by.removeprefix("without_")]
+    if by.startswith("without_"):
+        english, chinese = f"Without {english}", f"不含{chinese}"
+    return chinese if language == "zh" else title(english)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else decimals(100 * share, 1)
 
 
 def friedman(report: Report) -> Section:

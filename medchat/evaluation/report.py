@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from medchat.evaluation.intervals import mean_intervals
 from medchat.evaluation.notes import Notes, explain_missing
 from medchat.evaluation.overlap import overlap
 from medchat.evaluation.render import p_value
-from medchat.evaluation.scale import COLUMNS, SUS, Scale, name_zh
+from medchat.evaluation.scale import COLUMNS, SUS, Scale
 from medchat.evaluation.sensitivity import is_true, missing, sensitivity
 from medchat.evaluation.sus import table4
 from medchat.tables import on_one_line
@@ -34,6 +35,8 @@ from medchat.tables import on_one_line
 Entry = dict[str, Any]
 MOST_YEARS = 100
 """Of practice; more is a slip of the pen."""
+MOST_NAMED = 5
+"""Pairs of models that a note names."""
 FEW_QUESTIONS = 10
 """Below that, the tests' approximations are poor; a note says so."""
 
@@ -117,6 +120,12 @@ def make_report(
             f"Columns that no figure uses: {named}.",
             f"未用到的列：{named}。",
         )
+    if undated := len(_texts(frame, "rated_at")) - len(_moments(frame)):
+        notes.add(
+            f"{undated} ratings have a rated_at that is no date such as 2026-11-26: progress and "
+            "period leave them out.",
+            f"{undated} 条评分的 rated_at 不是 2026-11-26 这样的日期，进度和时间范围不计入。",
+        )
     explain_missing(report, missing(frame), notes)
     report["notes"], report["notes_zh"] = notes.english, notes.chinese
     return report
@@ -176,12 +185,19 @@ def _of_raters(frame: pd.DataFrame, column: str) -> list[str]:
     return [str(value) for value in told.fillna("")]
 
 
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d")
-
-
 def _moments(frame: pd.DataFrame) -> list[str]:
     """When ratings were given, as far as that is a date."""
-    return [text for text in _texts(frame, "rated_at") if _MOMENT.match(text)]
+    told = pd.Series(_texts(frame, "rated_at"), dtype=object)
+    days = told.str[: len("2026-11-26")]
+    known = {day for day in days.unique() if _is_day(day)}
+    return [str(text) for text in told[days.isin(known)]]
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return len(text) == len("2026-11-26") and date.fromisoformat(text).year > 0
+    except ValueError:
+        return False
 
 
 def _summary(told: Sequence[str]) -> Entry:
@@ -263,9 +279,8 @@ _WHY = {
         "没有回答由两人以上评分，无法计算一致性。",
     ),
     agreeing.NO_VARIATION: (
-        "All scores that count are equal in {dimension}: Krippendorff's alpha is not defined "
-        "without variation.",
-        "{dimension}的评分全部相同，没有差异时 Krippendorff α 没有定义。",
+        "all scores that count are equal: Krippendorff's alpha is not defined without variation.",
+        "计入的评分全部相同，没有差异时 Krippendorff α 没有定义。",
     ),
 }
 
@@ -275,27 +290,40 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: No
     counts = ratings.counts(index)
     found = agreeing.agreement(counts, scores)
     for reason in found.reasons:
-        english, chinese = _WHY[reason]
-        notes.add(english.format(dimension=dimension), chinese.format(dimension=name_zh(dimension)))
+        notes.add(*_WHY[reason], "" if reason != agreeing.NO_VARIATION else dimension)
     interval = None
     if found.krippendorff_alpha is not None and settings.bootstrap:
-        interval = agreeing.interval_of_alpha(
-            counts, ratings.unit_question, scores, rounds=settings.bootstrap, seed=settings.seed
+        rounds = settings.bootstrap
+        alphas = agreeing.drawn_alphas(
+            counts, ratings.unit_question, scores, rounds=rounds, seed=settings.seed
         )
-    if found.krippendorff_alpha is not None and interval is None and settings.bootstrap:
-        notes.add(
-            f"{dimension.capitalize()}: alpha has no interval with so few questions.",
-            f"{name_zh(dimension)}：题目太少，α 没有区间。",
-        )
+        interval = agreeing.interval_between(alphas, rounds)
+        if alphas.size < rounds:
+            none = "; with fewer than half, none is given" if interval is None else ""
+            keine = "；不足一半时不给出区间" if interval is None else ""
+            notes.add(
+                f"alpha's interval rests on {alphas.size} of {rounds} rounds: in the others the "
+                f"drawn questions held no scores that differ, or there is one question{none}.",
+                f"α 的区间基于 {rounds} 轮中的 {alphas.size} 轮：其余各轮抽到的题目评分没有差异，"
+                f"或只有一道题{keine}。",
+                dimension,
+            )
     reliable = rating.reliability(ratings, index)
-    if reliable.icc_2_1 is None or reliable.icc_2_k is None:
+    if not reliable.enough:
         notes.add(
-            "ICC needs two answers or more that every rater scored, and scores that vary more "
-            "between answers than by chance: it is null otherwise.",
-            "ICC 需要至少两个由全部评分者评过的回答，且回答之间的差异不小于随机差异，否则为空。",
+            "ICC needs two raters, and two answers that every rater scored: it is null otherwise.",
+            "ICC 需要至少两名评分者，以及至少两个由全部评分者评过的回答，否则为空。",
         )
+    elif reliable.icc_2_1 is None or reliable.icc_2_k is None:
+        notes.add(
+            "ICC needs a variance above 0 to divide by, which these scores do not give: where "
+            "they do not, it is null.",
+            "ICC 的分母是方差估计值，这些评分给出的估计值不大于 0，故为空。",
+            dimension,
+        )
+    raters = rating.who_rated(ratings)
     pairs = rating.pairs(ratings, index)
-    if len(ratings.raters) > rating.MOST_RATERS:
+    if len(raters) > rating.MOST_RATERS:
         notes.add(
             f"Pairs of raters are not listed: there are more than {rating.MOST_RATERS} raters.",
             f"评分者多于 {rating.MOST_RATERS} 名，未列出两两之间的一致性。",
@@ -314,7 +342,7 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: No
         "icc_2_k": reliable.icc_2_k,
         "n_units": found.units,
         "n_units_all_raters": reliable.units,
-        "raters": list(ratings.raters) if len(ratings.raters) <= rating.MOST_RATERS else [],
+        "raters": raters if len(raters) <= rating.MOST_RATERS else [],
         "pairs": [asdict(pair) for pair in pairs],
     }
 
@@ -325,21 +353,24 @@ _UNTESTED = {
         "Friedman 检验至少需要三个模型。",
     ),
     "too_few_questions": (
-        "Too few questions have a score for every model: no test.",
+        "too few questions have a score for every model: no test.",
         "每个模型都有评分的题目太少，未作检验。",
     ),
     "all_equal": (
-        "Models that are equal on every question cannot be ranked: no test.",
-        "模型在每道题上得分都相同，无法排序，未作检验。",
+        "models that are equal on every question cannot be ranked: they are not tested, and Holm's "
+        "correction does not count them.",
+        "在每道题上得分都相同的模型无法排序，未作检验，Holm 校正也不计入。",
     ),
 }
 
 
 def _tests(ratings: Ratings, index: int, notes: Notes) -> Entry:
     found = compare(ratings, index)
+    dimension = ratings.scale.dimensions[index]
     for reason in (found.friedman.reason, *(pair.reason for pair in found.pairs)):
         if reason:
-            notes.add(*_UNTESTED[reason])
+            about = "" if reason == "too_few_models" else dimension
+            notes.add(*_UNTESTED[reason], about)
     tested = found.friedman.p is not None or any(pair.p is not None for pair in found.pairs)
     if tested and found.complete < FEW_QUESTIONS:
         questions = "1 question is" if found.complete == 1 else f"{found.complete} questions are"
@@ -350,13 +381,16 @@ def _tests(ratings: Ratings, index: int, notes: Notes) -> Entry:
             "得到的 p 值不准确，往往偏小。",
         )
     if moved := [pair for pair in found.pairs if _ties_matter(pair)]:
-        told = "; ".join(f"{x.a} - {x.b}: {p_value(x.p)}, {p_value(x.p_tied)}" for x in moved)
-        name = ratings.scale.dimensions[index]
+        told = "; ".join(map(_both_p, moved[:MOST_NAMED]))
+        rest = len(moved) - MOST_NAMED
         notes.add(
-            f"{name}: differences of means that are equal but for the last bit get different ranks "
-            f"in scipy's Wilcoxon test. As it gives p, and with equal ranks: {told}.",
-            f"{name_zh(name)}：仅末位浮点误差不同的均值差，在 scipy 的 Wilcoxon 检验中秩次不同。"
-            f"scipy 给出的 p 与按同秩计算的 p：{told}。",
+            "differences of means that are equal but for the last bit get different ranks in "
+            f"scipy's Wilcoxon test. As it gives p (after Holm), and with equal ranks: {told}"
+            + (f"; {rest} more pairs (p_tied, p_holm_tied)." if rest > 0 else "."),
+            "仅末位浮点误差不同的均值差，在 scipy 的 Wilcoxon 检验中秩次不同。scipy 给出的 p"
+            f"（Holm 校正后）与按同秩计算的：{told}"
+            + (f"；另有 {rest} 对（见 p_tied、p_holm_tied）。" if rest > 0 else "。"),
+            dimension,
         )
     if found.left_out:
         notes.add(
@@ -374,10 +408,19 @@ def _tests(ratings: Ratings, index: int, notes: Notes) -> Entry:
 
 
 def _ties_matter(pair: PairTest) -> bool:
-    """Whether the two p differ in the second decimal, or stand on two sides of 0.05."""
-    if pair.p is None or pair.p_tied is None:
-        return False
-    return abs(pair.p - pair.p_tied) > 0.01 or (pair.p < 0.05) != (pair.p_tied < 0.05)
+    """Whether the two p, or the two after Holm, differ in the second decimal, or stand on two
+    sides of 0.05."""
+    both = ((pair.p, pair.p_tied), (pair.p_holm, pair.p_holm_tied))
+    return any(
+        abs(p - tied) > 0.01 or (p < 0.05) != (tied < 0.05)
+        for p, tied in both
+        if p is not None and tied is not None
+    )
+
+
+def _both_p(pair: PairTest) -> str:
+    given = f"{p_value(pair.p)} ({p_value(pair.p_holm)})"
+    return f"{pair.a} - {pair.b}: {given}, {p_value(pair.p_tied)} ({p_value(pair.p_holm_tied)})"
 
 
 def _without_reason(entry: Entry) -> Entry:

@@ -11,7 +11,8 @@ from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS, SCORES
 
 MOST_SCORES = 11
-_PART = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?::(\d{1,3})-(\d{1,3}))?")
+_NAME = r"[^\W\d_]\w*"
+_PART = re.compile(rf"({_NAME})(?::([0-9]{{1,3}})-([0-9]{{1,3}}))?")
 COLUMNS = {
     *("study", "question_id", "question", "model", "response_id", "rater", "specialty", "years"),
     *("flags", "comment", "shown_position", "active_seconds", "rated_at"),
@@ -84,7 +85,7 @@ def parse_scale(text: str) -> Scale:
     """
     *names, last = [part.strip() for part in text.split(",")]
     found = _PART.fullmatch(last)
-    if found is None or not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in names):
+    if found is None or not all(re.fullmatch(_NAME, name) for name in names):
         raise BadInput(
             f"{text!r} names no dimensions. Write column names with commas between them and the "
             "range of the scores behind them, such as completeness,depth,professionalism:0-3."

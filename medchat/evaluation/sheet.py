@@ -231,13 +231,19 @@ def _range(scale: Report) -> str:
 
 
 def _span(first: str | None, last: str | None) -> Both | None:
-    return (f"{first} 至 {last} (UTC)", f"{first} to {last} (UTC)") if first and last else None
+    if not first or not last:
+        return None
+    utc = all(moment.endswith(("Z", "+00:00")) for moment in (first, last))
+    zone = " (UTC)" if utc else ""
+    return f"{first} 至 {last}{zone}", f"{first} to {last}{zone}"
 
 
 def _years(years: Report) -> Both | None:
     if years["mean"] is None:
         return None
-    low, high = decimals(years["min"], 0), decimals(years["max"], 0)
+    low, high = (
+        decimals(years[end], 0 if years[end] == int(years[end]) else 1) for end in ("min", "max")
+    )
     mean = decimals(years["mean"], 1)
     return f"{low}–{high} 年，平均 {mean} 年", f"{low}–{high} years, mean {mean}"
 
