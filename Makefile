@@ -1,6 +1,6 @@
 # make run   sets everything up on a fresh machine and starts the app
 # make test  sets up what the tests need and runs them all
-# make bench measures loading, checking, decoding, saving and reporting, as ratios within the run
+# make bench measures loading, checking, decoding, saving, a large study and reporting
 
 PYTHON ?= python3
 VENV := .venv
@@ -65,6 +65,7 @@ bench: setup-dev
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/checking.py
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/decoding.py
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/saving.py
+	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/large_study.py
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/reporting.py
 
 # Leaves the environment and everything under data and build alone.

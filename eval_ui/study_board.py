@@ -205,7 +205,7 @@ def _agreement_row(dimension: str, found: Agreement, texts: Texts) -> list[str]:
     values = (found.krippendorff_alpha, found.gwet_ac2, found.percent_agreement)
     alpha, ac2, percent = ("—" if value is None else f"{value:.3f}" for value in values)
     if found.percent_agreement is not None:
-        percent = f"{100 * found.percent_agreement:.1f} %"
+        percent = f"{100 * found.percent_agreement:.1f}"
     return [texts(dimension), str(found.units), alpha, ac2, percent]
 
 

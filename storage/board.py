@@ -97,28 +97,31 @@ def score_counts(store: Store, study_id: str) -> dict[str, list[tuple[int, int, 
 def _collect(db: Database, study_id: str) -> None:
     """Per rater and question shown, whether every answer has been rated or skipped."""
     db.execute("DROP TABLE IF EXISTS temp.pairs")
-    db.execute(
-        """
-        CREATE TEMP TABLE pairs AS
-        SELECT items.rater, items.question, iif(items.adjudication, 'further', items.kind) AS kind,
-            count(*) = count(items.latest) AS finished
-        FROM items JOIN raters ON raters.id = items.rater
-        WHERE raters.study_id = ? AND raters.trial = 0 AND items.kind <> 'practice'
-            AND items.withdrawn_at IS NULL
-        GROUP BY items.rater, items.place
-        """,
-        [study_id],
-    )
+    db.execute("CREATE TEMP TABLE pairs (rater, question, kind, finished)")
+    raters = db.execute("SELECT id FROM raters WHERE study_id = ? AND trial = 0", [study_id])
+    for rater in raters.fetchall():
+        # One rater after the other goes along the index; all at once would sort the items.
+        db.execute(
+            """
+            INSERT INTO pairs
+            SELECT rater, question, iif(adjudication, 'further', kind),
+                count(*) = count(latest)
+            FROM items
+            WHERE rater = ? AND kind <> 'practice' AND withdrawn_at IS NULL GROUP BY place
+            """,
+            rater,
+        )
 
 
 def _raters(db: Database, study_id: str) -> tuple[RaterLine, ...]:
     rows = db.execute(
         """
         SELECT label, remark, specialty, revoked_at, expires_at, last_seen_at,
-            coalesce(sum(pairs.finished), 0), count(pairs.question)
-        FROM raters LEFT JOIN pairs ON pairs.rater = raters.id
-        WHERE raters.study_id = ? AND raters.trial = 0
-        GROUP BY raters.id ORDER BY length(label), label
+            coalesce(finished, 0), coalesce(given, 0)
+        FROM raters LEFT JOIN (
+            SELECT rater, sum(finished) AS finished, count(*) AS given FROM pairs GROUP BY rater
+        ) AS own ON own.rater = raters.id
+        WHERE raters.study_id = ? AND raters.trial = 0 ORDER BY length(label), label
         """,
         [study_id],
     )
@@ -154,12 +157,12 @@ def _state(
 def _questions(db: Database, study_id: str, least: int) -> tuple[Coverage, ...]:
     rows = db.execute(
         """
-        SELECT questions.question_id, coalesce(sum(pairs.finished), 0),
-            max(count(pairs.rater), ?)
-        FROM questions
-        LEFT JOIN pairs ON pairs.question = questions.id AND pairs.kind = 'real'
-        WHERE questions.study_id = ? AND questions.kind = 'real'
-        GROUP BY questions.id ORDER BY questions.position
+        SELECT questions.question_id, coalesce(finished, 0), max(coalesce(given, 0), ?)
+        FROM questions LEFT JOIN (
+            SELECT question, sum(finished) AS finished, count(*) AS given FROM pairs
+            WHERE kind = 'real' GROUP BY question
+        ) AS own ON own.question = questions.id
+        WHERE questions.study_id = ? AND questions.kind = 'real' ORDER BY questions.position
         """,
         [least, study_id],
     )

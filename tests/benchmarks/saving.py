@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import http.client
 import json
+import math
 import os
 import random
 import sqlite3
@@ -112,7 +113,9 @@ def at_once(raters: list[Rater], saves: int, pause: float, seconds: float = floa
 
 
 def share(seconds: list[float], part: float) -> float:
-    """The time, in ms, that this part of all stays below."""
+    """The time, in ms, that this part of all stays below; NaN of none."""
+    if not seconds:
+        return math.nan
     return 1000 * sorted(seconds)[min(int(part * len(seconds)), len(seconds) - 1)]
 
 
