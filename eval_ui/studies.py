@@ -171,6 +171,25 @@ def answers_that_tell(
     return [(answer, disclosures) for answer, disclosures in found if disclosures]
 
 
+def texts_that_name(
+    store: Store, study: Study, labels: Sequence[str], texts: Texts
+) -> list[tuple[str, str]]:
+    """What else raters read and that names a model: where it stands, and the words."""
+    names = frozenset({*labels, *(answer.model for answer in answers_to_check(store, study.id))})
+    read = [(texts("name_of_study"), study.name)]
+    guides = {"guide_zh": study.guide_zh, "guide_en": study.guide_en}
+    read += [(texts(key), guide) for key, guide in guides.items()]
+    for kind in ("real", "practice"):
+        for each in list_questions(store, study.id, kind):
+            read.append((texts("question_named", question=each.question_id), each.text))
+    return [
+        (where, telling.words)
+        for where, text in read
+        for telling in _scan(text, names)
+        if telling.kind == "name"
+    ]
+
+
 @lru_cache(maxsize=2**14)
 def _scan(text: str, names: frozenset[str]) -> list[Disclosure]:
     """``find_disclosures``, once for a text that every look at a study's answers meets again."""

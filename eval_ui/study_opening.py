@@ -7,7 +7,7 @@ import gradio as gr
 from eval_ui.confirmation import Confirmation
 from eval_ui.notices import inform
 from eval_ui.safe_text import as_html
-from eval_ui.studies import answers_that_tell
+from eval_ui.studies import answers_that_tell, texts_that_name
 from eval_ui.study_overview import OverviewHandlers, create_overview
 from eval_ui.study_work import Step, StudyWork, hint, pressable
 from medchat.disclosure import Disclosure, find_disclosures, masked
@@ -29,6 +29,8 @@ from storage import (
 
 SHOWN_ANSWERS = 200
 """Of those that give themselves away; the next ones follow when these are done."""
+MOST_PLACES = 5
+"""That name a model, of those that are listed."""
 USUAL_RATERS = 5
 """For the estimate as long as nobody is invited."""
 
@@ -129,8 +131,18 @@ class _Handlers:
             if telling
             else self._texts("telling_none")
         )
-        sentences = [told, *self._gaps(study), *self._estimate(study)]
+        sentences = [told, *self._named(study), *self._gaps(study), *self._estimate(study)]
         return "".join(f"<p>{as_html(sentence)}</p>" for sentence in sentences)
+
+    def _named(self, study: Study) -> list[str]:
+        """What besides the answers would tell raters a model's name."""
+        labels = self._work.services.names_of_models
+        found = texts_that_name(self._store, study, labels, self._texts)
+        if not found:
+            return []
+        places = [f"{where} ({words[:40]})" for where, words in found[:MOST_PLACES]]
+        more = "…" if len(found) > MOST_PLACES else ""
+        return [self._texts("texts_name_models", places="; ".join(places) + more)]
 
     def _gaps(self, study: Study) -> list[str]:
         """What each model has left unanswered: a comparison wants every model everywhere."""
@@ -248,13 +260,14 @@ class _Handlers:
         if without := [each for each in questions if each.question_id not in answered]:
             first = without[0].question_id
             raise StorageError("questions_unanswered", count=len(without), first=first)
-        return self._texts(
+        asked = self._texts(
             "open_asks",
             study=study.name,
             questions=len(questions),
             answers=len(left),
             raters=len(list_raters(self._store, study.id)),
         )
+        return " ".join([*self._named(study), asked])
 
     def _require_decided(self, study: Study) -> None:
         waiting = [answer for answer, _ in self._telling(study) if not answer.review]

@@ -528,6 +528,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "没有发现会暴露模型身份的回答。",
         "No answer was found that gives its model away.",
     ),
+    "texts_name_models": (
+        "评分者会读到模型的名称：{places}。建议改写后再开放。",
+        "Raters would read the name of a model: {places}. Better change that before opening.",
+    ),
+    "name_of_study": ("研究名称", "the study's name"),
+    "question_named": ("问题 {question}", "question {question}"),
     "telling_some": (
         "会暴露模型身份的回答：{count}，其中待处理：{open}。",
         "Answers that give their model away: {count}; still to decide: {open}.",

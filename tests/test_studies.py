@@ -249,6 +249,23 @@ def telling(store: Store, text: str = "作为ChatGLM，我建议多喝水。") -
     return study
 
 
+def test_a_models_name_in_what_else_raters_read_is_pointed_out(work, store) -> None:
+    study = create_study(store, "HuaTuo 与别的模型盲评")
+    handlers = study_opening._Handlers(work)
+    answers = [NewResponse(model, "多喝水。", "stop") for model in ("m-1", "m-2")]
+    add_question(store, study.id, "ChatGLM 会怎么说？", answers)
+    add_question(store, study.id, "感冒怎么办？", answers)
+    study = change_settings(store, study.id, StudySettings(guide_en="Compare m-1 with another."))
+    told = handlers._named(study)[0]
+    assert "研究名称 (HuaTuo)" in told
+    assert "英文评分说明 (m-1)" in told
+    assert told.count("问题") == 1
+    assert "(ChatGLM)" in told
+    assert "感冒" not in told
+    assert told in handlers.ask_opening(study)
+    assert handlers._named(telling(store, "休息。")) == []
+
+
 def test_a_study_is_not_opened_before_every_telling_answer_is_decided(work, store) -> None:
     study = telling(store)
     handlers = study_opening._Handlers(work)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -119,11 +120,12 @@ def look(browser: Browser, app: AppServer, token: str) -> None:
         page = context.new_page()
         page.goto(app.url)
         page.wait_for_timeout(6000)  # what the last page asked for is done by then
-        tabs.append(seconds(lambda: shows(page, "研究管理", "#study-overview p")))
+        tabs.append(seconds(partial(shows, page, "研究管理", "#study-overview p")))
         page.wait_for_timeout(6000)
-        boards.append(seconds(lambda: shows(page, "6 看板", "#study-board table")))
+        boards.append(seconds(partial(shows, page, "6 看板", "#study-board table")))
     print(f"studies tab {median(tabs):.2f} s, board {median(boards):.2f} s")
-    print(f"report, first time {seconds(lambda: shows(page, '报告与导出', '#report table')):.1f} s")
+    report = seconds(partial(shows, page, "报告与导出", "#report table"))
+    print(f"report, first time {report:.1f} s")
 
 
 def shows(page: Page, tab: str, what: str) -> None:
