@@ -8,6 +8,7 @@
   const IDLE_SECONDS = 30; // without a sign of life the clock stands still
   const TYPING_MS = 800; // a comment is saved when the typing pauses
   const LOOK_MS = 60000; // how often a page that lies open asks whether the study is locked
+  const AWAY_MS = 4000; // without a sign of life somebody may have been elsewhere
   const CLOCKS_MS = 2000; // how far two clocks may be apart
   const RETRY_MS = [500, 1000, 2000, 4000, 8000, 15000];
 
@@ -22,6 +23,7 @@
   let failures = 0;
   let stopped = false; // the server knows this browser no more
   let target = 0; // the place that was asked for last
+  let asked = 0; // how often a question was asked for
   let held = false; // a question is being fetched: the shown one takes nothing
   let ahead = 0; // milliseconds that the server's clock is ahead of this one
 
@@ -189,9 +191,16 @@
     lastTick = now;
   }
 
-  function signOfLife() {
+  function signOfLife(event) {
     tick();
+    const away = performance.now() - lastSign;
     lastSign = performance.now();
+    if (away > AWAY_MS) lookAgain(); // another device may have been used meanwhile
+    // Into a field of the question that is shown: its keys are meant for that.
+    const field = "input, textarea, select, button";
+    const inside = event?.type === "focusin" || event?.type === "pointerdown"
+      ? event.target.closest?.(".answers")?.contains(event.target.closest(field)) : false;
+    if (inside && !held) stay();
   }
 
   function takeSeconds() {
@@ -217,22 +226,12 @@
 
   // What an opinion was made upon, and when, by the server's clock.
   function foundation(answer) {
-    return { base: answer.saved_at ?? "", from: answer.from, made: Date.now() + ahead };
+    return { base: answer.saved_at ?? "", made: Date.now() + ahead };
   }
 
-  // What was changed here since, put upon what was saved elsewhere meanwhile.
-  function merged(from, mine, theirs) {
-    const pick = (name) => same(mine[name], from?.[name]) ? theirs[name] : mine[name];
-    const same = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
-    const opinion = { seconds: mine.seconds, scores: { ...theirs.scores } };
-    for (const dimension of known.dimensions) {
-      const score = mine.scores?.[dimension];
-      if (score && score !== from?.scores?.[dimension]) opinion.scores[dimension] = score;
-    }
-    for (const name of ["skipped", "comment", "flags", "spans"]) opinion[name] = pick(name);
-    const scored = JSON.stringify(opinion.scores) !== JSON.stringify(theirs.scores ?? {});
-    if (scored && !mine.skipped) opinion.skipped = "";
-    return opinion;
+  // Whether something saved at this time came after what was made: two clocks may be apart.
+  function isOlder({ made }, savedAt) {
+    return !made || made + CLOCKS_MS < Date.parse(savedAt);
   }
 
   function adopt(answer, theirs) {
@@ -240,8 +239,9 @@
     Object.assign(answer, { scores: scores ?? {}, skipped, comment, flags, spans,
       saved_at: savedAt, savedAt, state: theirs.state, feedback: theirs.feedback });
     answer.seconds = theirs.active_seconds ?? 0;
-    answer.from = opinionOf(answer);
     answer.saved = answer.state !== "open";
+    answer.problem = "";
+    showOpinion(answer);
   }
 
   function prepare(answer) {
@@ -253,10 +253,16 @@
       // The question was fetched just before this was saved.
       Object.assign(answer, done.opinion, { saved_at: done.savedAt, state: "rated" });
     }
-    answer.from = opinionOf(answer);
     // Another tab may be about to send it: under its key it is written once.
     outbox[answer.item] ??= storage.read("outbox")[answer.item];
-    if (!outbox[answer.item]) delete outbox[answer.item];
+    const waiting = outbox[answer.item];
+    if (!waiting) delete outbox[answer.item];
+    else if (waiting.body.base !== undefined && waiting.body.base !== (answer.saved_at ?? "")
+      && isOlder(waiting, answer.saved_at)) {
+      delete outbox[answer.item];
+      dropWaiting(answer.item, waiting);
+      keepRival(answer.item, waiting.opinion, question.place);
+    }
     const kept = outbox[answer.item]?.opinion ?? draftOf(answer);
     if (kept) Object.assign(answer, kept);
     answer.kept = Boolean(kept);
@@ -272,11 +278,30 @@
   function draftOf(answer) {
     const draft = storage.read("drafts")[answer.item];
     if (!draft) return null;
-    const { base, from: _, made: __, place: ___, ...opinion } = draft;
+    const { base, made, place, ...opinion } = draft;
     if (base === undefined || base === (answer.saved_at ?? "")) return opinion;
-    if (complete(opinion) && !sameOpinion(opinion, answer)) answer.rival = opinion;
+    if (complete(opinion) && !isOlder({ made }, answer.saved_at)) return opinion;
+    const worth = complete(opinion) || opinion.comment || opinion.flags.length
+      || opinion.spans.length;
+    if (worth && !sameOpinion(opinion, answer)) keepRival(answer.item, opinion, place);
     else dropDraft(answer.item);
     return null;
+  }
+
+  // What was given before something that was saved elsewhere: kept until the rater has decided.
+  function keepRival(item, opinion, place) {
+    storage.write("rivals", { ...storage.read("rivals"), [item]: { opinion, place } });
+    dropDraft(item);
+  }
+
+  function rivalOf(item) {
+    return storage.read("rivals")[item]?.opinion;
+  }
+
+  function dropRival(item) {
+    const rivals = storage.read("rivals");
+    delete rivals[item];
+    storage.write("rivals", rivals);
   }
 
   function refuse(answer, message) {
@@ -295,9 +320,10 @@
   // Of the list as it is to be shown. What is on its way counts, what was refused does not.
   function stateOf(entry) {
     if (question && entry.place === question.place) return stateOfOpen();
-    const held = Object.keys(unsaved).some((item) =>
-      unsaved[item] === entry.place && !outbox[item]);
-    return held ? "open" : entry.state;
+    const undone = Object.keys(unsaved).some((item) =>
+      unsaved[item] === entry.place && !outbox[item])
+      || Object.values(storage.read("rivals")).some((rival) => rival.place === entry.place);
+    return undone ? "open" : entry.state;
   }
 
   function stateOfOpen() {
@@ -310,8 +336,7 @@
 
   function changed(answer, { typing = false } = {}) {
     if (state.locked) return;
-    target = question.place; // whoever goes on with this question no longer wants another
-    answer.rival = null;
+    stay();
     answer.saved = false;
     answer.problem = "";
     answer.refused = false;
@@ -335,13 +360,13 @@
     send();
   }
 
-  function handIn(item, opinion, { base, from, made, place }) {
+  function handIn(item, opinion, { base, made, place }) {
     const { scores, skipped, comment, flags, spans, seconds } = opinion;
     const body = {
       item, key: newKey(item), base, scores: skipped ? null : scores, skipped, comment, flags,
       spans, active_seconds: Math.round((seconds ?? 0) * 10) / 10,
     };
-    outbox[item] = { body, opinion, from, made, place };
+    outbox[item] = { body, opinion, made, place };
     keepWaiting(item, outbox[item]);
   }
 
@@ -349,10 +374,10 @@
   function handInDrafts() {
     if (state.locked) return;
     for (const [item, draft] of Object.entries(storage.read("drafts"))) {
-      const { base, from, made, place, ...opinion } = draft;
+      const { base, made, place, ...opinion } = draft;
       const shown = question?.answers.some((answer) => answer.item === item);
       if (!outbox[item] && !shown && base !== undefined && complete(opinion)) {
-        handIn(item, opinion, { base, from, made, place });
+        handIn(item, opinion, { base, made, place });
       }
     }
     send();
@@ -380,7 +405,7 @@
           }
           settle(item, done, entry);
         } else if (done.saved_at) {
-          build(outbox[item], done.saved_at, entry.opinion);
+          outbox[item].body.base = done.saved_at; // the next one was made upon this
           keepWaiting(item, outbox[item]);
         }
       }
@@ -415,34 +440,24 @@
     }
   }
 
-  // What is still to be sent was made upon what has just been saved.
-  function build(entry, savedAt, opinion) {
-    entry.body.base = savedAt;
-    entry.from = opinion;
-  }
-
-  // Something was saved for this answer that whoever made this entry had not seen.
+  // Something was saved for this answer that whoever made this entry had not seen. The last score
+  // wins: what was given before that waits for the rater's word, what was given after it goes.
   function reconcile(item, entry, theirs) {
     const answer = question?.answers.find((each) => each.item === item);
-    if (entry.made + CLOCKS_MS < Date.parse(theirs.saved_at)) {
-      if (answer) {
-        adopt(answer, theirs);
-        if (sameOpinion(answer, entry.opinion)) dropDraft(item);
-        else answer.rival = entry.opinion;
-        redrawAnswer(answer);
-      } else {
-        const error = text("newer_elsewhere");
-        announce(text("not_saved_elsewhere", { place: placeName(entry.place), error }));
-      }
-      return;
+    const atWork = answer && (answer.timer || !sameOpinion(answer, entry.opinion));
+    if (answer && atWork) {
+      answer.saved_at = theirs.saved_at; // what is being given now goes upon that
+      keepDraft(answer);
+      if (!answer.timer && complete(answer)) post(answer);
+    } else if (!isOlder(entry, theirs.saved_at)) {
+      if (answer) answer.saved_at = theirs.saved_at;
+      handIn(item, entry.opinion, { ...entry, base: theirs.saved_at });
+    } else {
+      keepRival(item, entry.opinion, entry.place);
+      if (answer) adopt(answer, theirs);
+      else announce(text("not_saved_elsewhere",
+        { place: placeName(entry.place), error: text("newer_elsewhere") }), { lasting: true });
     }
-    const from = { ...opinionOf(theirs), scores: theirs.scores ?? {} };
-    const opinion = merged(entry.from, entry.opinion, from);
-    const changedSince = answer && !sameOpinion(answer, entry.opinion);
-    handIn(item, opinion, { ...entry, base: theirs.saved_at, from });
-    if (!answer || changedSince) return; // what was changed since goes by itself
-    Object.assign(answer, opinion, { saved_at: theirs.saved_at, from });
-    redrawAnswer(answer);
   }
 
   function settle(item, done, entry) {
@@ -452,14 +467,14 @@
       const changedSince = !sameOpinion(answer, entry.opinion);
       answer.saved = Boolean(done.saved_at) && !changedSince;
       if (done.saved_at) answer.saved_at = answer.savedAt = done.saved_at;
-      if (done.saved_at) answer.from = entry.opinion;
       answer.problem = "";
       if (done.problem) refuse(answer, done.problem);
       if (done.feedback) answer.feedback = done.feedback;
       drawFeedback(answer);
       drawAllStates();
     } else if (done.problem && question) {
-      announce(text("not_saved_elsewhere", { place: placeName(entry.place), error: done.problem }));
+      announce(text("not_saved_elsewhere", { place: placeName(entry.place), error: done.problem }),
+        { lasting: true });
       if (done.code === "rating_not_allowed") dropDraft(item); // somebody else's by now
     }
     if (done.code === "study_locked") setLocked(true);
@@ -472,7 +487,7 @@
     if (!now || sameOpinion(now, opinion)) {
       dropDraft(item);
     } else if (drafts[item]) {
-      Object.assign(drafts[item], { base: savedAt, from: opinion });
+      drafts[item].base = savedAt;
       storage.write("drafts", drafts);
     }
   }
@@ -488,6 +503,7 @@
     const fields = ".score, .more input, .more select, .more fieldset button";
     for (const field of root.querySelectorAll(fields)) field.disabled = locked;
     for (const box of root.querySelectorAll(".more textarea")) box.readOnly = locked;
+    question.answers.forEach(drawRival);
     for (const answer of question.answers) {
       // What the lock had refused.
       if (!locked && !answer.saved && complete(answer) && !outbox[answer.item]) {
@@ -512,9 +528,7 @@
       for (const theirs of answers) {
         const answer = question.answers.find((each) => each.item === theirs.item);
         if (!answer || outbox[answer.item] || answer.timer || answer.item in unsaved) continue;
-        if (!isNews(theirs, answer)) continue;
-        adopt(answer, theirs);
-        redrawAnswer(answer);
+        if (isNews(theirs, answer)) adopt(answer, theirs);
       }
       setLocked(locked);
     } catch (error) {
@@ -525,7 +539,11 @@
 
   // -- drawing: messages and forms --
 
-  function announce(message) {
+  // A lasting one stays over the next question too, until its own place is opened.
+  let lasting = "";
+
+  function announce(message, options = {}) {
+    if (options.lasting) lasting = message;
     let line = root.querySelector(".announcement:not(#rating-banner)");
     if (!line) {
       line = make("p", { class: "announcement", role: "status" });
@@ -547,7 +565,9 @@
         else announce(text("link_empty"));
       },
     }, make("label", { for: "rating-link" }, text("link")), box,
-    make("button", { class: "primary", type: "submit", id: "rating-begin" }, text("enter")));
+    make("button", { class: "primary", type: "submit", id: "rating-begin" }, text("enter")),
+    make("p", { class: "coordinators" }, make("a", { href: "/sign-in" },
+      text("coordinators_enter"))));
     replace(message ? make("p", { class: "announcement", role: "status" }, message) : null,
       make("p", {}, text("rating_intro")), form);
   }
@@ -566,6 +586,7 @@
           await ask("profile", { ...given, years, agreed: agreed.checked, language });
           await start();
         } catch (error) {
+          if (error.code === "profile_known") { await start(); return; } // told in another tab
           announce(error instanceof Refused ? error.message : text("load_failed_retrying"));
         }
       },
@@ -616,6 +637,8 @@
     question.answers.forEach(drawFeedback);
     question.answers.forEach(drawRival);
     drawAllStates();
+    if (lasting) announce(lasting);
+    lasting = "";
     const first = question.answers.find((answer) => !complete(answer)) ?? question.answers[0];
     setCurrent(first, missing(first)[0] ?? known.dimensions[0], { focus: false });
   }
@@ -658,38 +681,62 @@
     return card;
   }
 
-  function redrawAnswer(answer) {
+  // What an answer holds now, in the card that is there: focus and caret stay where they are.
+  function showOpinion(answer) {
     const card = root.querySelector(`#answer-${answer.letter}`);
-    const focus = card.contains(document.activeElement);
-    card.replaceWith(drawAnswer(answer));
+    if (!card) return;
+    for (const dimension of known.dimensions) press(answer, dimension);
+    redrawText(answer);
+    const comment = card.querySelector(`#comment-${answer.letter}`);
+    if (comment !== document.activeElement) comment.value = answer.comment;
+    card.querySelector(`#skip-${answer.letter}`).value = answer.skipped;
+    for (const box of card.querySelectorAll(".more input[type=checkbox]")) {
+      box.checked = answer.flags.includes(box.value);
+    }
     drawFeedback(answer);
     drawRival(answer);
-    setCurrent(current.answer, current.dimension, { focus });
     drawAllStates();
     drawProgress();
+  }
+
+  function press(answer, dimension) {
+    const group = root.querySelector(`#scale-${answer.letter}-${dimension}`);
+    for (const button of group.querySelectorAll(".score")) {
+      const pressed = Number(button.dataset.score) === answer.scores[dimension];
+      button.setAttribute("aria-pressed", String(pressed));
+    }
   }
 
   // An earlier opinion that never reached the server: the rater says what is to become of it.
   function drawRival(answer) {
     const area = root.querySelector(`#rival-${answer.letter}`);
     if (!area) return;
-    if (!answer.rival || state.locked) { area.replaceChildren(); return; }
-    const { scores, skipped } = answer.rival;
-    const joint = language === "zh" ? "、" : ", ";
-    const opinion = skipped ? text(`skip_${skipped}`) : known.dimensions.map((dimension) =>
-      `${text(dimension)} ${scores[dimension]}`).join(joint);
+    const rival = rivalOf(answer.item);
+    if (!rival || state.locked) { area.replaceChildren(); return; }
     area.replaceChildren(
-      make("p", {}, text("rival", { opinion })),
+      make("p", {}, text("rival", { opinion: inWords(rival) })),
       make("button", { type: "button", onclick: () => {
-        Object.assign(answer, answer.rival, { rival: null });
+        dropRival(answer.item);
+        Object.assign(answer, structuredClone(rival));
         changed(answer);
-        redrawAnswer(answer);
+        showOpinion(answer);
       } }, text("rival_use")),
       make("button", { type: "button", class: "quiet", onclick: () => {
-        answer.rival = null;
-        dropDraft(answer.item);
-        redrawAnswer(answer);
+        dropRival(answer.item);
+        drawRival(answer);
+        drawProgress();
       } }, text("rival_drop")));
+  }
+
+  function inWords({ scores, skipped, comment, flags, spans }) {
+    const joint = language === "zh" ? "、" : ", ";
+    const given = known.dimensions.filter((dimension) => scores?.[dimension]);
+    const parts = skipped ? [text(`skip_${skipped}`)]
+      : given.map((dimension) => `${text(dimension)} ${scores[dimension]}`);
+    for (const flag of flags) parts.push(text(`flag_${flag}`));
+    for (const span of spans) parts.push(`${text("marking")} ${text(`span_${span.kind}`)}`);
+    if (comment) parts.push(`${text("comment")} “${comment}”`);
+    return parts.join(joint);
   }
 
   function answerTitle(answer) {
@@ -897,12 +944,8 @@
     answer.skipped = "";
     const select = root.querySelector(`#skip-${answer.letter}`);
     if (select) select.value = "";
-    const group = root.querySelector(`#scale-${answer.letter}-${dimension}`);
-    for (const button of group.querySelectorAll(".score")) {
-      button.setAttribute("aria-pressed", String(Number(button.dataset.score) === score));
-    }
+    press(answer, dimension);
     changed(answer);
-    drawRival(answer);
   }
 
   function scales() {
@@ -966,14 +1009,28 @@
     if (answers) answers.inert = on;
   }
 
+  // Whoever goes on with the question that is shown no longer wants another one.
+  function stay() {
+    if (!question || target === question.place) return;
+    target = question.place;
+    asked += 1;
+    hold(false);
+    // Not now: what is being clicked would move away under the pointer.
+    const line = root.querySelector(".announcement:not(#rating-banner)");
+    setTimeout(() => {
+      if (line?.textContent === text("load_failed_retrying")) line.remove();
+    }, TYPING_MS);
+  }
+
   async function open(wanted) {
+    const mine = asked += 1;
     target = wanted;
     flush();
     if (question) noteGuideSeen();
     hold(true);
     try {
-      const found = await patiently(`page/${wanted}`, () => target === wanted);
-      if (!found || target !== wanted) return; // somebody was quicker, or went on with this one
+      const found = await patiently(`page/${wanted}`, () => asked === mine);
+      if (!found || asked !== mine) return; // somebody was quicker, or went on with this one
       question = found;
       state.locked = found.locked;
       question.answers.forEach(prepare);
@@ -987,7 +1044,7 @@
       window.scrollTo({ top: root.getBoundingClientRect().top + window.scrollY - 8 });
       root.querySelector("#question-title").focus({ preventScroll: true });
     } catch (error) {
-      if (target === wanted) refusedOpening(error);
+      if (asked === mine) refusedOpening(error);
     }
   }
 
@@ -1024,6 +1081,8 @@
   async function leave() {
     flush();
     if (Object.keys(outbox).length && !confirm(text("leave_waiting"))) return;
+    stay();
+    target = 0;
     try {
       await fetch("/rating/leave", { method: "POST" });
     } finally {
@@ -1103,7 +1162,8 @@
     known = JSON.parse(root.dataset.known);
     language = known.language;
     document.addEventListener("keydown", onKey);
-    for (const sign of ["keydown", "pointermove", "pointerdown", "scroll", "touchstart"]) {
+    for (const sign of ["keydown", "pointermove", "pointerdown", "scroll", "touchstart",
+      "focusin"]) {
       document.addEventListener(sign, signOfLife, { passive: true, capture: true });
     }
     document.addEventListener("visibilitychange", () => {

@@ -21,6 +21,7 @@ from storage import (
     StorageError,
     Store,
     coordinator_of_session,
+    is_trial,
     sign_in,
     sign_out,
 )
@@ -211,8 +212,13 @@ def access_routes(store: Store) -> APIRouter:
         response = with_cookie(RedirectResponse("/", status_code=303), "")
         if _from_here(request) and await run_in_threadpool(_is_coordinator, request, access):
             await run_in_threadpool(sign_out, store, request.cookies.get(COOKIE, ""))
-            response.delete_cookie(RATER_COOKIE)  # of a dry run; a rater stays one
+            if await run_in_threadpool(has_trial, request):
+                response.delete_cookie(RATER_COOKIE)
         return response
+
+    def has_trial(request: Request) -> bool:
+        with store.connect() as db:
+            return is_trial(db, request.cookies.get(RATER_COOKIE, ""))
 
     return router
 

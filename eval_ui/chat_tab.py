@@ -97,13 +97,14 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
     sessions = [pane.session for pane in panes]
     chats = [pane.chat for pane in panes]
     statuses = [pane.status for pane in panes]
+    may_ask = ChatAccess(services.store, open_to_all=services.settings.is_local)
     asked = gr.on(  # a refused question leaves nothing pending, so the listeners do nothing
         [send.click, question.submit],
         guarded(
             _ask(services, texts),
             1 + 3 * len(panes),
             texts,
-            access=ChatAccess(services.store, open_to_all=services.settings.is_local),
+            access=may_ask,
         ),
         [question, *[pane.model for pane in panes], *sessions],
         [question, *sessions, *chats, *statuses],
@@ -122,14 +123,14 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
             api_visibility="private",
         )
         pane.model.input(
-            guarded(_clear(services, texts, notice=True), 3 * len(panes), texts),
+            guarded(_clear(services, texts, notice=True), 3 * len(panes), texts, access=may_ask),
             [*[other.model for other in panes], *sessions],
             [*sessions, *chats, *statuses],
             **QUEUED,
         )
     stop.click(_stop(services, texts), sessions, statuses, queue=False, api_visibility="private")
     clear.click(
-        guarded(_clear(services, texts, notice=False), 3 * len(panes), texts),
+        guarded(_clear(services, texts, notice=False), 3 * len(panes), texts, access=may_ask),
         [*[pane.model for pane in panes], *sessions],
         [*sessions, *chats, *statuses],
         **QUEUED,

@@ -177,11 +177,12 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
 
     @router.post("/rating/leave")
     async def leave(request: Request) -> Response:
-        """End the session. The browser stays a rater's: it must not ask the models now."""
+        """End the session. The browser stays a rater's, which must not ask the models now; that
+        of a dry run is its coordinator's."""
         session = request.cookies.get(COOKIE, "")
-        await asyncio.wrap_future(writer.submit(lambda db: end_session(db, session)))
+        trial = await asyncio.wrap_future(writer.submit(lambda db: end_session(db, session)))
         response = JSONResponse({})
-        set_cookie(response, LEFT, SESSION_SECONDS)
+        set_cookie(response, "" if trial else LEFT, 0 if trial else SESSION_SECONDS)
         return response
 
     return router

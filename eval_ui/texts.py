@@ -301,6 +301,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "暂时连不上服务，正在重试；内容已留在本机",
         "No connection, retrying; kept in this browser",
     ),
+    "coordinators_enter": ("研究协调员登录", "Sign in as a study coordinator"),
     "kept_here": (
         "没有保存；内容已留在本机，重新打开评分链接后会自动发送",
         "Not saved; kept in this browser and sent once you open your link again",

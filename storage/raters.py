@@ -219,9 +219,24 @@ def begin_session(store: Store, token: str) -> tuple[Rater, str]:
     return rater, session
 
 
-def end_session(db: Database, session: str) -> None:
-    """End what ``begin_session`` began in one browser; the link goes on."""
+def end_session(db: Database, session: str) -> bool:
+    """End what ``begin_session`` began in one browser; the link goes on.
+
+    Returns whether it was a dry run's.
+    """
+    trial = is_trial(db, session)
     db.execute("DELETE FROM rater_sessions WHERE token_hash = ?", [_hash_of(session)])
+    return trial
+
+
+def is_trial(db: Database, session: str) -> bool:
+    """Whether a session in a browser is that of a dry run."""
+    row = db.execute(
+        "SELECT raters.trial FROM rater_sessions JOIN raters ON raters.id = rater_sessions.rater"
+        " WHERE rater_sessions.token_hash = ?",
+        [_hash_of(session)],
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def rater_of_session(db: Database, session: str) -> Rater:

@@ -510,6 +510,10 @@ def test_an_old_score_that_was_never_sent_does_not_replace_a_newer_one(
     phone.context.close()
 
 
+AWAY = 4200
+"""Milliseconds without a sign of life, after which a page looks whether it is up to date."""
+
+
 def test_a_comment_here_leaves_the_scores_that_were_changed_elsewhere(
     context: BrowserContext, browser: Browser, app, study
 ) -> None:
@@ -521,15 +525,119 @@ def test_a_comment_here_leaves_the_scores_that_were_changed_elsewhere(
     enter(elsewhere, app, study.token)
     score(elsewhere, "A", 3, 3)
     expect_saved(elsewhere, "A")
+    here.wait_for_timeout(AWAY)
     here.locator("#answer-A .more summary").click()
-    here.locator("#comment-A").fill("剂量不对")
-    here.locator("#comment-A").blur()
+    expect_scores(here, "A", 3, 3, 1)
+    here.locator("#comment-A").click()
+    here.keyboard.type("1 mg ist 3 zu viel", delay=20)
+    expect(here.locator("#comment-A")).to_have_value("1 mg ist 3 zu viel")
+    here.locator("#rating-next").click()
+    expect_question(here, 2)
+    here.locator("#rating-previous").click()
+    expect_question(here, 1)
     expect_scores(here, "A", 3, 3, 1)
     expect_saved(here, "A")
     rater = study.raters[0].id
     answer = assignment(study.store, rater)[0].answers[0]
-    assert (answer.comment, answer.current) == ("剂量不对", Scores(3, 3, 1))
+    assert (answer.comment, answer.current) == ("1 mg ist 3 zu viel", Scores(3, 3, 1))
+    assert study.log() == [(1, 1, 1), (3, 1, 1), (3, 3, 1), (3, 3, 1)]
     elsewhere.context.close()
+
+
+def test_of_two_devices_at_once_the_last_word_counts_and_history_has_all(
+    context: BrowserContext, browser: Browser, app, study
+) -> None:
+    here = context.new_page()
+    enter(here, app, study.token)
+    elsewhere = browser.new_context(locale="zh-CN").new_page()
+    enter(elsewhere, app, study.token)
+    score(here, "A", 1, 1, 1)
+    expect_saved(here, "A")
+    score(elsewhere, "A", 3, 3, 3)
+    expect_saved(elsewhere, "A")
+    here.locator("#answer-A .more summary").click()
+    here.locator("#comment-A").click()
+    here.keyboard.type("dose ")
+    here.wait_for_timeout(1500)
+    here.keyboard.type("2 of 3 mg")
+    expect(here.locator("#comment-A")).to_have_value("dose 2 of 3 mg")
+    expect(here.locator("#comment-A")).to_be_focused()
+    here.locator("#rating-next").click()
+    expect_question(here, 2)
+    here.reload()
+    expect_question(here, 2)
+    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    assert (answer.comment, answer.current) == ("dose 2 of 3 mg", Scores(1, 1, 1))
+    assert study.log()[:2] == [(1, 1, 1), (3, 3, 3)]
+    elsewhere.context.close()
+
+
+def test_the_last_click_counts_though_the_answer_to_the_one_before_was_lost(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 1, 1, 1)
+    expect_saved(page, "A")
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    context.route("**/rating/save", lose)
+    page.locator("#scale-A-safety .score-3").click()
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    context.unroute("**/rating/save")
+    context.route("**/rating/save", lambda route: route.abort())
+    page.locator("#scale-A-safety .score-1").click()
+    page.close()
+    context.unroute("**/rating/save")
+    again = context.new_page()
+    again.goto(f"{app.url}/rate/")
+    expect_saved(again, "A")
+    expect_scores(again, "A", 1, 1, 1)
+    expect(again.locator("#rival-A button")).to_have_count(0)
+    assert study.log()[-1] == (1, 1, 1)
+
+
+def test_over_a_lock_an_old_score_still_waits_for_the_raters_word(
+    context: BrowserContext, browser: Browser, app, study
+) -> None:
+    laptop = context.new_page()
+    enter(laptop, app, study.token)
+    left_unsent(laptop, context, 1, 1, 1)
+    time.sleep(2.1)
+    phone = browser.new_context(locale="zh-CN").new_page()
+    enter(phone, app, study.token)
+    score(phone, "A", 3, 3, 3)
+    expect_saved(phone, "A")
+    set_lock(study, "2026")
+    again = context.new_page()
+    again.goto(f"{app.url}/rate/")
+    expect_scores(again, "A", 3, 3, 3)
+    expect(again.locator("#rival-A button")).to_have_count(0)
+    set_lock(study, None)
+    look_again(again)
+    expect(again.locator("#rival-A button")).to_have_count(2)
+    again.locator("#answer-A .more summary").click()
+    again.locator("#comment-A").fill("x")
+    again.locator("#comment-A").blur()
+    expect_saved(again, "A")
+    again.locator("#rival-A button").first.click()
+    expect_scores(again, "A", 1, 1, 1)
+    expect_saved(again, "A")
+    assert study.log() == [(3, 3, 3), (3, 3, 3), (1, 1, 1)]
+    phone.context.close()
+
+
+def test_whoever_leaves_while_a_question_is_fetched_is_not_shown_it(page: Page, app, study) -> None:
+    slowly(page, "rating/page/2", 900)
+    enter(page, app, study.token)
+    page.locator("#rating-next").click()
+    page.locator("#rating-leave").click()
+    expect(page.locator("#rating-link")).to_be_visible()
+    page.wait_for_timeout(1500)
+    expect(page.locator("#rating-link")).to_be_visible()
+    expect(page.locator(".coordinators a")).to_have_attribute("href", "/sign-in")
 
 
 def test_a_page_that_is_looked_at_again_shows_what_was_saved_elsewhere(

@@ -14,7 +14,15 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from eval_ui.access import COOKIE, Access, Doors
-from storage import Store, add_coordinator, list_raters
+from storage import (
+    NewResponse,
+    Store,
+    add_coordinator,
+    add_question,
+    begin_trial,
+    create_study,
+    list_raters,
+)
 from storage import sign_in as sign_in_to
 
 pytestmark = pytest.mark.browser
@@ -141,7 +149,19 @@ def test_a_browser_that_a_rater_has_left_stays_a_raters(client: httpx.Client, st
     sign_in(client)
     assert client.get("/").status_code == 200
     client.post("/sign-out")
-    assert client.get("/").status_code == 200, "it was a coordinator's"
+    assert client.get("/").status_code == 303, "a rater's, whoever signed in meanwhile"
+
+
+@pytest.mark.parametrize("leaving", ["/rating/leave", "/sign-out"])
+def test_a_dry_run_leaves_a_coordinators_browser_as_it_was(client, study, leaving: str) -> None:
+    draft = create_study(study.store, f"Draft {leaving}")
+    add_question(study.store, draft.id, "?", [NewResponse("model-x", "a", "stop")])
+    trial = begin_trial(study.store, draft.id)
+    sign_in(client)
+    client.get(f"/r/{trial.token}")
+    client.post(leaving)
+    client.post("/sign-out")
+    assert client.get("/").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["", "/en", "/rate", "/en/rate"])
