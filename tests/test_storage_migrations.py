@@ -3,6 +3,8 @@
 import hashlib
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +30,7 @@ from storage.migrations import MIGRATIONS
 NAMES = [migration.name for migration in MIGRATIONS._migrations]
 
 # A released migration is never edited. A change is a new migration, with a new line here.
+ROOT = Path(__file__).resolve().parents[1]
 RELEASED = {
     "m001_studies": "37deb309731b73a9",
     "m002_raters": "7425a3b584b7943b",
@@ -99,6 +102,45 @@ def test_an_older_database_comes_up_to_date_and_keeps_its_content(
     assert [study.name for study in list_studies(old)] == ["Old study"]
     assert [question.text for question in list_questions(old, "s")] == ["感冒怎么办？"]
     assert board(old, "s").raters == ()
+
+
+KILLED = """
+import os, sys
+from storage import Store
+from storage.migrations import MIGRATIONS
+
+name, after = sys.argv[2], int(sys.argv[3])
+(migration,) = [each for each in MIGRATIONS._migrations if each.name == name]
+run, seen = migration.fn, []
+
+def traced(db):
+    def count(sql):
+        seen.append(sql)
+        if len(seen) > after:
+            os._exit(9)
+    db.conn.set_trace_callback(count)
+    run(db)
+    os._exit(9)
+
+migration.fn = traced
+Store(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 10_000])
+@pytest.mark.parametrize("migration", NAMES[1:])
+def test_a_migration_that_is_killed_is_done_whole_the_next_time(
+    tmp_path: Path, store: Store, migration: str, after: int
+) -> None:
+    path = database_before(tmp_path / "old.db", migration)
+    before = schema(path)
+    command = [sys.executable, "-c", KILLED, str(path), migration, str(after)]
+    assert subprocess.run(command, check=False, cwd=ROOT).returncode == 9
+    assert schema(path) == before, "nothing of it, or all of it"
+    old = Store(path)
+    assert schema(path) == schema(store.path)
+    assert [study.name for study in list_studies(old)] == ["Old study"]
+    assert [question.text for question in list_questions(old, "s")] == ["感冒怎么办？"]
 
 
 def test_opening_again_changes_nothing(store: Store) -> None:
