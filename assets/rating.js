@@ -456,7 +456,7 @@
       keepRival(item, entry.opinion, entry.place);
       if (answer) adopt(answer, theirs);
       else announce(text("not_saved_elsewhere",
-        { place: placeName(entry.place), error: text("newer_elsewhere") }), { lasting: true });
+        { place: placeName(entry.place), error: text("newer_elsewhere") }), { about: entry.place });
     }
   }
 
@@ -474,7 +474,7 @@
       drawAllStates();
     } else if (done.problem && question) {
       announce(text("not_saved_elsewhere", { place: placeName(entry.place), error: done.problem }),
-        { lasting: true });
+        { about: entry.place });
       if (done.code === "rating_not_allowed") dropDraft(item); // somebody else's by now
     }
     if (done.code === "study_locked") setLocked(true);
@@ -540,10 +540,10 @@
   // -- drawing: messages and forms --
 
   // A lasting one stays over the next question too, until its own place is opened.
-  let lasting = "";
+  let lasting = null;
 
-  function announce(message, options = {}) {
-    if (options.lasting) lasting = message;
+  function announce(message, { about } = {}) {
+    if (about) lasting = { message, place: about };
     let line = root.querySelector(".announcement:not(#rating-banner)");
     if (!line) {
       line = make("p", { class: "announcement", role: "status" });
@@ -637,8 +637,8 @@
     question.answers.forEach(drawFeedback);
     question.answers.forEach(drawRival);
     drawAllStates();
-    if (lasting) announce(lasting);
-    lasting = "";
+    if (lasting && lasting.place !== question.place) announce(lasting.message);
+    lasting = null;
     const first = question.answers.find((answer) => !complete(answer)) ?? question.answers[0];
     setCurrent(first, missing(first)[0] ?? known.dimensions[0], { focus: false });
   }
