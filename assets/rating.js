@@ -25,6 +25,8 @@
   let target = 0; // the place that was asked for last
   let asked = 0; // how often a question was asked for
   let held = false; // a question is being fetched: the shown one takes nothing
+  let underWay = ""; // the item whose save the server has not answered yet
+  const tab = newKey("tab"); // whose draft it is, of several tabs
   let ahead = 0; // milliseconds that the server's clock is ahead of this one
 
   // -- small helpers --
@@ -150,9 +152,13 @@
 
   function keepDraft(answer) {
     const drafts = storage.read("drafts");
-    // What the draft was made upon: where another device has saved since, that is newer.
     const { place } = question;
-    drafts[answer.item] = { ...opinionOf(answer), ...foundation(answer), place };
+    const others = drafts[answer.item];
+    if (others && others.tab !== tab && others.comment && others.comment !== answer.comment) {
+      keepRival(answer.item, opinionOf(others), place); // another tab's text is not lost
+    }
+    // What the draft was made upon: where another device has saved since, that is newer.
+    drafts[answer.item] = { ...opinionOf(answer), ...foundation(answer), place, tab };
     storage.write("drafts", drafts);
     unsaved[answer.item] = place;
   }
@@ -229,14 +235,16 @@
     return { base: answer.saved_at ?? "", made: Date.now() + ahead };
   }
 
-  // Whether something saved at this time came after what was made: two clocks may be apart.
-  function isOlder({ made }, savedAt) {
+  // Whether what is saved came after what was made; two clocks may be apart. What this browser has
+  // itself sent before is never newer, whenever it arrived.
+  function isOlder({ made, keys }, { saved_at: savedAt, key }) {
+    if (keys?.includes(key)) return false;
     return !made || made + CLOCKS_MS < Date.parse(savedAt);
   }
 
   function adopt(answer, theirs) {
-    const { scores, skipped, comment, flags, spans, saved_at: savedAt } = theirs;
-    Object.assign(answer, { scores: scores ?? {}, skipped, comment, flags, spans,
+    const { scores, skipped, comment, flags, spans, key, saved_at: savedAt } = theirs;
+    Object.assign(answer, { scores: scores ?? {}, skipped, comment, flags, spans, key,
       saved_at: savedAt, savedAt, state: theirs.state, feedback: theirs.feedback });
     answer.seconds = theirs.active_seconds ?? 0;
     answer.saved = answer.state !== "open";
@@ -258,13 +266,21 @@
     const waiting = outbox[answer.item];
     if (!waiting) delete outbox[answer.item];
     else if (waiting.body.base !== undefined && waiting.body.base !== (answer.saved_at ?? "")
-      && isOlder(waiting, answer.saved_at)) {
+      && answer.item !== underWay && isOlder(waiting, answer)) {
       delete outbox[answer.item];
       dropWaiting(answer.item, waiting);
-      keepRival(answer.item, waiting.opinion, question.place);
+      dropDraft(answer.item);
+      if (!sameOpinion(waiting.opinion, answer)) {
+        keepRival(answer.item, waiting.opinion, question.place);
+      }
     }
     const kept = outbox[answer.item]?.opinion ?? draftOf(answer);
-    if (kept) Object.assign(answer, kept);
+    if (kept) {
+      Object.assign(answer, kept);
+      const drafts = storage.read("drafts");
+      if (drafts[answer.item]) drafts[answer.item].tab = tab; // what is shown is this tab's now
+      storage.write("drafts", drafts);
+    }
     answer.kept = Boolean(kept);
     answer.refused = false;
     if (kept && state.locked) refuse(answer, text("locked"));
@@ -278,29 +294,37 @@
   function draftOf(answer) {
     const draft = storage.read("drafts")[answer.item];
     if (!draft) return null;
-    const { base, made, place, ...opinion } = draft;
-    if (base === undefined || base === (answer.saved_at ?? "")) return opinion;
-    if (complete(opinion) && !isOlder({ made }, answer.saved_at)) return opinion;
+    const { base, place } = draft;
+    const opinion = opinionOf(draft);
+    if (base === undefined || base === (answer.saved_at ?? "")
+      || (complete(opinion) && !isOlder(draft, answer))) {
+      return opinion;
+    }
     const worth = complete(opinion) || opinion.comment || opinion.flags.length
       || opinion.spans.length;
+    dropDraft(answer.item);
     if (worth && !sameOpinion(opinion, answer)) keepRival(answer.item, opinion, place);
-    else dropDraft(answer.item);
     return null;
   }
 
   // What was given before something that was saved elsewhere: kept until the rater has decided.
   function keepRival(item, opinion, place) {
-    storage.write("rivals", { ...storage.read("rivals"), [item]: { opinion, place } });
-    dropDraft(item);
+    const rivals = storage.read("rivals");
+    const kept = rivals[item]?.opinions ?? [];
+    if (kept.some((each) => sameOpinion(each, opinion))) return;
+    rivals[item] = { opinions: [...kept, opinion], place };
+    storage.write("rivals", rivals);
   }
 
   function rivalOf(item) {
-    return storage.read("rivals")[item]?.opinion;
+    return storage.read("rivals")[item]?.opinions?.[0];
   }
 
+  // The one that the rater has decided about; the next one, if any, is asked about then.
   function dropRival(item) {
     const rivals = storage.read("rivals");
-    delete rivals[item];
+    rivals[item]?.opinions.shift();
+    if (!rivals[item]?.opinions.length) delete rivals[item];
     storage.write("rivals", rivals);
   }
 
@@ -328,7 +352,8 @@
 
   function stateOfOpen() {
     const { answers } = question;
-    if (!answers.every((answer) => complete(answer) && !answer.refused)) return "open";
+    const done = (answer) => complete(answer) && !answer.refused && !rivalOf(answer.item);
+    if (!answers.every(done)) return "open";
     return answers.every((answer) => answer.skipped) ? "skipped" : "rated";
   }
 
@@ -352,12 +377,17 @@
   }
 
   // Hands an answer in: from here on it is sent until the server has taken or refused it.
-  function post(answer) {
+  function post(answer, upon = foundation(answer)) {
     clearTimeout(answer.timer);
     answer.timer = null;
     answer.refused = false;
-    handIn(answer.item, opinionOf(answer), { ...foundation(answer), place: question.place });
+    handIn(answer.item, opinionOf(answer), { ...upon, place: question.place });
     send();
+  }
+
+  // What was kept goes as of when it was given.
+  function postKept(answer) {
+    post(answer, storage.read("drafts")[answer.item] ?? foundation(answer));
   }
 
   function handIn(item, opinion, { base, made, place }) {
@@ -366,7 +396,8 @@
       item, key: newKey(item), base, scores: skipped ? null : scores, skipped, comment, flags,
       spans, active_seconds: Math.round((seconds ?? 0) * 10) / 10,
     };
-    outbox[item] = { body, opinion, made, place };
+    const keys = [...(outbox[item]?.keys ?? []), body.key];
+    outbox[item] = { body, opinion, made, place, keys };
     keepWaiting(item, outbox[item]);
   }
 
@@ -374,10 +405,9 @@
   function handInDrafts() {
     if (state.locked) return;
     for (const [item, draft] of Object.entries(storage.read("drafts"))) {
-      const { base, made, place, ...opinion } = draft;
       const shown = question?.answers.some((answer) => answer.item === item);
-      if (!outbox[item] && !shown && base !== undefined && complete(opinion)) {
-        handIn(item, opinion, { base, made, place });
+      if (!outbox[item] && !shown && draft.base !== undefined && complete(draft)) {
+        handIn(item, opinionOf(draft), draft);
       }
     }
     send();
@@ -389,7 +419,9 @@
     try {
       while (Object.keys(outbox).length) {
         const [item, entry] = Object.entries(outbox)[0];
-        const done = await deliver(entry.body);
+        underWay = item;
+        const done = await deliver(item, entry);
+        underWay = "";
         if (done === "later") break;
         // Meanwhile the rater may have changed the same answer: that one is still to be sent.
         if (outbox[item] === entry) {
@@ -404,21 +436,23 @@
               feedback: done.feedback };
           }
           settle(item, done, entry);
-        } else if (done.saved_at) {
+        } else if (outbox[item] && done.saved_at) {
           outbox[item].body.base = done.saved_at; // the next one was made upon this
           keepWaiting(item, outbox[item]);
         }
       }
     } finally {
       sending = false;
+      underWay = "";
       drawProgress();
     }
   }
 
-  async function deliver(body) {
+  async function deliver(item, entry) {
     for (;;) {
+      if (outbox[item] !== entry) return {}; // changed meanwhile: that one goes
       try {
-        const saved = await ask("save", body);
+        const saved = await ask("save", entry.body);
         failures = 0;
         stopped = false;
         return saved;
@@ -449,12 +483,16 @@
       answer.saved_at = theirs.saved_at; // what is being given now goes upon that
       keepDraft(answer);
       if (!answer.timer && complete(answer)) post(answer);
-    } else if (!isOlder(entry, theirs.saved_at)) {
+    } else if (!isOlder(entry, theirs)) {
       if (answer) answer.saved_at = theirs.saved_at;
+      outbox[item] = entry; // its keys go on
       handIn(item, entry.opinion, { ...entry, base: theirs.saved_at });
     } else {
-      keepRival(item, entry.opinion, entry.place);
+      dropDraft(item);
+      const same = sameOpinion(entry.opinion, theirs);
+      if (!same) keepRival(item, entry.opinion, entry.place);
       if (answer) adopt(answer, theirs);
+      else if (same) drawProgress();
       else announce(text("not_saved_elsewhere",
         { place: placeName(entry.place), error: text("newer_elsewhere") }), { about: entry.place });
     }
@@ -484,6 +522,11 @@
   function settleDraft(item, savedAt, opinion, answer) {
     const drafts = storage.read("drafts");
     const now = answer ?? drafts[item];
+    const others = drafts[item] && drafts[item].tab !== tab && drafts[item].comment
+      && drafts[item].comment !== opinion.comment;
+    if (others) {
+      keepRival(item, opinionOf(drafts[item]), drafts[item].place); // another tab's text
+    }
     if (!now || sameOpinion(now, opinion)) {
       dropDraft(item);
     } else if (drafts[item]) {
@@ -508,7 +551,7 @@
       // What the lock had refused.
       if (!locked && !answer.saved && complete(answer) && !outbox[answer.item]) {
         answer.problem = "";
-        post(answer);
+        postKept(answer);
       }
     }
     handInDrafts();
@@ -688,7 +731,15 @@
     for (const dimension of known.dimensions) press(answer, dimension);
     redrawText(answer);
     const comment = card.querySelector(`#comment-${answer.letter}`);
-    if (comment !== document.activeElement) comment.value = answer.comment;
+    if (comment.value !== answer.comment) {
+      const caret = comment.selectionStart;
+      comment.value = answer.comment;
+      if (comment === document.activeElement) comment.setSelectionRange(caret, caret);
+    }
+    const { flags, spans, skipped } = answer;
+    if (answer.comment || flags.length || spans.length || skipped) {
+      card.querySelector(".more").open = true;
+    }
     card.querySelector(`#skip-${answer.letter}`).value = answer.skipped;
     for (const box of card.querySelectorAll(".more input[type=checkbox]")) {
       box.checked = answer.flags.includes(box.value);
@@ -720,6 +771,7 @@
         Object.assign(answer, structuredClone(rival));
         changed(answer);
         showOpinion(answer);
+        inScale(root.querySelector(`#scale-${answer.letter}-${known.dimensions[0]}`)).focus();
       } }, text("rival_use")),
       make("button", { type: "button", class: "quiet", onclick: () => {
         dropRival(answer.item);
@@ -1039,7 +1091,9 @@
       send(); // what another tab left
       for (const answer of question.answers) {
         // Complete, but the page was closed before it was handed in.
-        if (answer.kept && complete(answer) && !outbox[answer.item] && !state.locked) post(answer);
+        if (answer.kept && complete(answer) && !outbox[answer.item] && !state.locked) {
+          postKept(answer);
+        }
       }
       window.scrollTo({ top: root.getBoundingClientRect().top + window.scrollY - 8 });
       root.querySelector("#question-title").focus({ preventScroll: true });
@@ -1176,7 +1230,7 @@
     });
     window.addEventListener("pagehide", flush);
     window.addEventListener("online", send);
-    setInterval(lookAgain, LOOK_MS);
+    setInterval(() => { lookAgain(); if (question) send(); }, LOOK_MS);
     start();
   }
 

@@ -265,6 +265,7 @@ def _answer(answer: AssignedAnswer) -> dict[str, Any]:
         "state": answer.state,
         "saved_at": answer.saved_at,
         "active_seconds": answer.active_seconds,
+        "key": answer.key,
         "scores": asdict(answer.current) if answer.current else None,
         "skipped": answer.skipped,
         "comment": answer.comment,

@@ -54,7 +54,7 @@ class AssignedAnswer:
     ``item`` is its id for this rater alone; ``position`` is the place on screen, from 1, and
     ``letter`` the same as A, B, … ``current`` is None as long as the answer has no scores, and
     ``skipped`` says why where the rater passed it over; ``saved_at`` is when that was saved (UTC),
-    ``active_seconds`` the rater's time on it till then.
+    ``active_seconds`` the rater's time on it till then, and ``key`` that of the save.
     """
 
     item: str
@@ -68,6 +68,7 @@ class AssignedAnswer:
     spans: tuple[Span, ...] = ()
     saved_at: str | None = None
     active_seconds: float | None = None
+    key: str | None = None
     feedback: Feedback | None = None
 
     @property
@@ -105,6 +106,7 @@ _ANSWERS = """
         coalesce(responses.shown_text, responses.text) AS text,
         entry.safety, entry.usability, entry.fluency, entry.skipped, entry.comment, entry.flags,
         entry.spans, entry.rated_at, entry.active_seconds,
+        entry.idempotency_key,
         key.safety AS key_safety, key.usability AS key_usability, key.fluency AS key_fluency,
         key.why_zh, key.why_en
     FROM items
@@ -221,6 +223,7 @@ def _answer(row: Row) -> AssignedAnswer:
         spans=spans_of(row),
         saved_at=row["rated_at"],
         active_seconds=row["active_seconds"],
+        key=row["idempotency_key"],
         feedback=_feedback(row),
     )
 

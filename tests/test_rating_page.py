@@ -629,6 +629,78 @@ def test_over_a_lock_an_old_score_still_waits_for_the_raters_word(
     phone.context.close()
 
 
+def test_what_a_lock_refused_does_not_replace_what_was_saved_since(
+    page: Page, browser: Browser, app, study
+) -> None:
+    enter(page, app, study.token)
+    set_lock(study, "2026")
+    score(page, "A", 2, 2, 2)
+    expect(page.locator("#state-A")).to_contain_text("研究已锁定")
+    set_lock(study, None)
+    time.sleep(2.1)
+    phone = browser.new_context(locale="zh-CN").new_page()
+    enter(phone, app, study.token)
+    score(phone, "A", 3, 3, 3)
+    expect_saved(phone, "A")
+    look_again(page)
+    expect(page.locator("#rival-A")).to_contain_text("安全性 2")
+    expect_scores(page, "A", 3, 3, 3)
+    assert study.log() == [(3, 3, 3)]
+    phone.context.close()
+
+
+def test_what_this_browser_sent_itself_is_never_somebody_elses(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    """The first save arrives late, its answer never; the one after it was made before that."""
+    enter(page, app, study.token)
+    late: list[str] = []
+
+    def lose(route: Route) -> None:
+        if not late:
+            late.append(route.request.post_data or "")
+        route.abort()
+
+    context.route("**/rating/save", lose)
+    score(page, "A", 1, 1, 1)
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    page.locator("#scale-A-safety .score-3").click()
+    page.wait_for_timeout(2500)
+    answer = page.request.post(
+        f"{app.url}/rating/save", data=late[0], headers={"Content-Type": "application/json"}
+    )
+    assert answer.ok
+    page.close()
+    context.unroute("**/rating/save")
+    again = context.new_page()
+    again.goto(f"{app.url}/rate/")
+    expect_scores(again, "A", 3, 1, 1)
+    expect_saved(again, "A")
+    expect(again.locator("#rival-A button")).to_have_count(0)
+    assert study.log() == [(1, 1, 1), (3, 1, 1)]
+
+
+def test_the_text_of_a_half_rated_answer_in_another_tab_is_not_lost(
+    context: BrowserContext, app, study
+) -> None:
+    half, whole = context.new_page(), context.new_page()
+    for tab in (half, whole):
+        enter(tab, app, study.token)
+    score(half, "A", 1)
+    half.locator("#answer-A .more summary").click()
+    half.locator("#comment-A").fill("long text")
+    expect(half.locator("#state-A")).to_contain_text("还差")
+    score(whole, "A", 3, 3, 3)
+    expect_saved(whole, "A")
+    half.reload()
+    expect(half.locator("#rival-A")).to_contain_text("long text")
+    expect_scores(half, "A", 3, 3, 3)
+    expect(half.locator("#rating .place").first).to_have_class("place open")
+    half.locator("#rival-A button").last.click()
+    expect(half.locator("#rival-A button")).to_have_count(0)
+    assert study.log() == [(3, 3, 3)]
+
+
 def test_whoever_leaves_while_a_question_is_fetched_is_not_shown_it(page: Page, app, study) -> None:
     slowly(page, "rating/page/2", 900)
     enter(page, app, study.token)
