@@ -34,7 +34,6 @@ LOSES_DIGITS = re.compile(
 )
 """Of which a spreadsheet would show less, such as 007, 1e5, 1.10 or a long id, or a date."""
 
-LONGEST_CELL = 2**24
 BLOCK = 2**20
 """Bytes of a file that are looked at together."""
 MOST_SHARED = 50_000
@@ -244,7 +243,6 @@ def _records(raw: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
         start += len(codecs.BOM_UTF8)
     binary = io.BytesIO(raw)
     binary.seek(start)
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     reader = csv.reader(io.TextIOWrapper(binary, encoding="utf-8", newline=""), strict=True)
     while True:
         line = reader.line_num + 1
@@ -253,6 +251,11 @@ def _records(raw: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
+            if "field larger" in str(error):
+                raise BadInput(
+                    f"{name}, line {line}: a cell is longer than {csv.field_size_limit()} "
+                    "characters. Shorten it, or look for a double quote without its partner."
+                ) from error
             raise BadInput(
                 f"{name}, line {line}: not valid CSV ({error}). Look for a double quote without "
                 "its partner, or export the file again."
