@@ -218,7 +218,7 @@ def test_the_place_of_a_bad_byte_is_found_behind_cells_of_several_lines(score_fi
         "scores.csv, line 4, column comment: this is not UTF-8 text."
     )
     late = good.encode() + b"x" * 2**20 + b"\n\xff,m,r1,3,2,1,\n"
-    assert complaint(score_file(late)).startswith("scores.csv, line 5, column question_id: this")
+    assert complaint(score_file(late)).startswith("scores.csv, line 5: this is not UTF-8 text.")
     assert complaint(score_file(b"\xc4\xe3,model\n")).startswith("scores.csv, line 1, column 1: ")
 
 
