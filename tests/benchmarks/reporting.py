@@ -89,7 +89,7 @@ def main() -> None:
         wall.append(taken)
     cpu = [min(spent[size]) for size in sizes]
     exponent = np.polyfit(np.log(sizes), np.log(cpu), 1)[0]
-    told = ", ".join(f"{of / 1000:.0f},000 in {t:.1f} s" for of, t in zip(sizes, cpu, strict=True))
+    told = ", ".join(f"{of:,} in {t:.1f} s" for of, t in zip(sizes, cpu, strict=True))
     print(
         f"everything, 2,000 rounds: {median(wall):.1f} s for 1,000,000; processor time {told}: "
         f"grows as the ratings to the power of {exponent:.2f}"
