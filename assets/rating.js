@@ -131,8 +131,12 @@
     read(kind) {
       try {
         const found = Object.entries(JSON.parse(localStorage.getItem(this.name(kind)) ?? "{}"));
-        return Object.fromEntries(found.filter(([, each]) => each && (kind !== "outbox"
-          || (each.body?.key && each.opinion))));
+        const whole = {
+          outbox: (each) => each.body?.key && each.opinion,
+          drafts: (each) => Array.isArray(each.flags) && Array.isArray(each.spans),
+          rivals: (each) => Array.isArray(each.opinions),
+        }[kind] ?? (() => true);
+        return Object.fromEntries(found.filter(([, each]) => each && whole(each)));
       } catch {
         return {};
       }
