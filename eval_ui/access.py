@@ -127,24 +127,26 @@ class Doors:
         self._app, self._access, self._open_to_all = app, access, open_to_all
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = None
-        if scope["type"] == "http":
-            refused = await run_in_threadpool(self._refusal, Request(scope), scope["path"])
+        answer = None
+        if scope["type"] == "http" and scope["path"] in CLOSED_TO_RATERS:
+            answer = self._of_page
+        elif scope["type"] == "http" and scope["path"].rstrip("/").endswith(UPLOAD):
+            answer = self._of_upload
+        refused = await run_in_threadpool(answer, Request(scope)) if answer else None
         await (refused or self._app)(scope, receive, send)
 
-    def _refusal(self, request: Request, path: str) -> Response | None:
-        """What is answered instead; None where the door is open."""
-        if path.rstrip("/").endswith(UPLOAD):
-            may = _is_coordinator(request, self._access)
-            return None if may else PlainTextResponse("Sign in first.", status_code=401)
-        if path not in CLOSED_TO_RATERS:
+    def _of_page(self, request: Request) -> Response | None:
+        """What is answered instead of a page; None where it may be shown."""
+        if sees_models(request, self._access, open_to_all=self._open_to_all):
             return None
-        home = "/en/" if path.startswith("/en") else "/"
-        if is_rater(request, self._access):
-            return RedirectResponse(f"{home}rate/", status_code=303)
-        if self._open_to_all or _is_coordinator(request, self._access):
-            return None
-        return RedirectResponse(f"{SIGN_IN}?to={home}", status_code=303)
+        home = "/en/" if request.url.path.startswith("/en") else "/"
+        rater = is_rater(request, self._access)
+        to = f"{home}rate/" if rater else f"{SIGN_IN}?to={home}"
+        return RedirectResponse(to, status_code=303)
+
+    def _of_upload(self, request: Request) -> Response | None:
+        may = _is_coordinator(request, self._access)
+        return None if may else PlainTextResponse("Sign in first.", status_code=401)
 
 
 def gate_html(access: Access, texts: Texts, tab: str) -> str:

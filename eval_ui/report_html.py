@@ -12,7 +12,6 @@ from eval_ui.safe_text import as_html, cell, table
 from eval_ui.texts import Texts
 from medchat.evaluation import render
 from medchat.evaluation.figures import FIGURES, draw
-from medchat.evaluation.overlap import FIGURES as OVERLAP
 from storage import AnswerBehind, Span
 
 Spread = Literal["interval", "sd", "shares"]
@@ -136,40 +135,23 @@ def _tests(report: Report, texts: Texts) -> str:
 
 
 def _consistency(report: Report, texts: Texts) -> str:
-    found = report["consistency"]
-    if not found:
-        return ""
-    rows = [
-        [
-            texts(dimension),
-            str(found[dimension]["n"]),
-            _percent(found[dimension]["percent_agreement"]),
-            render.decimals(found[dimension]["weighted_kappa"], 3, NONE),
-        ]
-        for dimension in report["scale"]["dimensions"]
-    ]
+    rows = _in_words(render.consistency(report).rows, texts)
     header = [texts(key) for key in ("dimension", "repeats_count", "percent", "kappa")]
-    return table(header, rows, name=texts("report_consistency"))
+    return table(header, rows, name=texts("report_consistency")) if rows else ""
 
 
 def _overlap(report: Report, texts: Texts) -> str:
-    found = report["overlap"]
-    if not found:
+    sections = render.overlap(report)
+    if not sections:
         return ""
-    names = ("BLEU", "ROUGE-1", "ROUGE-2", "ROUGE-L")
-    rows = [
-        [each["model"], str(each["n"]), *(render.decimals(each[key], 2) for key in OVERLAP)]
-        for each in found["models"]
-    ]
-    models = table([texts("model"), texts("answers_column"), *names], rows, name="BLEU / ROUGE")
-    rows = [
-        [texts(name), str(each["n"]), *(render.decimals(each[key], 3, NONE) for key in OVERLAP)]
-        for name, each in found["correlation"].items()
-    ]
+    models, related = sections
+    names = models.header[2:]
+    header = [texts("model"), texts("answers_column"), *names]
+    of_models = table(header, models.rows, name="BLEU / ROUGE")
     header = [texts("dimension"), texts("answers_column"), *names]
-    related = table(header, rows, name="Spearman")
+    correlations = table(header, _in_words(related.rows, texts), name="Spearman")
     note = texts("overlap_note")
-    return f"{models}<h4>Spearman ρ</h4>{related}<p class='hint'>{note}</p>"
+    return f"{of_models}<h4>Spearman ρ</h4>{correlations}<p class='hint'>{note}</p>"
 
 
 def _sensitivity(report: Report, texts: Texts) -> str:
@@ -193,10 +175,6 @@ def _sensitivity(report: Report, texts: Texts) -> str:
 
 def _in_words(rows: list[list[str]], texts: Texts) -> list[list[str]]:
     return [[texts(dimension.lower()), *rest] for dimension, *rest in rows]
-
-
-def _percent(share: float | None) -> str:
-    return NONE if share is None else render.decimals(100 * share, 1)
 
 
 def pictures_html(report: Report, texts: Texts) -> str:
