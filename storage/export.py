@@ -118,7 +118,13 @@ def _each_current(db: Database, study_id: str | None) -> Iterator[dict[str, Any]
 
 def _score_row(row: Mapping[str, Any]) -> dict[str, object]:
     columns = {column: row[column] for column in SCORE_COLUMNS}
-    return columns | {"flags": ";".join(json.loads(row["flags"]))}
+    columns["flags"] = _joined(row["flags"])
+    return columns
+
+
+@lru_cache(maxsize=2**10)
+def _joined(flags: str) -> str:
+    return ";".join(json.loads(flags))
 
 
 def score_frame(store: Store, study_id: str | None) -> pd.DataFrame:
@@ -173,7 +179,8 @@ def _csv_lines(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> 
     for row in rows:
         text.seek(0)
         text.truncate()
-        writer.writerow([_cell(row[column]) for column in columns])
+        cells = [row[column] for column in columns]
+        writer.writerow([_harmless(cell) if isinstance(cell, str) else cell for cell in cells])
         yield text.getvalue().encode()
 
 
@@ -189,13 +196,9 @@ def write_score_csv(rows: Iterable[Mapping[str, object]], path: str | Path) -> N
         raise StorageError("export_failed", path=path, reason=error.strerror) from error
 
 
-def _cell(value: object) -> object:
-    """Return a number as it is, and a text without what harms a spreadsheet."""
-    return _harmless(value) if isinstance(value, str) else value
-
-
 @lru_cache(maxsize=2**16)  # the same questions, models and raters in row after row
 def _harmless(value: str) -> str:
+    """Return a text without what harms a spreadsheet."""
     text = _without_control_characters(value)
     # An apostrophe in front makes a spreadsheet show the cell instead of running it, or instead of
     # making a number of 007. Looked at before and after cleaning, because a control character can
