@@ -155,21 +155,11 @@ def _overlap(report: Report, texts: Texts) -> str:
 
 
 def _sensitivity(report: Report, texts: Texts) -> str:
-    dimensions = report["scale"]["dimensions"]
-    rows = [
-        [
-            texts(f"by_{entry['by']}"),
-            NONE if entry["group"] in ("", "none") else entry["group"],
-            entry["model"],
-            str(entry["n_ratings"]),
-            *(render.decimals(entry[each], 2) for each in dimensions),
-        ]
-        for entry in report["sensitivity"]
-    ]
+    rows = render.sensitivity(report, texts.language).rows
     if not rows:
         return ""
     header = [texts(key) for key in ("by", "group", "model")]
-    header += ["n", *(texts(each) for each in dimensions)]
+    header += ["n", *(texts(each) for each in report["scale"]["dimensions"])]
     return table(header, rows, texts=3, name=texts("report_sensitivity"))
 
 

@@ -100,7 +100,7 @@ def test_an_interval_draws_whole_questions() -> None:
     """Against the plain way of doing it, question by question."""
     frame = random_ratings(1, questions=12, missing=0.3)
     ratings = code(frame, SUS)
-    found = mean_intervals(ratings, rounds=4000, seed=3)
+    found = mean_intervals(ratings, rounds=4000, seed=3).ends
     generator = np.random.default_rng(5)
     groups = [group for _, group in frame.groupby("question_id")]
     means = []
@@ -116,10 +116,28 @@ def test_drawing_raters_too_makes_intervals_wider() -> None:
     frame = random_ratings(2, questions=30)
     frame["safety"] = frame["rater"].map({"r0": 1, "r1": 2, "r2": 3, "r3": 3})
     ratings = code(frame, SUS)
-    narrow = mean_intervals(ratings, 500)[:, 0]
-    wide = mean_intervals(ratings, 500, raters_too=True)[:, 0]
+    narrow = mean_intervals(ratings, 500).ends[:, 0]
+    wide = mean_intervals(ratings, 500, raters_too=True).ends[:, 0]
     assert np.ptp(narrow, axis=1).max() < 1e-12
     assert np.ptp(wide, axis=1).min() > 0.5
+
+
+def test_rounds_in_which_a_model_is_not_drawn_are_told() -> None:
+    frame = random_ratings(5, questions=12)
+    few, other = sorted(frame["model"].unique())[:2]
+    known = sorted(frame["question_id"].unique())[:2]
+    frame = frame[(frame["model"] != few) | frame["question_id"].isin(known)]
+    ratings = code(frame, SUS)
+    found = mean_intervals(ratings, 400)
+    rounds = dict(zip(ratings.models, found.rounds.tolist(), strict=True))
+    # Both of its two questions stay away from a round with (10 / 12) to the 12th.
+    assert rounds[few] == pytest.approx(400 * (1 - (10 / 12) ** 12), abs=30)
+    assert rounds[other] == 400
+    report = make_report(frame, ReportSettings(bootstrap=400))
+    (told,) = [note for note in report["notes"] if note.startswith("The intervals of these means")]
+    assert told.endswith(f"{few} {rounds[few]}.")
+    (told,) = [note for note in report["notes_zh"] if "所依据的抽样不足 400 轮" in note]
+    assert f"{few} {rounds[few]}。" in told and other not in told
 
 
 def test_the_seed_and_not_the_order_of_rows_decides() -> None:

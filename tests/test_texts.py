@@ -18,8 +18,6 @@ from eval_ui.study_tab import STEPS
 from eval_ui.texts import MEDCHAT_TEXTS_ZH, STORAGE_TEXTS_ZH, TEXTS, Texts, unknown_storage_codes
 from medchat.errors import BadInput, ModelUnavailable
 from medchat.evaluation.figures import FIGURES
-from medchat.evaluation.sensitivity import PARTS as PARTS_OF_RATINGS
-from medchat.evaluation.sensitivity import WITHOUT
 from storage import DIMENSIONS, EVENTS, MESSAGES, StorageError
 from storage.answering import JobState
 from storage.board import RaterState
@@ -47,8 +45,6 @@ MADE_KEYS = {
     *FILES.values(),
     *FILTERED.values(),
     *(f"spread_{spread}{end}" for spread in SPREADS for end in ("", "_note")),
-    *(f"by_{part}" for part in PARTS_OF_RATINGS),
-    *(f"by_without_{column}" for column in WITHOUT),
     *(f"figure_{name}" for name in FIGURES),
     *(f"flag_{flag}" for flag in FLAGS),
     *(f"span_{kind}" for kind in SPAN_KINDS),

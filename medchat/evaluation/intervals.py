@@ -7,7 +7,7 @@ Applied Statistics 1, 2007), which errs on the wide side.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,29 +19,40 @@ LEVEL = 0.95
 DRAWS_PER_BLOCK = 4_000_000
 
 
+class MeanIntervals(NamedTuple):
+    """``ends`` is ``[models, dimensions, 2]``, NaN where there is no interval; ``rounds`` says of
+    each model how many rounds its intervals rest on."""
+
+    ends: Floats
+    rounds: Integers
+
+
 def mean_intervals(
     ratings: Ratings, rounds: int = 2000, seed: int = 0, raters_too: bool = False
-) -> Floats:
-    """Intervals of every mean: ``[models, dimensions, 2]``, NaN where there is none.
+) -> MeanIntervals:
+    """The interval of every mean.
 
     There is none for a model with fewer than two questions (or, with ``raters_too``, raters):
-    nothing can be drawn. Rounds in which a model is not drawn at all are left out; all models share
-    their rounds. The seed, not the order of rows, decides what is drawn.
+    nothing can be drawn. Rounds in which a model is not drawn at all are left out, and where that
+    is more than half of them, there is no interval; all models share their rounds. The seed, not
+    the order of rows, decides what is drawn.
     """
     models, dimensions = len(ratings.models), len(ratings.scale.dimensions)
+    found = np.full((models, dimensions, 2), np.nan)
+    rested = np.zeros(models, dtype=np.int64)
     if not len(ratings) or not rounds:
-        return np.full((models, dimensions, 2), np.nan)
+        return MeanIntervals(found, rested)
     drawn = _both_drawn if raters_too else _questions_drawn
     means = np.concatenate(list(drawn(ratings, rounds, seed)))
     tail = (1 - LEVEL) / 2
-    found = np.full((models, dimensions, 2), np.nan)
     for model in range(models):
         if not _enough(ratings, model, raters_too):
             continue
         own = means[:, model][np.isfinite(means[:, model, 0])]
+        rested[model] = len(own)
         if 2 * len(own) >= rounds:
             found[model] = np.quantile(own, [tail, 1 - tail], axis=0).T
-    return found
+    return MeanIntervals(found, rested)
 
 
 def _enough(ratings: Ratings, model: int, raters_too: bool) -> bool:

@@ -20,10 +20,10 @@ import pandas as pd
 from medchat import __version__
 from medchat.evaluation import agreement as agreeing
 from medchat.evaluation import raters as rating
-from medchat.evaluation.coding import Floats, Ratings, code
+from medchat.evaluation.coding import Ratings, code
 from medchat.evaluation.comparisons import PairTest, compare
 from medchat.evaluation.conduct import Conduct
-from medchat.evaluation.intervals import mean_intervals
+from medchat.evaluation.intervals import MeanIntervals, mean_intervals
 from medchat.evaluation.notes import Notes, explain_missing
 from medchat.evaluation.overlap import overlap
 from medchat.evaluation.render import p_value
@@ -37,6 +37,7 @@ MOST_YEARS = 100
 """Of practice; more is a slip of the pen."""
 MOST_NAMED = 5
 """Pairs of models that a note names."""
+NONE_GIVEN = "; with fewer than half, none is given", "；不足一半时不给出区间"
 FEW_QUESTIONS = 10
 """Below that, the tests' approximations are poor; a note says so."""
 
@@ -89,7 +90,7 @@ def make_report(
             "resampled": settings.resampled,
         },
         "data": _data(frame, ratings) | {"n_adjudicating": int(settling.sum())},
-        "models": _models(frame, ratings, intervals, settings.bootstrap > 0, notes),
+        "models": _models(frame, ratings, intervals, settings.bootstrap, notes),
         "reference": list(reference),
         "agreement": {
             dimension: _agreement(apart, index, settings, notes)
@@ -228,9 +229,8 @@ def _progress(frame: pd.DataFrame) -> list[Entry]:
 
 
 def _models(
-    frame: pd.DataFrame, ratings: Ratings, intervals: Floats, wanted: bool, notes: Notes
+    frame: pd.DataFrame, ratings: Ratings, intervals: MeanIntervals, rounds: int, notes: Notes
 ) -> list[Entry]:
-    """``wanted``: whether intervals were, and so whether one that is missing needs a reason."""
     scale = ratings.scale
     table = table4(frame, scale, ratings)
     if table["n_ratings"].eq(1).any():
@@ -249,13 +249,7 @@ def _models(
         }
         for index, dimension in enumerate(scale.dimensions):
             counts = {score: int(figures[f"{dimension}_count_{score}"]) for score in scale.scores}
-            low, high = intervals[place, index]
-            if np.isnan(low) and wanted:
-                notes.add(
-                    "An interval needs scores for at least two questions (and, where raters are "
-                    "drawn too, two raters): there is none otherwise.",
-                    "区间至少需要两道题的评分（连评分者一起抽样时还需要两名评分者），否则没有区间。",
-                )
+            low, high = intervals.ends[place, index]
             entry[dimension] = {
                 "mean": float(figures[f"{dimension}_mean"]),
                 "sd": _number(figures[f"{dimension}_sd"]),
@@ -266,7 +260,31 @@ def _models(
                 "acceptable": 1 - counts[scale.scores[0]] / n,
             }
         entries.append(entry)
+    if rounds:
+        _explain_intervals(ratings.models, intervals.rounds.tolist(), rounds, notes)
     return entries
+
+
+def _explain_intervals(
+    models: Sequence[str], rested: Sequence[int], rounds: int, notes: Notes
+) -> None:
+    """Why there are none, or which rounds they leave out."""
+    if 0 in rested:
+        notes.add(
+            "An interval needs scores for at least two questions (and, where raters are drawn "
+            "too, two raters): there is none otherwise.",
+            "区间至少需要两道题的评分（连评分者一起抽样时还需要两名评分者），否则没有区间。",
+        )
+    fewer = [(m, n) for m, n in zip(models, rested, strict=True) if 0 < n < rounds]
+    if fewer:
+        told = "; ".join(f"{model} {n}" for model, n in fewer)
+        none, none_zh = NONE_GIVEN if any(2 * n < rounds for _, n in fewer) else ("", "")
+        notes.add(
+            f"The intervals of these means rest on fewer than {rounds} rounds, as in the others "
+            f"none of the model's ratings was drawn{none}: {told}.",
+            f"下列模型平均分的区间所依据的抽样不足 {rounds} 轮，其余各轮没有抽到该模型的评分"
+            f"{none_zh}：{told.replace('; ', '；')}。",
+        )
 
 
 _WHY = {
@@ -299,13 +317,12 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: No
         )
         interval = agreeing.interval_between(alphas, rounds)
         if alphas.size < rounds:
-            none = "; with fewer than half, none is given" if interval is None else ""
-            keine = "；不足一半时不给出区间" if interval is None else ""
+            none, none_zh = NONE_GIVEN if interval is None else ("", "")
             notes.add(
                 f"alpha's interval rests on {alphas.size} of {rounds} rounds: in the others the "
                 f"drawn questions held no scores that differ, or there is one question{none}.",
                 f"α 的区间基于 {rounds} 轮中的 {alphas.size} 轮：其余各轮抽到的题目评分没有差异，"
-                f"或只有一道题{keine}。",
+                f"或只有一道题{none_zh}。",
                 dimension,
             )
     reliable = rating.reliability(ratings, index)

@@ -19,7 +19,7 @@ WITHOUT = ("rater_flagged", "adjudicated")
 """Columns that are true for ratings whose absence is looked at."""
 NAMES = {
     "shown_position": ("place on screen", "显示位置"),
-    "answer_length": ("length of the answer", "回答长度"),
+    "answer_length": ("length of the answer (characters)", "回答长度（字符）"),
     "rater": ("rater", "评分者"),
     "specialty": ("specialty", "专业"),
     "category": ("category of the question", "题目类别"),
