@@ -115,7 +115,9 @@ def test_a_score_that_is_missing_is_named_as_that(score_file) -> None:
 def test_a_cell_that_is_too_long_is_called_that(score_file) -> None:
     text = HEADER.replace("\n", ",comment\n") + "q1,m,r1,3,2,1," + "长" * 140_000
     said = complaint(score_file(text))
-    assert said.startswith("scores.csv, line 2: a cell is longer than 131072 characters.")
+    assert said.startswith(
+        "scores.csv, line 2, column comment: a cell is longer than 131072 characters."
+    )
 
 
 def test_empty_columns_at_the_end_are_none(score_file) -> None:
@@ -229,8 +231,9 @@ def test_a_nul_byte_is_refused_with_its_line(score_file) -> None:
 
 def test_a_second_rating_of_the_same_answer_names_both_lines(score_file) -> None:
     text = HEADER + "q1,m,r1,3,2,1\nq2,m,r1,3,2,1\nq1, m ,r1,2,2,1\n"
-    assert "lines 2 and 4: rater r1 rated question q1 of model m twice" in complaint(
-        score_file(text)
+    assert complaint(score_file(text)).startswith(
+        "scores.csv, lines 2 and 4, columns question_id, model, rater: rater r1 rated question q1 "
+        "of model m twice."
     )
 
 
@@ -262,10 +265,20 @@ def test_a_line_that_ends_early_names_the_column_that_is_missing(score_file) -> 
     )
 
 
-def test_a_quote_that_never_closes_is_refused_at_its_line(score_file) -> None:
-    assert "line 3: not valid CSV" in complaint(
-        score_file(HEADER + 'q1,m,r1,3,2,1\n"q2,m,r1,3,2,1\n')
-    )
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ('"q2,m,r1,3,2,1', "question_id"),
+        ('q2,m,"r1,3,2,1\nq3,m,r1,3,2,1', "rater"),
+        ('q2,"m"n,r1,3,2,1', "model"),
+        ('"q\n2","m\n"",3","r"1,3,2,1', "rater"),
+        ('q2,m,r1,3,2,1,"x', "7"),
+        ('q2,m,r1,3,2,"1"\x0b', "fluency"),
+    ],
+)
+def test_a_damaged_quote_is_named_with_line_and_column(score_file, row: str, column: str) -> None:
+    said = complaint(score_file(f"{HEADER}q1,m,r1,3,2,1\n{row}\n"))
+    assert said.startswith(f"scores.csv, line 3, column {column}: ")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import csv
 import io
 import re
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -241,9 +243,8 @@ def _records(raw: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
     start = 0
     while raw.startswith(codecs.BOM_UTF8, start):
         start += len(codecs.BOM_UTF8)
-    binary = io.BytesIO(raw)
-    binary.seek(start)
-    reader = csv.reader(io.TextIOWrapper(binary, encoding="utf-8", newline=""), strict=True)
+    reader = csv.reader(_lines(raw, start), strict=True)
+    header: list[str] = []
     while True:
         line = reader.line_num + 1
         try:
@@ -251,17 +252,43 @@ def _records(raw: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
+            record = islice(_lines(raw, start), line - 1, reader.line_num)
+            column = _damaged_column("".join(record), header)
+            told = f"not valid CSV ({error}). Look"
             if "field larger" in str(error):
-                raise BadInput(
-                    f"{name}, line {line}: a cell is longer than {csv.field_size_limit()} "
-                    "characters. Shorten it, or look for a double quote without its partner."
-                ) from error
+                most = csv.field_size_limit()
+                told = f"a cell is longer than {most} characters. Shorten it, or look"
             raise BadInput(
-                f"{name}, line {line}: not valid CSV ({error}). Look for a double quote without "
-                "its partner, or export the file again."
+                f"{name}, line {line}, column {column}: {told} for a double quote without its "
+                "partner, or export the file again."
             ) from error
         if any(cell.strip() for cell in cells):
+            header = header or cells
             yield line, cells
+
+
+def _lines(raw: bytes, start: int) -> Iterator[str]:
+    """With their ends, as the ``csv`` module counts them."""
+    binary = io.BytesIO(raw)
+    binary.seek(start)
+    return io.TextIOWrapper(binary, encoding="utf-8", newline="")
+
+
+def _damaged_column(record: str, header: Sequence[str]) -> str:
+    """Where a record stops being CSV: a column by its name, or number where it has none."""
+
+    def fails(length: int) -> bool:
+        """Whether the damage is among the first characters: an open quote alone is none."""
+        try:
+            list(csv.reader([record[:length]], strict=True))
+        except csv.Error as error:
+            return "unexpected end" not in str(error)
+        return False
+
+    before = bisect_left(range(len(record) + 1), True, key=fails)
+    (cells,) = csv.reader([record[: before - 1]])
+    number = len(cells)
+    return shortened(header[number - 1]) if number <= len(header) else str(number)
 
 
 def _check_header(name: str, line: int, columns: list[str], required: Sequence[str]) -> None:
@@ -298,7 +325,7 @@ def _refuse_duplicate(name: str, frame: pd.DataFrame, lines: Sequence[int]) -> N
     row = keys.iloc[place]
     first = int((keys == row).all(axis=1).to_numpy().argmax())
     raise BadInput(
-        f"{name}, lines {lines[first]} and {lines[place]}: rater {shortened(row['rater'])} rated "
-        f"question {shortened(row['question_id'])} of model {shortened(row['model'])} twice. "
-        "Keep one of the two lines."
+        f"{name}, lines {lines[first]} and {lines[place]}, columns {', '.join(IDENTIFIERS)}: "
+        f"rater {shortened(row['rater'])} rated question {shortened(row['question_id'])} of model "
+        f"{shortened(row['model'])} twice. Keep one of the two lines."
     )
