@@ -1,6 +1,6 @@
 """The rating page: what Gradio draws of it, and the texts that its script fills in.
 
-The script (``assets/rating.js``) fetches the rater's list, draws question and answers, and sends
+The script (``assets/rating``) fetches the rater's list, draws question and answers, and sends
 the scores to ``rating_routes``. The page itself holds nothing of any study.
 """
 

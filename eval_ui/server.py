@@ -1,6 +1,5 @@
 """The web server around the page: security headers, health, downloads, both languages."""
 
-import hashlib
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -10,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -22,6 +21,7 @@ from eval_ui.page import PATHS, create_page
 from eval_ui.rating_page import create_rating_page
 from eval_ui.rating_routes import PAGES as RATING_PATHS
 from eval_ui.rating_routes import rating_routes
+from eval_ui.rating_script import RatingScript
 from eval_ui.services import Services
 from eval_ui.texts import Language
 from medchat import __version__
@@ -30,7 +30,6 @@ from medchat.errors import BadInput
 from storage import BackupTimer, StorageError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-RATING_SCRIPT = ASSETS / "rating.js"
 MOST_UPLOAD = "20mb"
 SECONDS_TO_SHUT_DOWN = 3
 """Open pages keep a stream open for ever; the end must not wait for them."""
@@ -116,13 +115,8 @@ def build(services: Services) -> FastAPI:
     def rating() -> RedirectResponse:
         return RedirectResponse(RATING_PATHS["zh"])
 
-    @app.get("/static/rating.js")
-    def rating_script() -> Response:
-        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-        return Response(script, media_type="text/javascript; charset=utf-8", headers=headers)
-
-    script = RATING_SCRIPT.read_bytes()
-    version = hashlib.sha256(script).hexdigest()[:16]
+    script = RatingScript()
+    app.include_router(script.routes())
     app.include_router(access_routes(services.store))
     app.include_router(export_routes(services.store, services.access, services.reports))
     app.include_router(rating_routes(services.store, services.writer))
@@ -143,7 +137,7 @@ def build(services: Services) -> FastAPI:
             max_file_size=MOST_UPLOAD,
             theme=_theme(),
             css_paths=[ASSETS / "style.css"],
-            head=f'<script src="/static/rating.js?v={version}" defer></script>',
+            head=script.head,
         )
     return app
 

@@ -1,0 +1,146 @@
+// From question to question: the first one, the others, and out.
+
+import { complete, prepare, stateOf } from "./answers.js";
+import { showEntry, showProfile } from "./entry.js";
+import { storage } from "./keeping.js";
+import { announce } from "./messages.js";
+import { make, page, replace, text } from "./page.js";
+import { drawQuestion, noteGuideSeen } from "./question.js";
+import { handInDrafts, post, postKept, send, TYPING_MS } from "./saving.js";
+import { stepAnswer } from "./scoring.js";
+import { ask, pause, Refused, RETRY_MS } from "./server.js";
+import { takeSeconds } from "./time.js";
+
+export async function start() {
+  try {
+    page.state = await patiently("list");
+  } catch (error) {
+    if (error.status === 401) showEntry("");
+    else showEntry(error.message);
+    return;
+  }
+  if (page.state.nobody) { showEntry(""); return; }
+  const questions = page.state.questions.map(([place, state, practice]) =>
+    ({ place, state, practice }));
+  page.state.questions = questions;
+  if (page.state.asked) { showProfile(); return; }
+  page.outbox = storage.read("outbox");
+  const drafts = Object.entries(storage.read("drafts"));
+  page.unsaved = Object.fromEntries(drafts.map(([item, draft]) => [item, draft.place]));
+  handInDrafts();
+  if (!questions.length) {
+    replace(make("p", { class: "announcement", role: "status" }, text("no_questions")));
+    return;
+  }
+  const last = questions.find((entry) => entry.place === page.state.last_place);
+  const first = questions.find((entry) => entry.state === "open");
+  const toPractise = questions.find((entry) => entry.practice && entry.state === "open");
+  await open((toPractise ?? last ?? first ?? questions[0]).place);
+}
+
+// While a question is fetched, what is typed and clicked is not meant for the one that is shown.
+export function hold(on) {
+  page.held = on;
+  page.root.toggleAttribute("aria-busy", on);
+  const answers = page.root.querySelector(".answers");
+  if (answers) answers.inert = on;
+}
+
+// Whoever goes on with the question that is shown no longer wants another one.
+export function stay() {
+  if (!page.question || page.target === page.question.place) return;
+  page.target = page.question.place;
+  page.asked += 1;
+  hold(false);
+  // Not now: what is being clicked would move away under the pointer.
+  const line = page.root.querySelector(".announcement:not(#rating-banner)");
+  setTimeout(() => {
+    if (line?.textContent === text("load_failed_retrying")) line.remove();
+  }, TYPING_MS);
+}
+
+// Waits until the server answers at all; what it refuses is thrown. Null once nobody waits.
+async function patiently(path, wanted = () => true) {
+  for (let tries = 0; wanted(); tries += 1) {
+    try {
+      return await ask(path);
+    } catch (error) {
+      if (error instanceof Refused && error.status < 500) throw error;
+      hold(false);
+      announce(text("load_failed_retrying"));
+      await pause(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]);
+    }
+  }
+  return null;
+}
+
+export async function open(wanted) {
+  const mine = page.asked += 1;
+  page.target = wanted;
+  flush();
+  if (page.question) noteGuideSeen();
+  hold(true);
+  try {
+    const found = await patiently(`page/${wanted}`, () => page.asked === mine);
+    if (!found || page.asked !== mine) return; // somebody was quicker, or went on with this one
+    page.question = found;
+    page.state.locked = found.locked;
+    page.question.answers.forEach(prepare);
+    takeSeconds();
+    drawQuestion();
+    send(); // what another tab left
+    for (const answer of page.question.answers) {
+      // Complete, but the page was closed before it was handed in.
+      if (answer.kept && complete(answer) && !page.outbox[answer.item] && !page.state.locked) {
+        postKept(answer);
+      }
+    }
+    window.scrollTo({ top: page.root.getBoundingClientRect().top + window.scrollY - 8 });
+    page.root.querySelector("#question-title").focus({ preventScroll: true });
+  } catch (error) {
+    if (page.asked === mine) refusedOpening(error);
+  }
+}
+
+function refusedOpening(error) {
+  hold(false);
+  page.target = page.question?.place ?? 0;
+  if (error.status !== 401) return announce(error.message);
+  page.question = null;
+  showEntry(error.message);
+}
+
+// What was typed a moment ago goes now.
+export function flush() {
+  for (const answer of page.question?.answers ?? []) {
+    if (answer.timer) post(answer);
+  }
+}
+
+export function step(by) {
+  if (!page.held && stepAnswer(by)) return;
+  const entries = page.state.questions;
+  const at = entries.findIndex((entry) => entry.place === page.target) + by;
+  if (at >= 0 && at < entries.length) open(entries[at].place);
+}
+
+export function nextUnrated() {
+  const entries = page.state.questions;
+  const at = entries.findIndex((entry) => entry.place === page.target);
+  const order = [...entries.slice(at + 1), ...entries.slice(0, at + 1)];
+  const next = order.find((entry) => stateOf(entry) === "open");
+  if (next) open(next.place);
+}
+
+export async function leave() {
+  flush();
+  if (Object.keys(page.outbox).length && !confirm(text("leave_waiting"))) return;
+  stay();
+  page.target = 0;
+  try {
+    await fetch("/rating/leave", { method: "POST" });
+  } finally {
+    page.question = null;
+    showEntry("");
+  }
+}

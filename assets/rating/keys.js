@@ -1,0 +1,44 @@
+// The keyboard, and the table of its keys.
+
+import { nextUnrated, step } from "./going.js";
+import { make, page, text } from "./page.js";
+import { choose, goOn, moveScale } from "./scoring.js";
+
+export function showKeys() {
+  const old = page.root.querySelector("dialog");
+  if (old) { old.remove(); return; }
+  const rows = [
+    ["1 2 3", "keys_score"], ["↑ ↓", "keys_scale"], ["← →", "keys_question"],
+    ["U", "keys_unrated"], ["?", "keys_help"],
+  ].map(([keys, key]) => make("tr", {}, make("th", { scope: "row" }, make("kbd", {}, keys)),
+    make("td", {}, text(key))));
+  const dialog = make("dialog", { class: "keys", "aria-label": text("keys"),
+    onclose: () => dialog.remove() },
+    make("h2", {}, text("keys")), make("table", {}, make("tbody", {}, ...rows)),
+    make("button", { type: "button", onclick: () => dialog.remove() }, text("close")));
+  page.root.append(dialog);
+  dialog.showModal();
+}
+
+export function onKey(event) {
+  if (!page.question || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (!page.root.contains(event.target) && event.target !== document.body) return;
+  if (event.target.closest("input:not([type=checkbox]), textarea, select")) return;
+  const key = event.key;
+  const dialog = page.root.querySelector("dialog");
+  if (key === "?") showKeys();
+  else if (dialog) return;
+  else if ("123".includes(key)) {
+    if (page.held || page.current.done) return;
+    choose(page.current.answer, page.current.dimension, Number(key));
+    goOn();
+  } else if (page.held && key.startsWith("Arrow") && !["ArrowLeft", "ArrowRight"].includes(key)) {
+    return;
+  } else if (key === "ArrowDown") moveScale(1);
+  else if (key === "ArrowUp") moveScale(-1);
+  else if (key === "ArrowLeft") step(-1);
+  else if (key === "ArrowRight") step(1);
+  else if (key === "u" || key === "U") nextUnrated();
+  else return;
+  event.preventDefault();
+}

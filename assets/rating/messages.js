@@ -1,0 +1,22 @@
+// One line above everything, for what the rater has to know.
+
+import { make, page } from "./page.js";
+
+// A lasting one stays over the next question too, until its own place is opened.
+let lasting = null;
+
+export function announce(message, { about } = {}) {
+  if (about) lasting = { message, place: about };
+  let line = page.root.querySelector(".announcement:not(#rating-banner)");
+  if (!line) {
+    line = make("p", { class: "announcement", role: "status" });
+    page.root.prepend(line);
+  }
+  line.textContent = message;
+}
+
+// For a question that has just been drawn.
+export function announceLasting() {
+  if (lasting && lasting.place !== page.question.place) announce(lasting.message);
+  lasting = null;
+}

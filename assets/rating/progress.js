@@ -1,0 +1,69 @@
+// Draws what has become of each answer and of the whole list.
+
+import { missing, stateOf, stateOfOpen } from "./answers.js";
+import { open } from "./going.js";
+import { clock, make, page, text } from "./page.js";
+
+export function drawState(answer) {
+  const line = page.root.querySelector(`#state-${answer.letter}`);
+  if (!line) return;
+  let [kind, message] = ["open", text("not_rated")];
+  const waiting = page.outbox[answer.item];
+  if (answer.problem) [kind, message] = ["unsaved", text("not_saved", { error: answer.problem })];
+  else if (waiting) {
+    const key = page.stopped ? "kept_here" : page.failures ? "retrying" : "saving";
+    [kind, message] = ["unsaved", text(key)];
+  } else if (answer.saved && page.state.trial) [kind, message] = ["saved", text("trial_saved")];
+  else if (answer.saved && answer.savedAt) {
+    [kind, message] = ["saved", text("saved", { time: clock(answer.savedAt) })];
+  } else if (answer.saved) [kind, message] = ["saved", text("saved", { time: "" }).trim()];
+  else if (Object.keys(answer.scores).length || answer.comment || answer.flags.length) {
+    const names = missing(answer).map((dimension) => text(dimension))
+      .join(page.language === "zh" ? "、" : ", ");
+    [kind, message] = ["unsaved", names ? text("half_rated", { missing: names }) : text("saving")];
+  }
+  if (answer.skipped && kind === "saved") message = `${text("skipped_state")} · ${message}`;
+  if (line.textContent !== message) line.textContent = message;
+  line.className = `mark ${kind}`;
+}
+
+export function drawAllStates() {
+  if (page.question) page.question.answers.forEach(drawState);
+}
+
+export function drawProgress() {
+  const line = page.root.querySelector(".progress-text");
+  if (!line || !page.question) return;
+  const entries = page.state.questions;
+  const own = entries.find((entry) => entry.place === page.question.place);
+  if (own) own.state = stateOfOpen();
+  const done = entries.filter((entry) => stateOf(entry) !== "open").length;
+  const number = entries.findIndex((entry) => entry.place === page.question.place) + 1;
+  line.textContent = done === entries.length ? text(page.state.locked ? "done_locked" : "all_done")
+    : text("progress", { place: number, total: entries.length, done });
+  const bar = page.root.querySelector(".bar");
+  bar.max = entries.length;
+  bar.value = done;
+  drawPlaces(number);
+}
+
+// A window of places around the open one: two thousand buttons would help nobody.
+function drawPlaces(number) {
+  const entries = page.state.questions;
+  const from = Math.max(0, Math.min(number - 6, entries.length - 11));
+  const shown = entries.slice(from, from + 11);
+  page.root.querySelector(".places").replaceChildren(...shown.map((entry) => make("button", {
+    type: "button", class: `place ${stateOf(entry)}`,
+    "aria-current": entry.place === page.question.place ? "page" : null,
+    onclick: () => open(entry.place),
+  }, placeName(entry.place))));
+}
+
+export function placeName(wanted) {
+  const entries = page.state.questions;
+  const number = entries.findIndex((entry) => entry.place === wanted) + 1;
+  const practice = entries.filter((entry) => entry.practice).length;
+  if (!number) return "–"; // not on the list any more
+  return entries[number - 1].practice ? text("practice_place", { number })
+    : String(number - practice);
+}
