@@ -114,7 +114,7 @@ def tables_html(report: Report, texts: Texts) -> str:
 def _agreement(report: Report, texts: Texts) -> str:
     section = render.agreement(report)
     keys = ["dimension", "agreement_units", "alpha", "interval_95", "ac1", "ac2", "percent"]
-    header = [texts(key) for key in keys] + ["ICC(2,1)", "ICC(2,k)"]
+    header = [texts(key) for key in [*keys, "icc_units"]] + ["ICC(2,1)", "ICC(2,k)"]
     return table(header, _in_words(section.rows, texts), name=texts("report_agreement"))
 
 
@@ -125,11 +125,14 @@ def _tests(report: Report, texts: Texts) -> str:
         _in_words(render.friedman(report).rows, texts),
         name="Friedman",
     )
-    rows = _in_words(render.pairs(report).rows, texts)
+    section = render.pairs(report)
+    rows = _in_words(section.rows, texts)
     if not rows:
         return f"<h4>Friedman</h4>{friedman}"
-    keys = ["dimension", "model_a", "model_b", "n_questions", "difference", "p", "p_holm", "effect"]
-    header = [texts(key) if key != "p" else "p" for key in keys]
+    told = {name: key for key, name in render.P_NAMES.items()}
+    header = [texts(key) for key in ("dimension", "model_a", "model_b", "n_questions")]
+    header += [texts("difference"), *(texts(told[each]) for each in section.header[5:-1])]
+    header.append(texts("effect"))
     pairs = table(header, rows, texts=3, name="Wilcoxon")
     return f"<h4>Friedman</h4>{friedman}<h4>Wilcoxon (Pratt, Holm)</h4>{pairs}"
 

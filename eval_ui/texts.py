@@ -696,7 +696,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "rater_revoked": ("链接已收回", "link withdrawn"),
     "rater_expired": ("链接已过期", "link expired"),
     "closer_info": (
-        "**一致性、分歧与质量迹象**：揭盲之前不区分模型，也不显示任何模型的平均分。",
+        "**一致性、分歧与评分质量**：揭盲之前不区分模型，也不显示任何模型的平均分。",
         "**Agreement, disputes, signs**: until unblinding nothing here tells one model from "
         "another, and no model’s mean is shown.",
     ),
@@ -732,7 +732,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "further_none": ("尚未安排", "none yet"),
     "further_waiting": ("等待评分", "waiting"),
     "further_done": ("已评", "scored"),
-    "signs": ("质量迹象（仅协调员可见）", "Signs of care (for coordinators only)"),
+    "signs": ("疑似草率评分的迹象（仅协调员可见）", "Signs of haste (for coordinators only)"),
     "signs_note": (
         "只提示哪里值得看一看，不能证明什么：好的回答本来就该得 3 分。“过快”指不到每秒 25 "
         "个字符所需的阅读时间。",
@@ -900,13 +900,17 @@ TEXTS: dict[str, tuple[str, str]] = {
     "report_notes": ("说明", "Notes"),
     "interval_95": ("α 的 95% 区间", "95 % interval of α"),
     "ac1": ("Gwet AC1", "Gwet’s AC1"),
-    "kappa": ("加权 κ", "Weighted κ"),
+    "kappa": ("二次加权 κ", "Quadratic weighted κ"),
     "complete_questions": ("完整题数", "Complete questions"),
     "left_out": ("未计入", "Left out"),
     "model_a": ("模型 A", "Model A"),
     "model_b": ("模型 B", "Model B"),
     "difference": ("A − B", "A − B"),
+    "p": ("p", "p"),
     "p_holm": ("p（Holm）", "p (Holm)"),
+    "p_tied": ("p（同秩）", "p, equal ranks"),
+    "p_holm_tied": ("p（Holm，同秩）", "p (Holm), equal ranks"),
+    "icc_units": ("全部评分者都评过的回答", "Answers of all raters"),
     "effect": ("秩二列相关（效应量）", "Rank-biserial correlation"),
     "by": ("按", "By"),
     "group": ("组", "Group"),

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from medchat.evaluation import SCORES
-from medchat.evaluation.intervals import drawn_times
+from medchat.evaluation.intervals import LEAST_ROUNDS, drawn_times
 
 Metric = Literal["ordinal", "nominal", "interval"]
 Weights = Literal["ordinal", "identity"]
@@ -167,8 +167,9 @@ def interval_of_alpha(
 def interval_between(
     alphas: _Floats, rounds: int, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """The interval of what ``drawn_alphas`` gave; None where fewer than half of ``rounds`` did."""
-    if not alphas.size or 2 * alphas.size < rounds:
+    """The interval of what ``drawn_alphas`` gave; None where fewer than half of ``rounds`` did, or
+    there are too few rounds."""
+    if rounds < LEAST_ROUNDS or 2 * alphas.size < rounds:
         return None
     low, high = np.quantile(alphas, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

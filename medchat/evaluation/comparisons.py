@@ -16,6 +16,7 @@ from itertools import combinations
 from math import isnan
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -58,10 +59,12 @@ class PairTest:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One dimension. ``left_out`` questions have no score for some model."""
+    """One dimension. ``left_out`` questions have no score for some model; on ``unmatched`` of the
+    ``complete`` ones, some rater scored one model and not another."""
 
     complete: int
     left_out: int
+    unmatched: int
     friedman: Friedman
     pairs: list[PairTest] = field(default_factory=list)
 
@@ -69,7 +72,8 @@ class Comparison:
 def compare(ratings: Ratings, dimension: int) -> Comparison:
     """Test the models of one dimension against each other, pairs in the order of their names."""
     means = question_means(ratings, dimension)
-    complete = means[np.isfinite(means).all(axis=1)]
+    whole = np.isfinite(means).all(axis=1)
+    complete = means[whole]
     order = sorted(range(len(ratings.models)), key=lambda index: ratings.models[index])
     pairs = [
         _pair(ratings.models[a], ratings.models[b], complete[:, a], complete[:, b])
@@ -78,6 +82,7 @@ def compare(ratings: Ratings, dimension: int) -> Comparison:
     return Comparison(
         complete=len(complete),
         left_out=len(means) - len(complete),
+        unmatched=int((whole & _unmatched(ratings)).sum()),
         friedman=_friedman(complete),
         pairs=_with_holm(pairs),
     )
@@ -93,12 +98,24 @@ def question_means(ratings: Ratings, dimension: int) -> Floats:
     return means
 
 
+def _unmatched(ratings: Ratings) -> npt.NDArray[np.bool_]:
+    """Per question, whether a rater scored only some of the models there.
+
+    Then the difference of two models' means holds a difference of raters too.
+    """
+    keys = ratings.question * len(ratings.raters) + ratings.rater
+    pairs, models = np.unique(keys, return_counts=True)
+    found = np.zeros(len(ratings.questions), dtype=bool)
+    found[pairs[models < len(ratings.models)] // len(ratings.raters)] = True
+    return found
+
+
 def _friedman(complete: Floats) -> Friedman:
     questions, models = complete.shape
     if models < 3:
         return Friedman(reason="too_few_models")
     if questions < 2:
-        return Friedman(reason="too_few_questions")
+        return Friedman(reason="one_question")
     if (complete == complete[:, :1]).all():
         return Friedman(reason="all_equal")
     statistic, p = map(float, stats.friedmanchisquare(*complete.T))
@@ -139,14 +156,13 @@ def _rank_biserial(difference: Floats) -> float:
 
 
 def _with_holm(pairs: Sequence[PairTest]) -> list[PairTest]:
-    """Corrected for as many tests as there are; a pair that is equal everywhere has none."""
-    p_holm = iter(_holm([pair.p for pair in pairs if pair.p is not None]))
-    p_holm_tied = iter(_holm([pair.p_tied for pair in pairs if pair.p_tied is not None]))
+    """Corrected for as many tests as were planned: a pair that is equal everywhere, which has no p
+    of its own, counts as p = 1, so that the family does not depend on the data."""
+    p_holm = _holm([1.0 if pair.p is None else pair.p for pair in pairs])
+    p_holm_tied = _holm([1.0 if pair.p_tied is None else pair.p_tied for pair in pairs])
     return [
-        pair
-        if pair.p is None
-        else replace(pair, p_holm=next(p_holm), p_holm_tied=next(p_holm_tied))
-        for pair in pairs
+        pair if pair.p is None else replace(pair, p_holm=holm, p_holm_tied=tied)
+        for pair, holm, tied in zip(pairs, p_holm, p_holm_tied, strict=True)
     ]
 
 

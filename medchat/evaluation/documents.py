@@ -9,19 +9,23 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from math import isfinite
 from typing import Any, Literal
 
 import docx
 import pandas as pd
 from docx.enum.text import WD_ALIGN_PARAGRAPH
+from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
-from docx.shared import Pt
+from docx.shared import Inches, Length, Pt
 from openpyxl import Workbook
-from openpyxl.cell import Cell, WriteOnlyCell
-from openpyxl.styles import Alignment, Font
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ERROR_CODES
+from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+from openpyxl.worksheet.properties import PageSetupProperties
 
 from medchat.evaluation import render
 from medchat.evaluation.methods import methods_paragraph
@@ -42,9 +46,31 @@ Report = Mapping[str, Any]
 Language = Literal["zh", "en"]
 MOMENT = datetime(1980, 1, 1, tzinfo=UTC)
 LONGEST_CELL = 32_767
-MOST_ROWS = 1_048_576
+MOST_ROWS = 100_000
+"""Of one sheet: more take minutes to write and to open. The score CSV has them all."""
 MOST_WORD_ROWS = 300
 """Of one table: a page holds some forty."""
+TEXT_WIDTH = 6.9
+"""Inches of a letter page between its margins; an A4 page has as much with narrower ones."""
+LINE_COLUMNS = 95
+"""Columns of letters in a table's size that fit into the width of the text."""
+MOST_WIDE = 8
+"""Columns of a table in letters of the usual size."""
+BOLD = 1.15
+"""How much wider bold letters are."""
+CELL_EDGES = 3
+"""Columns of letters that the blank edges of a cell take."""
+WIDEST_COLUMN = 28
+"""Columns of letters that a cell takes before it breaks between words."""
+_FORMAT, _SMALL = "0.000", '[<0.001]"< 0.001";0.000'
+_NUMBER_FORMATS = {
+    **dict.fromkeys(("p", "p_holm", "p_tied", "p_holm_tied"), _SMALL),
+    **dict.fromkeys(("active_seconds", "years"), "General"),
+}
+"""How a number is shown, by the name of its column; the cell holds all of its digits."""
+_WORD = re.compile("[\u3000-\u9fff\uff00-\uffef]|[^ \n\u3000-\u9fff\uff00-\uffef]+")
+_TOGETHER = re.compile(r"(<|\[-?[\d.]+,) ")
+"""Before a blank at which no line of Word may break."""
 _MODIFIED = re.compile(rb"(<dcterms:modified[^>]*>)[^<]*(</dcterms:modified>)")
 """openpyxl writes the moment of saving, whatever it was told."""
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -74,7 +100,7 @@ def as_latex(report: Report) -> str:
         r"% Needs \usepackage{booktabs}; Chinese names also xeCJK or ctex, and XeLaTeX.",
         r"% pdfLaTeX shows | and quotes as written with \usepackage[T1]{fontenc}.",
         r"\begin{table}",
-        r"  \centering",
+        r"  \centering\small\setlength{\tabcolsep}{4pt}",
         rf"  \caption{{{_latex(_caption(report))}}}",
         rf"  \begin{{tabular}}{{lr{'c' * len(dimensions)}}}",
         r"    \toprule",
@@ -164,6 +190,10 @@ class _Header(list[Any]):
     """A row that names the columns of a second table on the same sheet."""
 
 
+class _Best(float):
+    """The best of its column."""
+
+
 def _table_rows(report: Report) -> tuple[list[str], Rows]:
     dimensions, scores = report["scale"]["dimensions"], report["scale"]["scores"]
     header = ["model", "n_ratings", "n_questions"]
@@ -171,26 +201,32 @@ def _table_rows(report: Report) -> tuple[list[str], Rows]:
         header += [f"{each}_{figure}" for figure in ("mean", "sd", "ci_low", "ci_high")]
         header += [*(f"{each}_share_{score}" for score in scores), f"{each}_acceptable"]
     rows: Rows = []
+    bold = {each: best(report, each) for each in dimensions}
     for entry in report["models"]:
         row = [entry["model"], entry["n_ratings"], entry["n_questions"]]
         for each in dimensions:
-            row += [entry[each][figure] for figure in ("mean", "sd", "ci_low", "ci_high")]
+            mean = entry[each]["mean"]
+            row.append(_Best(mean) if entry["model"] in bold[each] else mean)
+            row += [entry[each][figure] for figure in ("sd", "ci_low", "ci_high")]
             counts = entry[each]["counts"]
             row += [counts[str(score)] / entry["n_ratings"] for score in scores]
             row.append(entry[each]["acceptable"])
         rows.append([*row, ""])
+    if report["reference"]:
+        rows += [[], _Header(["as published"])]
     for reference in report["reference"]:
         row = [reference["model"], None, None]
         for each in dimensions:
             row += [reference[each], *[None] * (4 + len(scores))]
-        rows.append([*row, reference["source"] or "as published"])
+        rows.append([*row, reference["source"]])
     return [*header, "source"], [*rows, [], *([note] for note in report["notes"])]
 
 
 def _agreement_rows(report: Report) -> tuple[list[str], Rows]:
     figures = [
         *("krippendorff_alpha", "ci_low", "ci_high", "alpha_nominal", "alpha_interval", "gwet_ac1"),
-        *("gwet_ac2", "percent_agreement", "icc_2_1", "icc_2_k", "n_units"),
+        *("gwet_ac2", "percent_agreement", "n_units", "icc_2_1", "icc_2_k"),
+        "n_units_all_raters",
     ]
     rows: Rows = [
         [dimension, *(found[key] for key in figures)]
@@ -285,29 +321,41 @@ def _rater_rows(
 def _fill(book: Workbook, title: str, header: list[str], rows: Rows) -> None:
     sheet = book.create_sheet(title)
     sheet.freeze_panes = "A2"
+    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     seen = [header, *(row for row in rows[:50] if len(row) > 1)]  # a sentence takes no width
     for index in range(max(map(len, seen))):
         width = max(_columns(row[index]) for row in seen if len(row) > index) + 2
         sheet.column_dimensions[get_column_letter(index + 1)].width = min(width, 42)
     sheet.append([_cell(sheet, name, bold=True) for name in header])
-    room = MOST_ROWS - 1
-    fitting = rows if len(rows) <= room else rows[: room - 1]
-    for row in fitting:
-        sheet.append([_cell(sheet, value, isinstance(row, _Header)) for value in row])
-    if left := len(rows) - len(fitting):
-        sheet.append([_cell(sheet, f"{left} more rows do not fit; the score CSV has all of them.")])
+    named = header
+    for row in rows[:MOST_ROWS]:
+        named = row if isinstance(row, _Header) else named
+        shown = zip(row, chain(named, repeat("")), strict=False)
+        sheet.append([_cell(sheet, value, isinstance(row, _Header), name) for value, name in shown])
+    if left := len(rows[MOST_ROWS:]):
+        sheet.append([f"{left} more rows are in the score CSV alone."])
 
 
-def _cell(sheet: WriteOnlyWorksheet, value: Any, bold: bool = False) -> Cell:
-    """A typed cell; a text is never a formula."""
+def _cell(sheet: WriteOnlyWorksheet, value: Any, bold: bool = False, name: str = "") -> Any:
+    """What a sheet takes: a plain value, or a cell where it is more than that.
+
+    A text is never a formula. ``name`` is the column's: it decides how a number is shown.
+    """
     value = _plain(value)
+    shown = _NUMBER_FORMATS.get(name, _FORMAT) if isinstance(value, float) else ""
+    guarded = isinstance(value, str) and (
+        value.lstrip().startswith(FORMULA_STARTS) or value in ERROR_CODES
+    )
+    if not (guarded or shown or bold):
+        return value
     cell = WriteOnlyCell(sheet, value=value)
-    if isinstance(value, str):
-        cell.data_type = "s"
-        cell.alignment = Alignment(vertical="top")
-        # Else a spreadsheet makes it a formula when somebody edits the cell.
-        cell.quotePrefix = value.lstrip().startswith(FORMULA_STARTS)
-    if bold:
+    if guarded:
+        # Also when somebody edits the cell.
+        cell.data_type, cell.quotePrefix = "s", True
+    if shown:
+        cell.number_format = shown
+    if bold or isinstance(value, _Best):
         cell.font = Font(bold=True)
     return cell
 
@@ -358,7 +406,12 @@ _WORDS = {
     "Source": ("来源", "Source"),
     "Rater A": ("评分者 A", "Rater A"),
     "Rater B": ("评分者 B", "Rater B"),
-    "Weighted kappa": ("加权 κ", "Weighted kappa"),
+    "Quadratic weighted kappa": ("二次加权 κ", "Quadratic weighted κ"),
+    "alpha": ("α（有序）", "α (ordinal)"),
+    "chi2": ("χ²", "χ²"),
+    "Kendall's W": ("Kendall W", "Kendall’s W"),
+    "p, equal ranks": ("p（同秩）", "p, equal ranks"),
+    "p (Holm), equal ranks": ("p（Holm，同秩）", "p (Holm), equal ranks"),
     "Answers scored twice": ("评了两次的回答", "Answers scored twice"),
     "By": ("按", "By"),
     "Group": ("组", "Group"),
@@ -373,9 +426,10 @@ _WORDS = {
     "Dimension": ("维度", "Dimension"),
     "Answers": ("回答数", "Answers"),
     "95 % interval": ("95% 区间", "95 % interval"),
-    "Equal (%)": ("一致率（%）", "Equal (%)"),
+    "Agreement (%)": ("一致率（%）", "Agreement (%)"),
+    "Answers of all raters": ("全部评分者都评过的回答", "Answers of all raters"),
     "Left out": ("未计入", "Left out"),
-    "Effect": ("秩二列相关", "Rank-biserial"),
+    "Rank-biserial": ("秩二列相关", "Rank-biserial"),
 }
 
 
@@ -392,15 +446,12 @@ def as_docx(report: Report, language: Language) -> bytes:
 
     document = docx.Document()
     _set_fonts(document)
+    page = document.sections[0]
+    margin = Length((page.page_width or 0) // 2 - Inches(TEXT_WIDTH / 2))
+    page.left_margin = page.right_margin = margin
     document.add_heading(on_one_line(report["data"]["study"]) or word("title"), level=1)
-    bold = {
-        (row, 3 + column)
-        for column, dimension in enumerate(report["scale"]["dimensions"])
-        for row, entry in enumerate(report["models"])
-        if entry["model"] in best(report, dimension)
-    }
     document.add_heading(word("table"), level=2)
-    _word_table(document, render.means(report), word, bold)
+    _word_table(document, render.means(report), word, render.best_means(report))
     if report["reference"]:
         document.add_heading(word("published"), level=3)
         _word_table(document, render.references(report), word)
@@ -457,21 +508,53 @@ def _word_table(
     bold: "set[tuple[int, int]] | frozenset[Any]" = frozenset(),
 ) -> None:
     rows = section.rows[:MOST_WORD_ROWS]
-    table = document.add_table(rows=1 + len(rows), cols=len(section.header), style="Light List")
-    for cell, name in zip(table.rows[0].cells, section.header, strict=True):
-        cell.text = word(name)
-    lines = list(table.rows)[1:]
-    for number, (line, row) in enumerate(zip(lines, rows, strict=True)):
-        for column, (cell, value) in enumerate(zip(line.cells, row, strict=True)):
-            is_dimension = section.header[column] == "Dimension"
-            shown = on_one_line(word(value) if is_dimension else value)
-            run = cell.paragraphs[0].add_run(shown)
-            run.bold = (number, column) in bold
-            run.font.size = Pt(9)
+    shown = [[word(name) for name in section.header]]
+    for row in rows:
+        named = zip(section.header, row, strict=True)
+        texts = [on_one_line(word(v) if name == "Dimension" else v) for name, v in named]
+        shown.append([_TOGETHER.sub("\\1\N{NO-BREAK SPACE}", text) for text in texts])
+    table = document.add_table(rows=len(shown), cols=len(section.header), style="Light List")
+    table.autofit = False
+    widths = _widths(shown)
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width
+    for number, (line, cells) in enumerate(zip(list(table.rows), shown, strict=True), start=-1):
+        properties = line._tr.get_or_add_trPr()
+        properties.append(OxmlElement("w:cantSplit"))
+        if number < 0:
+            properties.append(OxmlElement("w:tblHeader"))  # again on the next page
+        for column, (cell, text) in enumerate(zip(line.cells, cells, strict=True)):
+            cell.width = widths[column]
+            run = cell.paragraphs[0].add_run(text)
+            run.bold = True if number < 0 else (number, column) in bold
+            run.font.size = Pt(8.5 if len(widths) <= MOST_WIDE else 7.5)
             if column >= section.n_texts:
                 cell.paragraphs[0].alignment = WD_ALIGN_PARAGRAPH.RIGHT
     if len(rows) < len(section.rows):
         document.add_paragraph(word("cut").format(rows=len(rows), all=len(section.rows)))
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[Length]:
+    """Of columns that share the text's width: none narrower than its longest word, if that fits.
+
+    The first row is the header, which is bold and so a little wider.
+    """
+    words, wanted = [], []
+    for header, *cells in zip(*rows, strict=True):
+        word = max([BOLD * _longest_word(header), *map(_longest_word, cells)])
+        whole = max([BOLD * _columns(header), *map(_columns, cells)])
+        words.append(word + CELL_EDGES)
+        wanted.append(max(word, min(whole, WIDEST_COLUMN)) + CELL_EDGES)
+    if sum(wanted) > LINE_COLUMNS:  # then longer cells break between words
+        rest = max(LINE_COLUMNS - sum(words), 0) / (sum(wanted) - sum(words) or 1)
+        pairs = zip(words, wanted, strict=True)
+        wanted = [word + rest * (whole - word) for word, whole in pairs]
+    return [Inches(TEXT_WIDTH * each / sum(wanted)) for each in wanted]
+
+
+def _longest_word(text: str) -> int:
+    """In columns; a line may break between any two Chinese characters."""
+    return max((_columns(word) for word in _WORD.findall(text)), default=0)
 
 
 # -- pieces --

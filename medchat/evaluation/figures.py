@@ -27,7 +27,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from medchat.evaluation.render import half_up
+from medchat.evaluation.render import half_up, title
 from medchat.evaluation.scale import NAMES_ZH
 
 Language = Literal["zh", "en"]
@@ -54,7 +54,7 @@ _WORDS = {
     "score": ("{} 分", "score {}"),
     "mean": ("平均分（95% 区间）", "Mean (95 % interval)"),
     "published": ("文献报告值", "as published"),
-    "kappa": ("加权 κ", "weighted κ"),
+    "kappa": ("二次加权 κ", "quadratic weighted κ"),
     "ratings": ("累计评分数", "Ratings so far"),
 }
 
@@ -123,7 +123,7 @@ def shares_figure(report: Report, language: Language = "en") -> Figure | None:
         return None
     figure, panels = _panels(report, len(models), language)
     colours = _steps(len(scores))
-    narrowest = 3 * min(len(panels), 3)  # per cent of a panel that hold two digits
+    digit = 1.2 * min(len(panels), 3)  # per cent of a panel that one takes
     for axes, dimension in zip(panels, report["scale"]["dimensions"], strict=True):
         left = np.zeros(len(models))
         for score, colour in zip(scores, colours, strict=True):
@@ -132,7 +132,7 @@ def shares_figure(report: Report, language: Language = "en") -> Figure | None:
             bars = axes.barh(range(len(models)), width, left=left, color=colour, height=0.68)
             axes.bar_label(
                 bars,
-                [half_up(share, 0) if share >= narrowest else "" for share in shares],
+                [_label(share, digit) for share in shares],
                 label_type="center",
                 color=_readable_on(colour),
                 fontsize=7.5,
@@ -200,7 +200,7 @@ def progress_figure(report: Report, language: Language = "en") -> Figure | None:
     place, name_of = _calendar([day["date"] for day in days])
     total = np.cumsum([day["ratings"] for day in days])
     edge = max(0.04 * (place[-1] - place[0]), 1)
-    x, y = [place[0], *place, place[-1] + edge], [0, *total, total[-1]]
+    x, y = [place[0], *place], [0, *total]
     axes.fill_between(x, y, step="post", color=STEPS[-1], alpha=0.12, lw=0)
     axes.step(x, y, where="post", color=STEPS[-1], lw=1.4)
     if len(days) <= 60:
@@ -271,6 +271,12 @@ def _used(found: Any, panels: int) -> list[Axes]:
     for axes in every[panels:]:
         axes.remove()
     return every[:panels]
+
+
+def _label(share: Fraction, digit: float) -> str:
+    """A share in a bar; none where it would not fit."""
+    text = half_up(share, 0)
+    return text if share >= digit * (len(text) - 0.1) else ""
 
 
 def _share(counts: Mapping[str, int], score: str) -> Fraction:
@@ -375,8 +381,15 @@ def _steps(count: int) -> list[Any]:
 
 
 def _readable_on(colour: Any) -> str:
-    red, green, blue, _ = colour
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
+    """Ink or white, whichever stands out more (WCAG 2's contrast ratio)."""
+    ground, ink = _luminance(colour), _luminance(matplotlib.colors.to_rgba(INK))
+    return INK if (ground + 0.05) / (ink + 0.05) > 1.05 / (ground + 0.05) else "white"
+
+
+def _luminance(colour: Any) -> float:
+    """Relative luminance of an sRGB colour, 0 to 1."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
 
 def _word(key: str, language: Language) -> str:
@@ -384,7 +397,7 @@ def _word(key: str, language: Language) -> str:
         return _WORDS[key][0 if language == "zh" else 1]
     if language == "zh" and key in NAMES_ZH:
         return NAMES_ZH[key]
-    return shortened(key[:1].upper() + key[1:])
+    return shortened(title(key))
 
 
 def shortened(text: str, most: int = LONGEST_NAME) -> str:

@@ -16,12 +16,14 @@ from scipy import sparse
 from medchat.evaluation.coding import Floats, Integers, Ratings
 
 LEVEL = 0.95
+LEAST_ROUNDS = 40
+"""With fewer, one round is more than the 2.5 % that lie beyond an end of the interval."""
 DRAWS_PER_BLOCK = 4_000_000
 
 
 class MeanIntervals(NamedTuple):
     """``ends`` is ``[models, dimensions, 2]``, NaN where there is no interval; ``rounds`` says of
-    each model how many rounds its intervals rest on."""
+    each model how many rounds its intervals rest on; 0: nothing could be drawn."""
 
     ends: Floats
     rounds: Integers
@@ -32,15 +34,16 @@ def mean_intervals(
 ) -> MeanIntervals:
     """The interval of every mean.
 
-    There is none for a model with fewer than two questions (or, with ``raters_too``, raters):
-    nothing can be drawn. Rounds in which a model is not drawn at all are left out, and where that
-    is more than half of them, there is no interval; all models share their rounds. The seed, not
-    the order of rows, decides what is drawn.
+    There is none for a model with fewer than two questions (or, with ``raters_too``, raters), as
+    nothing can be drawn; none where all of a model's scores are equal, as every round gives that
+    score, however few they are; and none of fewer than ``LEAST_ROUNDS``. Rounds in which a model is
+    not drawn at all are left out, and where that is more than half of them, there is no interval.
+    All models share their rounds. The seed, not the order of rows, decides what is drawn.
     """
     models, dimensions = len(ratings.models), len(ratings.scale.dimensions)
     found = np.full((models, dimensions, 2), np.nan)
     rested = np.zeros(models, dtype=np.int64)
-    if not len(ratings) or not rounds:
+    if not len(ratings) or rounds < LEAST_ROUNDS:
         return MeanIntervals(found, rested)
     drawn = _both_drawn if raters_too else _questions_drawn
     means = np.concatenate(list(drawn(ratings, rounds, seed)))
@@ -52,6 +55,7 @@ def mean_intervals(
         rested[model] = len(own)
         if 2 * len(own) >= rounds:
             found[model] = np.quantile(own, [tail, 1 - tail], axis=0).T
+        found[model, ~_varied(ratings, model)] = np.nan
     return MeanIntervals(found, rested)
 
 
@@ -61,6 +65,12 @@ def _enough(ratings: Ratings, model: int, raters_too: bool) -> bool:
     if raters_too:
         sizes.append(len(np.unique(ratings.rater[rows])))
     return min(sizes) >= 2
+
+
+def _varied(ratings: Ratings, model: int) -> npt.NDArray[np.bool_]:
+    """Per dimension, whether a model's scores differ at all."""
+    levels = ratings.levels[ratings.model == model]
+    return np.asarray((levels != levels[0]).any(axis=0))
 
 
 def drawn_times(things: int, rounds: int, seed: int, per_block: int) -> Iterator[Floats]:

@@ -12,6 +12,9 @@ from medchat.tables import on_one_line
 
 Language = Literal["zh", "en"]
 Report = Mapping[str, Any]
+ALPHA = 0.05
+MOST_PAIRS = 6
+"""Of models, of each dimension, that the paragraph names."""
 TELLING = ("masked", "excluded", "kept")
 """What becomes of an answer that seems to tell its model."""
 
@@ -38,11 +41,8 @@ def _english(report: Report) -> list[str]:
         *english_conduct(report),
         _english_intervals(report),
         *(english_agreement(name, found) for name, found in report["agreement"].items()),
-        "Models were compared on questions, their scores averaged over raters: Friedman's test "
-        "over the questions for which every model had a score, then Wilcoxon signed-rank tests for "
-        "each pair (zeros after Pratt, normal approximation) with Holm's correction within each "
-        "dimension.",
-        *(_english_test(name, found) for name, found in report["tests"].items()),
+        _english_comparison(report),
+        *(_english_test(name, found, len(models)) for name, found in report["tests"].items()),
         f"Figures were computed by MedChat {report['version']}.",
     ]
     return [sentence for sentence in sentences if sentence]
@@ -68,7 +68,10 @@ def english_conduct(report: Report) -> list[str]:
         sentences.append(f"Each rater first scored {items} with feedback.")
     if told.get("repeats"):
         twice = counted(told["repeats"], "question")
-        sentences.append(f"Up to {twice} per rater came a second time without a word.")
+        sentences.append(
+            f"Up to {twice} per rater appeared a second time, unannounced, to measure the rater's "
+            "own consistency."
+        )
     if telling := english_telling(told):
         sentences.append(telling)
     if settling := report["data"]["n_adjudicating"]:
@@ -78,7 +81,7 @@ def english_conduct(report: Report) -> list[str]:
             else (" settled disputes")
         )
         sentences.append(
-            f"{counted(settling, 'rating')}{whose}; means count them, agreement does not."
+            f"{counted(settling, 'rating')}{whose} and are part of the means, not of agreement."
         )
     return sentences
 
@@ -89,8 +92,8 @@ def english_telling(told: Report) -> str:
     if not masked + excluded + kept:
         return ""
     return (
-        f"Of the answers that seemed to tell their model, {masked} were masked, "
-        f"{excluded} excluded and {kept} shown as they were."
+        f"Answers that seemed to reveal their model: {masked} masked, {excluded} excluded, {kept} "
+        "shown as they were."
     )
 
 
@@ -111,14 +114,29 @@ def english_blinding(blind: bool | None) -> str:
 
 def _english_intervals(report: Report) -> str:
     settings = report["settings"]
-    if not settings["bootstrap"]:
-        return "Means are given over ratings, without intervals."
-    drawn = settings["resampled"]
-    alone = "" if drawn == "questions" else " Intervals of alpha draw questions alone."
-    return (
-        f"Means are given over ratings with 95 % percentile bootstrap intervals "
-        f"({settings['bootstrap']} rounds over {drawn}, seed {settings['seed']}).{alone}"
-    )
+    how = f"{settings['bootstrap']} rounds over {settings['resampled']}, seed {settings['seed']}"
+    there, wanted = _intervals(report)
+    if there:
+        means = f"Means are over ratings, with 95 % percentile bootstrap intervals ({how})"
+        means += "." if there == wanted else f"; {wanted - there} of {wanted} means have none."
+    else:
+        means = "Means are over ratings, without intervals."
+    if all(found["ci_low"] is None for found in report["agreement"].values()):
+        return means
+    if there and settings["resampled"] == "questions":
+        return f"{means} Intervals of alpha were made in the same way."
+    alone = f"{settings['bootstrap']} rounds over questions, seed {settings['seed']}"
+    return f"{means} Intervals of alpha are percentile bootstrap intervals too ({alone})."
+
+
+def _intervals(report: Report) -> tuple[int, int]:
+    """How many means have an interval, and how many means there are."""
+    ends = [
+        entry[dimension]["ci_low"]
+        for entry in report["models"]
+        for dimension in report["scale"]["dimensions"]
+    ]
+    return sum(end is not None for end in ends), len(ends)
 
 
 def english_agreement(dimension: str, found: Report) -> str:
@@ -139,16 +157,72 @@ def english_agreement(dimension: str, found: Report) -> str:
     )
 
 
-def _english_test(dimension: str, found: Report) -> str:
-    name, test = dimension.replace("_", " "), found["friedman"]
-    left = f"{counted(found['n_left_out'], 'question')} left out as incomplete"
-    if None in (test["statistic"], test["df"], test["p"]):
-        return f"For {name}, Friedman's test is not available ({left})."
+def _tested(report: Report) -> tuple[bool, bool]:
+    """Whether Friedman's test, and whether any pair's, was possible in some dimension."""
+    found = report["tests"].values()
     return (
-        f"For {name}, chi-squared({test['df']}) = {decimals(test['statistic'], 2)}, "
-        f"{_p(test['p'])}, Kendall's W {_equals(test['kendalls_w'])} "
-        f"({counted(found['n_complete_questions'], 'question')}; {left})."
+        any(each["friedman"]["p"] is not None for each in found),
+        any(pair["p"] is not None for each in found for pair in each["pairs"]),
     )
+
+
+def _english_comparison(report: Report) -> str:
+    """What models were compared by, as far as they were."""
+    if len(report["models"]) < 2:
+        return ""
+    friedman, pairs = _tested(report)
+    if not friedman and not pairs:
+        return "Models could not be tested against each other."
+    several = report["data"]["raters_per_answer"]["max"] > 1
+    averaged = ", averaged over raters" if several else ""
+    each = "each pair" if len(report["models"]) > 2 else "the pair"
+    tests = ["Friedman's test with Kendall's W"] if friedman else []
+    if pairs:
+        holm = (
+            ", with Holm's correction over all pairs of a dimension" if each != "the pair" else ""
+        )
+        tests.append(
+            f"Wilcoxon's signed-rank test of {each} (zeros after Pratt, normal approximation"
+            f"{holm}) with the matched-pairs rank-biserial correlation"
+        )
+    return (
+        f"Models were compared on the questions for which every model had a score{averaged}, by "
+        f"{' and '.join(tests)}."
+    )
+
+
+def _english_test(dimension: str, found: Report, models: int) -> str:
+    name, parts = dimension.replace("_", " "), []
+    test, left = found["friedman"], ""
+    if found["n_left_out"]:
+        left = f"; {counted(found['n_left_out'], 'question')} left out as incomplete"
+    over = f"over {counted(found['n_complete_questions'], 'question')}{left}"
+    if test["p"] is not None:
+        parts.append(
+            f"chi-squared({test['df']}) = {decimals(test['statistic'], 2)}, {_p(test['p'])}, "
+            f"Kendall's W {_equals(test['kendalls_w'])}"
+        )
+    elif models > 2:
+        parts.append("Friedman's test is not available")
+    tested = [pair for pair in found["pairs"] if pair["p"] is not None]
+    if models == 2 and tested:
+        (pair,) = tested
+        parts.append(
+            f"mean difference {pair['a']} - {pair['b']} {decimals(pair['mean_difference'], 2)}, "
+            f"{_p(pair['p'])}, rank-biserial correlation {decimals(pair['effect_size'], 2)}"
+        )
+    elif tested:
+        clear, more = _clear(tested)
+        listed = [f"{pair['a']} - {pair['b']} ({_p(pair['p_holm'])})" for pair in clear]
+        listed += [f"{more} more"] if more else []
+        parts.append(f"pairs with a corrected p below 0.05: {', '.join(listed) or 'none'}")
+    return f"For {name}, {over}: {'; '.join(parts)}." if parts else ""
+
+
+def _clear(tested: list[Report]) -> tuple[list[Report], int]:
+    """The first ``MOST_PAIRS`` pairs with a corrected p below 0.05, and how many more there are."""
+    clear = [pair for pair in tested if pair["p_holm"] < ALPHA]
+    return clear[:MOST_PAIRS], max(len(clear) - MOST_PAIRS, 0)
 
 
 def _equals(value: float | None) -> str:
@@ -184,21 +258,23 @@ def _p(p: float) -> str:
 def _chinese(report: Report) -> list[str]:
     data, scores = report["data"], report["scale"]["scores"]
     dimensions = "、".join(name_zh(each) for each in report["scale"]["dimensions"])
-    return [
+    sentences = [
         f"{data['n_raters']} 名评分者（{chinese_specialties(data)}）对 "
         f"{len(report['models'])} 个模型就 {data['n_questions']} 道题给出的 "
-        f"{data['n_responses']} 个回答，从{dimensions} "
-        f"{len(report['scale']['dimensions'])} 个维度评分（{scores[0]}–{scores[-1]} 分），共 "
+        f"{data['n_responses']} 个回答，按{dimensions}"
+        f"{_dimensions_zh(report)}评分（{scores[0]}–{scores[-1]} 分），共 "
         f"{data['n_ratings']} 条评分；{chinese_per_answer(data['raters_per_answer'])}。",
         *chinese_conduct(report),
         _chinese_intervals(report),
         *(chinese_agreement(name, found) for name, found in report["agreement"].items()),
-        "模型比较以题目为单位：先对评分者取平均，再对每个模型都有评分的题目作 Friedman 检验，"
-        "两两比较用 Wilcoxon 符号秩检验（Pratt 法处理零差，正态近似），"
-        "并在每个维度内作 Holm 校正。",
-        *(_chinese_test(name, found) for name, found in report["tests"].items()),
+        _chinese_comparison(report),
+        *(
+            _chinese_test(name, found, len(report["models"]))
+            for name, found in report["tests"].items()
+        ),
         f"统计由 MedChat {report['version']} 完成。",
     ]
+    return [sentence for sentence in sentences if sentence]
 
 
 def chinese_specialties(data: Report) -> str:
@@ -262,16 +338,28 @@ def chinese_blinding(blind: bool | None) -> str:
     return f"评分者{'不知道' if blind else '知道'}回答出自哪个模型。"
 
 
+def _dimensions_zh(report: Report) -> str:
+    count = len(report["scale"]["dimensions"])
+    return f" {count} 个维度" if count > 1 else ""
+
+
 def _chinese_intervals(report: Report) -> str:
     settings = report["settings"]
-    if not settings["bootstrap"]:
-        return "报告全部评分的平均分，未计算区间。"
-    both = settings["resampled"] != "questions"
-    unit, alone = ("题目和评分者", "α 的区间只抽题目。") if both else ("题目", "")
-    return (
-        f"报告全部评分的平均分及其 95% 自助法百分位区间（以{unit}为抽样单位，"
-        f"{settings['bootstrap']} 轮，随机种子 {settings['seed']}）。{alone}"
-    )
+    rounds = f"{settings['bootstrap']} 轮，随机种子 {settings['seed']}"
+    unit = "题目" if settings["resampled"] == "questions" else "题目和评分者"
+    there, wanted = _intervals(report)
+    if there:
+        means = f"报告全部评分的平均分及其 95% 自助法百分位区间（以{unit}为抽样单位，{rounds}）"
+        means += (
+            "。" if there == wanted else f"，{wanted} 个平均分中有 {wanted - there} 个没有区间。"
+        )
+    else:
+        means = "报告全部评分的平均分，没有区间。"
+    if all(found["ci_low"] is None for found in report["agreement"].values()):
+        return means
+    if there and unit == "题目":
+        return f"{means}α 的区间用同样的方法得到。"
+    return f"{means}α 的区间也用自助法百分位区间（以题目为抽样单位，{rounds}）。"
 
 
 def chinese_agreement(dimension: str, found: Report) -> str:
@@ -293,13 +381,50 @@ def chinese_agreement(dimension: str, found: Report) -> str:
     )
 
 
-def _chinese_test(dimension: str, found: Report) -> str:
-    name, test = name_zh(dimension), found["friedman"]
-    left = f"{found['n_left_out']} 道题因不完整未计入"
-    w = "无法计算" if test["kendalls_w"] is None else f"＝ {decimals(test['kendalls_w'], 3)}"
-    if None in (test["statistic"], test["df"], test["p"]):
-        return f"{name}无法作 Friedman 检验（{left}）。"
-    return (
-        f"{name}：χ²({test['df']})＝{decimals(test['statistic'], 2)}，{_p(test['p'])}，Kendall W "
-        f"{w}（{found['n_complete_questions']} 道题；{left}）。"
-    )
+def _chinese_comparison(report: Report) -> str:
+    """See ``_english_comparison``."""
+    if len(report["models"]) < 2:
+        return ""
+    friedman, pairs = _tested(report)
+    if not friedman and not pairs:
+        return "模型之间无法作检验。"
+    averaged = "先对评分者取平均，" if report["data"]["raters_per_answer"]["max"] > 1 else ""
+    tests = ["作 Friedman 检验（效应量为 Kendall W）"] if friedman else []
+    if pairs:
+        several = len(report["models"]) > 2
+        each = "两两比较用" if several else "用"
+        holm = "，并在每个维度的全部比较内作 Holm 校正" if several else ""
+        tests.append(
+            f"{each} Wilcoxon 符号秩检验（Pratt 法处理零差，正态近似{holm}），效应量为配对"
+            "秩二列相关"
+        )
+    return f"模型比较以题目为单位：{averaged}对每个模型都有评分的题目{'；'.join(tests)}。"
+
+
+def _chinese_test(dimension: str, found: Report, models: int) -> str:
+    name, parts = name_zh(dimension), []
+    test, left = found["friedman"], ""
+    if found["n_left_out"]:
+        left = f"；{found['n_left_out']} 道题因不完整未计入"
+    if test["p"] is not None:
+        w = decimals(test["kendalls_w"], 3, "无法计算")
+        parts.append(
+            f"χ²({test['df']}) = {decimals(test['statistic'], 2)}，{_p(test['p'])}，Kendall W = {w}"
+        )
+    elif models > 2:
+        parts.append("无法作 Friedman 检验")
+    tested = [pair for pair in found["pairs"] if pair["p"] is not None]
+    if models == 2 and tested:
+        (pair,) = tested
+        parts.append(
+            f"平均差（{pair['a']} - {pair['b']}）{decimals(pair['mean_difference'], 2)}，"
+            f"{_p(pair['p'])}，秩二列相关 {decimals(pair['effect_size'], 2)}"
+        )
+    elif tested:
+        clear, more = _clear(tested)
+        listed = [f"{pair['a']} - {pair['b']}（{_p(pair['p_holm'])}）" for pair in clear]
+        listed += [f"另有 {more} 对"] if more else []
+        parts.append(f"校正后 p < 0.05 的模型对：{'、'.join(listed) or '无'}")
+    if not parts:
+        return ""
+    return f"{name}（{found['n_complete_questions']} 道题{left}）：{'；'.join(parts)}。"

@@ -6,6 +6,7 @@ Takes the parts of a report. Computes nothing.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medchat.evaluation.render import title
 from medchat.evaluation.scale import name_zh
 from medchat.evaluation.sensitivity import MOST_GROUPS, NAMES
 
@@ -43,7 +44,7 @@ class Notes:
     @property
     def english(self) -> list[str]:
         return [
-            f"{', '.join(map(_title, about))}: {english}" if about else english
+            f"{', '.join(map(title, about))}: {english}" if about else english
             for (english, _), about in self._told.items()
         ]
 
@@ -53,10 +54,6 @@ class Notes:
             f"{'、'.join(map(name_zh, about))}：{chinese}" if about else chinese
             for (_, chinese), about in self._told.items()
         ]
-
-
-def _title(dimension: str) -> str:
-    return dimension[:1].upper() + dimension[1:].replace("_", " ")
 
 
 def explain_missing(report: Mapping[str, Any], columns: Sequence[str], notes: Notes) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from medchat.errors import BadInput
-from medchat.evaluation.scale import SUS, Scale
+from medchat.evaluation.scale import COLUMNS, SUS, Scale
 from medchat.tables import on_one_line, short
 
 IDENTIFIERS = ("question_id", "model", "rater")
@@ -300,6 +300,11 @@ def _check_header(name: str, line: int, columns: list[str], required: Sequence[s
             hint = " Separate the columns by commas, not by semicolons or tabs."
         elif {each.lower() for each in missing} <= {each.lower() for each in columns}:
             hint = " Write the names in small letters."
+        elif unknown := [each for each in columns if each not in {*required, *COLUMNS}]:
+            hint = (
+                f" The file also has {', '.join(map(shortened, unknown[:5]))}: if that was scored, "
+                "name what was scored with --dimensions."
+            )
         raise BadInput(
             f"{name}, line {line}: missing {_named(missing)}. A score file needs "
             f"{', '.join(required)}.{hint}"

@@ -22,6 +22,16 @@ _OVERLAP = ("BLEU", "ROUGE-1", "ROUGE-2", "ROUGE-L")
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#$&!])")
 
 
+PAIRS_P = {"p": "p_tied", "p_holm": "p_holm_tied"}
+"""What a Wilcoxon test gives, and what it gives where equal differences have equal ranks."""
+P_NAMES = {
+    "p": "p",
+    "p_holm": "p (Holm)",
+    "p_tied": "p, equal ranks",
+    "p_holm_tied": "p (Holm), equal ranks",
+}
+
+
 class Section(NamedTuple):
     """One table ready to be written: the first `n_texts` columns hold text, the rest figures."""
 
@@ -46,13 +56,16 @@ def as_text(report: Report) -> str:
 
 
 def as_markdown(report: Report) -> str:
+    """The best mean of each column is bold."""
     blocks = [_markdown_block(section) for section in sections(report)]
+    blocks[:1] = [_markdown_block(means(report), best_means(report))]
     return "\n\n".join([*blocks, *map(markdown_cell, report["notes"])]) + "\n"
 
 
 def as_csv(report: Report) -> str:
-    """The line about the scale, then one table: a row per model, for each dimension mean, standard
-    deviation, interval and shares. Reference rows follow, their sizes empty."""
+    """A row per model, for each dimension mean, standard deviation, interval and shares; then the
+    published ones, their sizes empty. What the scale is stands in every row, so that nothing but
+    the header is above the first."""
     dimensions, scores = report["scale"]["dimensions"], report["scale"]["scores"]
     header = ["model", "n_ratings", "n_questions"]
     for dimension in dimensions:
@@ -61,19 +74,20 @@ def as_csv(report: Report) -> str:
         header.append(f"{dimension}_acceptable_percent")
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([report["notes"][0]])
-    writer.writerow([*header, "source"])
+    writer.writerow([*header, "source", "scale"])
+    scale = report["notes"][0]
     for entry in report["models"]:
         cells = [cell for each in dimensions for cell in _csv_cells(entry, each)]
         name = quote_formula(on_one_line(entry["model"]))
-        writer.writerow([name, entry["n_ratings"], entry["n_questions"], *cells, ""])
+        writer.writerow([name, entry["n_ratings"], entry["n_questions"], *cells, "", scale])
     for entry in report["reference"]:
         cells = []
         for dimension in dimensions:
             cells += [decimals(entry[dimension], 2), *[""] * (4 + len(scores))]
-        texts = (quote_formula(on_one_line(entry[key])) for key in ("model", "source"))
-        name, source = texts
-        writer.writerow([name, "", "", *cells, source])
+        source = f"as published: {entry['source']}".removesuffix(": ")
+        texts = (quote_formula(on_one_line(text)) for text in (entry["model"], source))
+        name, told = texts
+        writer.writerow([name, "", "", *cells, told, scale])
     return buffer.getvalue()
 
 
@@ -120,11 +134,12 @@ def p_value(p: float | None, none: str = "–") -> str:
     return "< 0.001" if p < 0.001 else decimals(p, 3)
 
 
-def interval(figures: Report, none: str = "") -> str:
-    """The two ends to two decimals, in brackets."""
+def interval(figures: Report, none: str = "", places: int = 2) -> str:
+    """The two ends in brackets, with as many decimals as the figure that they belong to."""
     if figures["ci_low"] is None:
         return none
-    return f"[{decimals(figures['ci_low'], 2)}, {decimals(figures['ci_high'], 2)}]"
+    low, high = (decimals(figures[end], places) for end in ("ci_low", "ci_high"))
+    return f"[{low}, {high}]"
 
 
 def best(report: Report, dimension: str) -> set[str]:
@@ -135,6 +150,8 @@ def best(report: Report, dimension: str) -> set[str]:
 
 
 # -- the tables --
+
+MEANS_BEFORE = ("Model", "Ratings", "Questions")
 
 
 def sections(report: Report) -> list[Section]:
@@ -147,11 +164,16 @@ def sections(report: Report) -> list[Section]:
 
 def means(report: Report) -> Section:
     dimensions = report["scale"]["dimensions"]
-    header = ["Model", "Ratings", "Questions", *(title(each) for each in dimensions)]
-    rows = []
-    for entry in report["models"]:
-        cells = [f"{mean_of(entry, each)} {interval(entry[each])}".rstrip() for each in dimensions]
-        rows.append([entry["model"], str(entry["n_ratings"]), str(entry["n_questions"]), *cells])
+    header = [*MEANS_BEFORE, *(title(each) for each in dimensions)]
+    rows = [
+        [
+            entry["model"],
+            str(entry["n_ratings"]),
+            str(entry["n_questions"]),
+            *(f"{mean_of(entry, each)} {interval(entry[each])}".rstrip() for each in dimensions),
+        ]
+        for entry in report["models"]
+    ]
     interval_too = " [95 % interval]" if report["settings"]["bootstrap"] else ""
     return Section(f"Mean scores{interval_too}", header, rows, n_texts=1)
 
@@ -183,7 +205,8 @@ def shares(report: Report) -> Section:
 
 
 def agreement(report: Report) -> Section:
-    header = ["Dimension", "Answers", "alpha", "95 % interval", "AC1", "AC2", "Equal (%)"]
+    header = ["Dimension", "Answers", "alpha", "95 % interval", "AC1", "AC2", "Agreement (%)"]
+    header += ["Answers of all raters", "ICC(2,1)", "ICC(2,k)"]
     rows = []
     for dimension, found in report["agreement"].items():
         rows.append(
@@ -191,15 +214,16 @@ def agreement(report: Report) -> Section:
                 title(dimension),
                 str(found["n_units"]),
                 decimals(found["krippendorff_alpha"], 3, "–"),
-                interval(found, "–"),
+                interval(found, "–", 3),
                 decimals(found["gwet_ac1"], 3, "–"),
                 decimals(found["gwet_ac2"], 3, "–"),
                 _percent(found["percent_agreement"]),
+                str(found["n_units_all_raters"]),
                 decimals(found["icc_2_1"], 3, "–"),
                 decimals(found["icc_2_k"], 3, "–"),
             ]
         )
-    return Section("Agreement", [*header, "ICC(2,1)", "ICC(2,k)"], rows, n_texts=1)
+    return Section("Agreement", header, rows, n_texts=1)
 
 
 def rater_pairs(report: Report) -> Section:
@@ -216,7 +240,14 @@ def rater_pairs(report: Report) -> Section:
         for dimension, found in report["agreement"].items()
         for pair in found["pairs"]
     ]
-    header = ["Dimension", "Rater A", "Rater B", "Answers", "Weighted kappa", "Equal (%)"]
+    header = [
+        "Dimension",
+        "Rater A",
+        "Rater B",
+        "Answers",
+        "Quadratic weighted kappa",
+        "Agreement (%)",
+    ]
     return Section("Agreement of each two raters", header, rows, n_texts=3)
 
 
@@ -232,7 +263,7 @@ def consistency(report: Report) -> Section:
         ]
         for dimension in (report["scale"]["dimensions"] if found else ())
     ]
-    header = ["Dimension", "Answers scored twice", "Equal (%)", "Weighted kappa"]
+    header = ["Dimension", "Answers scored twice", "Agreement (%)", "Quadratic weighted kappa"]
     return Section("Consistency of raters", header, rows, n_texts=1)
 
 
@@ -304,7 +335,12 @@ def friedman(report: Report) -> Section:
 
 
 def pairs(report: Report) -> Section:
-    header = ["Dimension", "A", "B", "Questions", "A - B", "p", "p (Holm)", "Effect"]
+    """With p of equal ranks where that is another one, to three decimals, for some pair."""
+    told = [(name, pair) for name, found in report["tests"].items() for pair in found["pairs"]]
+    keys = ["p", "p_holm"]
+    if any(p_value(pair[key]) != p_value(pair[PAIRS_P[key]]) for _, pair in told for key in keys):
+        keys = [*keys, *PAIRS_P.values()]
+    header = ["Dimension", "A", "B", "Questions", "A - B", *(P_NAMES[key] for key in keys)]
     rows = [
         [
             title(dimension),
@@ -312,30 +348,53 @@ def pairs(report: Report) -> Section:
             pair["b"],
             str(pair["n"]),
             decimals(pair["mean_difference"], 2, "–"),
-            p_value(pair["p"]),
-            p_value(pair["p_holm"]),
+            *(p_value(pair[key]) for key in keys),
             decimals(pair["effect_size"], 2, "–"),
         ]
-        for dimension, found in report["tests"].items()
-        for pair in found["pairs"]
+        for dimension, pair in told
     ]
-    return Section("Pairs of models (Wilcoxon)", header, rows, n_texts=3)
+    return Section("Pairs of models (Wilcoxon)", [*header, "Rank-biserial"], rows, n_texts=3)
 
 
 def title(dimension: str) -> str:
     """A dimension's name at the head of a column."""
-    return dimension[:1].upper() + dimension[1:]
+    return dimension[:1].upper() + dimension[1:].replace("_", " ")
 
 
 # -- the two kinds of text --
 
 
-def _markdown_block(section: Section) -> str:
+def best_means(report: Report) -> set[tuple[int, int]]:
+    """Rows and columns of ``means`` that hold the best of their column."""
+    dimensions = report["scale"]["dimensions"]
+    return {
+        (row, len(MEANS_BEFORE) + column)
+        for column, dimension in enumerate(dimensions)
+        for row, entry in enumerate(report["models"])
+        if entry["model"] in best(report, dimension)
+    }
+
+
+def _markdown_block(
+    section: Section, bold: "set[tuple[int, int]] | frozenset[Any]" = frozenset()
+) -> str:
     n_figures = len(section.header) - section.n_texts
     rule = ["---"] * section.n_texts + ["---:"] * n_figures
-    rows = [[markdown_cell(cell) for cell in row] for row in section.rows]
+    rows = [
+        [
+            _bold(cell) if (row, column) in bold else markdown_cell(cell)
+            for column, cell in enumerate(cells)
+        ]
+        for row, cells in enumerate(section.rows)
+    ]
     lines = [f"| {' | '.join(row)} |" for row in (section.header, rule, *rows)]
     return "\n".join([f"**{section.title}**", "", *lines])
+
+
+def _bold(cell: str) -> str:
+    """The mean of a cell, without its interval."""
+    mean, *rest = cell.split(" ", 1)
+    return " ".join([f"**{mean}**", *map(markdown_cell, rest)])
 
 
 def _text_block(section: Section) -> str:

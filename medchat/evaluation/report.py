@@ -23,7 +23,7 @@ from medchat.evaluation import raters as rating
 from medchat.evaluation.coding import Ratings, code
 from medchat.evaluation.comparisons import PairTest, compare
 from medchat.evaluation.conduct import Conduct
-from medchat.evaluation.intervals import MeanIntervals, mean_intervals
+from medchat.evaluation.intervals import LEAST_ROUNDS, MeanIntervals, mean_intervals
 from medchat.evaluation.notes import Notes, explain_missing
 from medchat.evaluation.overlap import overlap
 from medchat.evaluation.render import p_value
@@ -80,6 +80,11 @@ def make_report(
     notes.add(scale.note, scale.note_zh)
     if not settings.bootstrap:
         notes.add("No intervals were asked for.", "未要求计算区间。")
+    elif settings.bootstrap < LEAST_ROUNDS:
+        notes.add(
+            f"A 95 % interval needs {LEAST_ROUNDS} bootstrap rounds or more: there is none.",
+            f"95% 区间至少需要 {LEAST_ROUNDS} 轮自助抽样，故没有区间。",
+        )
     intervals = mean_intervals(ratings, settings.bootstrap, settings.seed, settings.raters_too)
     report: Entry = {
         "version": __version__,
@@ -108,8 +113,9 @@ def make_report(
     }
     if settling.any():
         notes.add(
-            f"{settling.sum()} ratings settled a dispute: they exist because raters disagreed, so "
-            "agreement leaves them out. The means count them; sensitivity shows the means without.",
+            f"Ratings that settled a dispute: {settling.sum()}. They exist because raters "
+            "disagreed, so agreement leaves them out. The means count them; sensitivity shows the "
+            "means without.",
             f"{settling.sum()} 条评分用于裁定分歧：它们因评分不一致才产生，故不计入一致性；平均分"
             "计入这些评分，敏感性分析给出不计入时的平均分。",
         )
@@ -123,9 +129,14 @@ def make_report(
         )
     if undated := len(_texts(frame, "rated_at")) - len(_moments(frame)):
         notes.add(
-            f"{undated} ratings have a rated_at that is no date such as 2026-11-26: progress and "
-            "period leave them out.",
+            f"Ratings whose rated_at is no date such as 2026-11-26: {undated}. Progress and period "
+            "leave them out.",
             f"{undated} 条评分的 rated_at 不是 2026-11-26 这样的日期，进度和时间范围不计入。",
+        )
+    if unread := sum(map(bool, _of_raters(frame, "years"))) - len(_years(frame)):
+        notes.add(
+            f"Raters whose years of practice are no number from 0 to {MOST_YEARS}: {unread}.",
+            f"从业年限不是 0 到 {MOST_YEARS} 的数字的评分者：{unread} 名。",
         )
     explain_missing(report, missing(frame), notes)
     report["notes"], report["notes_zh"] = notes.english, notes.chinese
@@ -163,7 +174,7 @@ def _data(frame: pd.DataFrame, ratings: Ratings) -> Entry:
             "mean": float(size.mean()) if len(size) else 0.0,
         },
         "specialties": dict(sorted(Counter(_of_raters(frame, "specialty")).items())),
-        "years": _summary(_of_raters(frame, "years")),
+        "years": _summary(_years(frame)),
         "first_rated_at": min(rated_at, default=None),
         "last_rated_at": max(rated_at, default=None),
         "flags": dict(sorted(flags.items())),
@@ -201,9 +212,13 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def _summary(told: Sequence[str]) -> Entry:
-    years = pd.to_numeric(pd.Series(told, dtype=object), errors="coerce")
-    known = years[years.between(0, MOST_YEARS)].astype(float).tolist()
+def _years(frame: pd.DataFrame) -> list[float]:
+    """Of practice, a number per rater, as far as the data tell."""
+    years = pd.to_numeric(pd.Series(_of_raters(frame, "years"), dtype=object), errors="coerce")
+    return [float(each) for each in years[years.between(0, MOST_YEARS)]]
+
+
+def _summary(known: Sequence[float]) -> Entry:
     if not known:
         return {"min": None, "max": None, "mean": None}
     return {"min": min(known), "max": max(known), "mean": float(np.mean(known))}
@@ -250,6 +265,13 @@ def _models(
         for index, dimension in enumerate(scale.dimensions):
             counts = {score: int(figures[f"{dimension}_count_{score}"]) for score in scale.scores}
             low, high = intervals.ends[place, index]
+            if intervals.rounds[place] and list(counts.values()).count(0) == len(counts) - 1:
+                notes.add(
+                    "a model whose scores are all equal has no interval: drawing questions anew "
+                    "gives the same mean every time.",
+                    "得分全部相同的模型没有区间：每轮重新抽题都得到同样的平均分。",
+                    dimension,
+                )
             entry[dimension] = {
                 "mean": float(figures[f"{dimension}_mean"]),
                 "sd": _number(figures[f"{dimension}_sd"]),
@@ -260,20 +282,32 @@ def _models(
                 "acceptable": 1 - counts[scale.scores[0]] / n,
             }
         entries.append(entry)
-    if rounds:
-        _explain_intervals(ratings.models, intervals.rounds.tolist(), rounds, notes)
+    if rounds >= LEAST_ROUNDS:
+        _explain_intervals(entries, intervals.rounds.tolist(), rounds, notes)
     return entries
 
 
 def _explain_intervals(
-    models: Sequence[str], rested: Sequence[int], rounds: int, notes: Notes
+    entries: Sequence[Entry], rested: Sequence[int], rounds: int, notes: Notes
 ) -> None:
-    """Why there are none, or which rounds they leave out."""
+    """Why there are none, or what they rest on where that is little."""
     if 0 in rested:
         notes.add(
             "An interval needs scores for at least two questions (and, where raters are drawn "
             "too, two raters): there is none otherwise.",
             "区间至少需要两道题的评分（连评分者一起抽样时还需要两名评分者），否则没有区间。",
+        )
+    models = [entry["model"] for entry in entries]
+    small = [
+        f"{entry['model']} ({entry['n_questions']})"
+        for entry, n in zip(entries, rested, strict=True)
+        if n and entry["n_questions"] < FEW_QUESTIONS
+    ]
+    if small:
+        notes.add(
+            f"With fewer than {FEW_QUESTIONS} questions a percentile interval is rough and mostly "
+            f"too narrow: {', '.join(small)}.",
+            f"题目少于 {FEW_QUESTIONS} 道时，百分位区间较粗略，且往往偏窄：{'、'.join(small)}。",
         )
     fewer = [(m, n) for m, n in zip(models, rested, strict=True) if 0 < n < rounds]
     if fewer:
@@ -319,9 +353,9 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: No
         if alphas.size < rounds:
             none, none_zh = NONE_GIVEN if interval is None else ("", "")
             notes.add(
-                f"alpha's interval rests on {alphas.size} of {rounds} rounds: in the others the "
-                f"drawn questions held no scores that differ, or there is one question{none}.",
-                f"α 的区间基于 {rounds} 轮中的 {alphas.size} 轮：其余各轮抽到的题目评分没有差异，"
+                f"in {rounds - alphas.size} of {rounds} rounds alpha was not defined, as the drawn "
+                f"questions held no scores that differ, or there is one question{none}.",
+                f"{rounds} 轮中有 {rounds - alphas.size} 轮 α 没有定义：抽到的题目评分没有差异，"
                 f"或只有一道题{none_zh}。",
                 dimension,
             )
@@ -369,14 +403,18 @@ _UNTESTED = {
         "Friedman's test needs three models or more.",
         "Friedman 检验至少需要三个模型。",
     ),
+    "one_question": (
+        "Friedman's test needs two questions with a score for every model.",
+        "Friedman 检验至少需要两道每个模型都有评分的题目。",
+    ),
     "too_few_questions": (
-        "too few questions have a score for every model: no test.",
-        "每个模型都有评分的题目太少，未作检验。",
+        "too few questions have a score for every model to test pairs of models.",
+        "每个模型都有评分的题目太少，未作两两比较。",
     ),
     "all_equal": (
-        "models that are equal on every question cannot be ranked: they are not tested, and Holm's "
-        "correction does not count them.",
-        "在每道题上得分都相同的模型无法排序，未作检验，Holm 校正也不计入。",
+        "models that are equal on every question cannot be ranked: they are not tested, and count "
+        "as p = 1 in Holm's correction.",
+        "在每道题上得分都相同的模型无法排序，未作检验，在 Holm 校正中按 p = 1 计。",
     ),
 }
 
@@ -409,16 +447,25 @@ def _tests(ratings: Ratings, index: int, notes: Notes) -> Entry:
             + (f"；另有 {rest} 对（见 p_tied、p_holm_tied）。" if rest > 0 else "。"),
             dimension,
         )
+    if tested and found.unmatched:
+        notes.add(
+            f"Tested questions on which some raters scored only some of the models: "
+            f"{found.unmatched} of {found.complete}. There, differences between models may be "
+            "differences between raters.",
+            f"参加检验的 {found.complete} 道题中，有 {found.unmatched} 道题的部分评分者没有评完全部"
+            "模型：这些题上模型间的差异可能来自评分者之间的差异。",
+        )
     if found.left_out:
         notes.add(
-            f"{found.left_out} of {found.complete + found.left_out} questions are not tested: some "
-            "model has no score there.",
+            f"Questions that are not tested, as some model has no score there: {found.left_out} of "
+            f"{found.complete + found.left_out}.",
             f"{found.complete + found.left_out} 道题中有 {found.left_out} 道因缺少某个模型的评分"
             "未参加检验。",
         )
     return {
         "n_complete_questions": found.complete,
         "n_left_out": found.left_out,
+        "n_unmatched": found.unmatched,
         "friedman": _without_reason(asdict(found.friedman)),
         "pairs": [_without_reason(asdict(pair)) for pair in found.pairs],
     }

@@ -23,7 +23,7 @@ NAMES = {
     "rater": ("rater", "评分者"),
     "specialty": ("specialty", "专业"),
     "category": ("category of the question", "题目类别"),
-    "rater_flagged": ("raters that show signs of haste", "有质量迹象的评分者"),
+    "rater_flagged": ("raters that show signs of haste", "有草率评分迹象的评分者"),
     "adjudicated": ("ratings that settled a dispute", "裁定评分"),
 }
 """What ``PARTS`` and ``WITHOUT`` are called in English and Chinese."""

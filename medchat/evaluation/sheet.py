@@ -101,7 +101,11 @@ _ITEMS = (
     ),
     _Item("GRRAS", "independent", "评分是否相互独立？", "Were ratings independent?", "independent"),
     _Item(
-        "GRRAS", "coefficients", "一致性系数及其区间？", "Agreement with its interval?", "agreement"
+        "GRRAS",
+        "coefficients",
+        "一致性系数（α 附区间）？",
+        "Agreement (alpha with its interval)?",
+        "agreement",
     ),
     _Item("GRRAS", "retest", "评分者自身的一致性？", "How consistent is each rater?", "retest"),
     _Item("GRRAS", "missing", "缺失的评分如何处理？", "What became of missing ratings?", "missing"),
@@ -292,6 +296,13 @@ def _missing(report: Report) -> Both | None:
     if skipped is not None:
         zh.append(f"评分者跳过回答 {skipped} 次")
         en.append(f"raters skipped an answer {counted(skipped, 'time')}")
+    data = report["data"]
+    whole = data["n_raters"] * data["n_responses"]
+    zh.append(f"若每位评分者评每个回答，应有 {whole} 条评分，实有 {data['n_ratings']} 条；不作填补")
+    en.append(
+        f"{data['n_ratings']} ratings, of {whole} if every rater had scored every answer; none is "
+        "imputed"
+    )
     for name, found in report["tests"].items():
         left = found["n_left_out"]
         zh.append(f"{name_zh(name)}：{left} 道题因不完整未参加检验")
