@@ -10,7 +10,7 @@ import json
 import gradio as gr
 
 from eval_ui.texts import TEXTS, Language, Texts
-from storage import DIMENSIONS, SPAN_KINDS
+from storage import DIMENSIONS, MOST_SPANS, SPAN_KINDS
 
 FLAGS = ("dangerous", "factual_error", "outside_specialty", "not_enough_information")
 SKIPS = ("outside_specialty", "not_enough_information", "unreadable", "other")
@@ -48,6 +48,13 @@ KEYS = (
         "session_over",
         "scale",
         "kept_here",
+        "retrying_open",
+        "not_kept",
+        "leave_failed",
+        "not_saved_left",
+        "comment_full",
+        "marks_full",
+        "keys_mark",
         "coordinators_enter",
         "rival",
         "rival_use",
@@ -75,6 +82,7 @@ def rating_html(language: Language) -> str:
         "flags": FLAGS,
         "skips": SKIPS,
         "spans": SPAN_KINDS,
+        "most_spans": MOST_SPANS,
     }
     data = html.escape(json.dumps(known, ensure_ascii=False), quote=True)
     loading = html.escape(texts["loading"])

@@ -20,6 +20,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from eval_ui.access import RATER_COOKIE as COOKIE
 from eval_ui.guide import default_guide, guide_html
+from eval_ui.rating_page import FLAGS, SKIPS
 from eval_ui.safe_text import as_html
 from eval_ui.texts import LANGUAGES, Texts
 from medchat.errors import BadInput
@@ -317,9 +318,11 @@ def _entry(body: dict[str, Any]) -> RatingEntry:
     base = body.get("base")
     if base is not None and not isinstance(base, str):
         raise BadInput("base must be a text.", code="not_json")
-    flags, spans = body.get("flags", []), body.get("spans", [])
+    flags, spans, skipped = body.get("flags", []), body.get("spans", []), _text(body, "skipped")
     if not isinstance(flags, list):
         raise StorageError("flag_not_allowed", flag=str(flags)[:60])
+    for flag in (*(each for each in flags if each not in FLAGS), *({skipped} - {"", *SKIPS})):
+        raise StorageError("flag_not_allowed", flag=repr(flag)[:60])
     if not isinstance(spans, list) or not all(isinstance(span, dict) for span in spans):
         raise StorageError("span_not_allowed")
     return RatingEntry(
@@ -329,7 +332,7 @@ def _entry(body: dict[str, Any]) -> RatingEntry:
         comment=_text(body, "comment"),
         flags=flags,
         spans=[_span(span) for span in spans],
-        skipped=_text(body, "skipped"),
+        skipped=skipped,
         active_seconds=seconds,
         base=base,
     )

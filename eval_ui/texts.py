@@ -301,6 +301,35 @@ TEXTS: dict[str, tuple[str, str]] = {
         "暂时连不上服务，正在重试；内容已留在本机",
         "No connection, retrying; kept in this browser",
     ),
+    "retrying_open": (
+        "暂时连不上服务，正在重试；本机无法保存草稿，请不要关闭此页",
+        "No connection, retrying; this browser cannot keep it, so leave the page open",
+    ),
+    "not_kept": (
+        "没有保存，本机也无法保存草稿。请不要关闭此页，在另一个标签页打开评分链接，之后会自动发送",
+        "Not saved, and this browser cannot keep it. Leave this page open and open your link in "
+        "another tab: then it is sent",
+    ),
+    "leave_failed": (
+        "暂时连不上服务，还没有退出。请稍后再试。",
+        "The server cannot be reached: you have not left yet. Please try again.",
+    ),
+    "not_saved_left": (
+        "有一个回答已不在您的名单里，刚才的修改没有保存。",
+        "An answer is no longer on your list; the last change to it was not saved.",
+    ),
+    "comment_full": (
+        "意见最多 {most} 字，超出的部分没有记下。",
+        "A comment holds {most} characters; what is beyond that was not taken.",
+    ),
+    "marks_full": (
+        "一个回答最多标注 {most} 处。",
+        "An answer takes at most {most} marks.",
+    ),
+    "keys_mark": (
+        "在回答文字里：方向键移动，按住 Shift 选中，再用 Tab 到标注按钮",
+        "In an answer’s text: arrows move, Shift selects, Tab goes on to the marks",
+    ),
     "coordinators_enter": ("研究协调员登录", "Sign in as a study coordinator"),
     "kept_here": (
         "没有保存；内容已留在本机，重新打开评分链接后会自动发送",
@@ -995,6 +1024,7 @@ STORAGE_TEXTS_ZH = {
     "study_not_open": "研究还没有开放。请稍后再来。",
     "score_and_skip": "一个回答要么评分，要么跳过，不能同时。什么也没有保存。",
     "comment_too_long": "评语有 {length} 个字符，最多 {most} 个。请缩短。",
+    "too_many_spans": "一个回答最多标注 {most} 处。请去掉一些；什么也没有保存。",
     "span_not_allowed": "标出的文字与回答不符。请刷新页面后重新标注；什么也没有保存。",
     "another_rater": (
         "这个浏览器里后来打开了另一个评分链接。请重新打开您自己的链接；没有保存的内容还在这里。"

@@ -91,6 +91,7 @@ from storage.raters import (
 )
 from storage.ratings import (
     DIMENSIONS,
+    MOST_SPANS,
     SPAN_KINDS,
     Rating,
     RatingEntry,
@@ -136,6 +137,7 @@ __all__ = [
     "ENOUGH",
     "EVENTS",
     "MESSAGES",
+    "MOST_SPANS",
     "ORDER_COLUMNS",
     "SCORE_COLUMNS",
     "SPAN_KINDS",

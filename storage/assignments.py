@@ -114,8 +114,9 @@ _ANSWERS = """
     JOIN responses ON responses.id = items.response
     LEFT JOIN rating_log AS entry ON entry.id = items.latest
     LEFT JOIN practice_keys AS key ON key.response = items.response AND items.kind = 'practice'
-    WHERE items.rater = :rater AND items.withdrawn_at IS NULL
+    WHERE items.rater = :rater
     """
+_LISTED = f"{_ANSWERS} AND items.withdrawn_at IS NULL"
 
 
 def assignment(store: Store, rater_id: str) -> list[AssignedQuestion]:
@@ -126,7 +127,7 @@ def assignment(store: Store, rater_id: str) -> list[AssignedQuestion]:
     """
     with store.connect() as db:
         rater = require_rater(db, rater_id)
-        rows = db.query(f"{_ANSWERS} ORDER BY place, items.position", {"rater": rater.id})
+        rows = db.query(f"{_LISTED} ORDER BY place, items.position", {"rater": rater.id})
         return [_question(list(group)) for _, group in groupby(rows, key=lambda row: row["place"])]
 
 
@@ -156,7 +157,7 @@ def page(db: Database, rater: Rater, place: int) -> AssignedQuestion:
     Raises:
         StorageError: no_such_place, practice_first.
     """
-    sql = f"{_ANSWERS} AND items.place = :place ORDER BY items.position"
+    sql = f"{_LISTED} AND items.place = :place ORDER BY items.position"
     known = 1 <= place < 2**63  # what SQLite can be asked for
     rows = list(db.query(sql, {"rater": rater.id, "place": place})) if known else []
     if not rows:
@@ -167,7 +168,7 @@ def page(db: Database, rater: Rater, place: int) -> AssignedQuestion:
 
 
 def answer_of(db: Database, rater_id: str, item: str) -> AssignedAnswer:
-    """Return one answer of the rater's list.
+    """Return one answer that is, or was, on the rater's list: also what was handed over since.
 
     Raises:
         StorageError: rating_not_allowed.

@@ -155,6 +155,7 @@ MESSAGES = {
     "comment_too_long": (
         "The comment has {length} characters; at most {most} can be saved. Please shorten it."
     ),
+    "too_many_spans": "An answer takes at most {most} marks. Take some away; nothing was saved.",
     "span_not_allowed": (
         "The marked text does not fit the answer. Reload the page and mark it again; nothing was "
         "saved."

@@ -37,8 +37,8 @@ class RatingEntry:
 
     ``idempotency_key`` is new for every save the rater makes and the same when that save is
     sent again. ``flags`` are short keys such as outside_specialty. ``active_seconds`` is the
-    time spent on the answer so far, None when it was not measured. ``base`` is the ``saved_at`` of
-    what the rater looked at ("" for nothing): where something was saved since, the entry is not;
+    time spent on the answer so far, None when it was not measured. ``base`` is the key of the save
+    that the rater looked at ("" for nothing): where something was saved since, the entry is not;
     None saves in any case.
     """
 
@@ -102,9 +102,9 @@ def save_in(db: Database, rater_id: str, entries: Sequence[RatingEntry]) -> Save
     Raises:
         StorageError: unknown_rater, link_revoked, study_locked, nothing_to_save,
             score_out_of_range, score_and_skip, flag_not_allowed, comment_too_long,
-            span_not_allowed, active_seconds_out_of_range, rating_not_allowed, practice_first,
-            save_key_missing, newer_saved, or save_key_reused when a known key comes with another
-            answer or other values.
+            span_not_allowed, too_many_spans, active_seconds_out_of_range, rating_not_allowed,
+            practice_first, save_key_missing, newer_saved, or save_key_reused when a known key comes
+            with another answer or other values.
     """
     if not entries:
         raise StorageError("nothing_to_save")
@@ -157,7 +157,7 @@ def _checked(entry: RatingEntry) -> RatingEntry:
         if not whole or not 0 <= span.start < span.end or span.kind not in SPAN_KINDS:
             raise StorageError("span_not_allowed")
     if len(entry.spans) > MOST_SPANS:
-        raise StorageError("span_not_allowed")
+        raise StorageError("too_many_spans", most=MOST_SPANS)
     if len(entry.comment) > LONGEST_COMMENT:
         raise StorageError("comment_too_long", length=len(entry.comment), most=LONGEST_COMMENT)
     seconds = entry.active_seconds
@@ -211,7 +211,7 @@ def _save(
         return saved_before.rated_at, False
     if shown["kind"] != "practice" and practice_is_open(db, rater_id):
         raise StorageError("practice_first")
-    if entry.base is not None and entry.base != shown["saved_at"]:
+    if entry.base is not None and entry.base != shown["key"]:
         raise StorageError("newer_saved", saved_at=shown["saved_at"] or "?")
     row = _log_row(study, rater_id, entry, shown)
     previous, last_time = _end_of_chain(db, study)
@@ -227,7 +227,7 @@ def _shown(db: Database, rater_id: str, entry: RatingEntry) -> Row:
     row = db.execute(
         """
         SELECT items.response, items.position, coalesce(responses.shown_text, responses.text),
-            items.kind, coalesce(entry.rated_at, '')
+            items.kind, coalesce(entry.rated_at, ''), coalesce(entry.idempotency_key, '')
         FROM items JOIN responses ON responses.id = items.response
         LEFT JOIN rating_log AS entry ON entry.id = items.latest
         WHERE items.id = ? AND items.rater = ?
@@ -236,10 +236,16 @@ def _shown(db: Database, rater_id: str, entry: RatingEntry) -> Row:
     ).fetchone()
     if row is None:
         raise StorageError("rating_not_allowed")
-    response, position, text, kind, saved_at = row
+    response, position, text, kind, saved_at, key = row
     if any(span.end > len(text) for span in entry.spans):
         raise StorageError("span_not_allowed")
-    return {"response": response, "position": position, "kind": kind, "saved_at": saved_at}
+    return {
+        "response": response,
+        "position": position,
+        "kind": kind,
+        "saved_at": saved_at,
+        "key": key,
+    }
 
 
 def _end_of_chain(db: Database, study: str) -> tuple[str, str]:

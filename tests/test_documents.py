@@ -347,8 +347,23 @@ def test_word_holds_tables_paragraph_and_notes(language: Any) -> None:
     assert "0.512" in [cell.text for cell in agreement.rows[1].cells]
     assert [cell.text for cell in raters.rows[1].cells][1:] == ["r1", "r2", "6", "–", "50.0"]
     assert "0.028" in [cell.text for cell in friedman.rows[1].cells]
-    assert "< 0.001" in [cell.text for cell in pairs.rows[1].cells]
+    assert "<\N{NO-BREAK SPACE}0.001" in [cell.text for cell in pairs.rows[1].cells]
     assert len(shares.rows) == 1 + 3 * 3
+
+
+def test_word_repeats_headers_and_breaks_no_word_or_figure() -> None:
+    """As LibreOffice lays it out: a cell's words stand whole on their lines."""
+    report = told_report()
+    document = docx.Document(io.BytesIO(as_docx(report, "en")))
+    for table in document.tables:
+        first, *rest = table.rows
+        assert first._tr.trPr.find(qn("w:tblHeader")) is not None
+        assert all(row._tr.trPr.find(qn("w:cantSplit")) is not None for row in rest)
+        widths = [column.width.inches for column in table.columns]
+        assert sum(widths) == pytest.approx(documents.TEXT_WIDTH, abs=0.01)
+        for column, width in zip(table.columns, widths, strict=True):
+            word = max(len(w) for cell in column.cells for w in cell.text.split(" "))
+            assert width > 0.055 * word, column.cells[0].text
 
 
 def test_word_makes_the_best_means_bold_and_no_others() -> None:

@@ -3,11 +3,14 @@
 import re
 from typing import Any, get_args
 
+import pandas as pd
 import pytest
 from test_documents import SUS, bare_report, told_report
+from test_statistics import random_ratings
 
 from medchat.evaluation.conduct import Conduct
 from medchat.evaluation.methods import Language, methods_paragraph
+from medchat.evaluation.report import ReportSettings, make_report
 
 LANGUAGES = get_args(Language)
 
@@ -32,6 +35,7 @@ def test_the_paragraph_holds_the_studys_numbers(number: str) -> None:
 def test_the_paragraph_names_no_number_that_the_report_has_not() -> None:
     known = {"5", "3", "2", "63", "21", "1", "126", "4", "2.00", "95", "2000", "31", "0.512"}
     known |= {"0.301", "0.698", "0.634", "17", "7.13", "0.028", "0.188", "19", "0.1.0"}
+    known |= {"0.05", "0.001"}  # what is called different, and the corrected p
     for text in paragraphs(told_report()):
         found = set(re.findall(r"(?<![A-Za-z\d])\d+(?:\.\d+)*", text))
         assert found <= known
@@ -41,7 +45,7 @@ def test_degrees_of_freedom_and_questions_left_out_are_told() -> None:
     chinese, english = paragraphs(told_report())
     assert "chi-squared(2) = 7.13" in english
     assert "19 questions; 2 questions left out as incomplete" in english
-    assert "χ²(2)＝7.13" in chinese
+    assert "χ²(2) = 7.13" in chinese
     assert "2 道题因不完整未计入" in chinese
 
 
@@ -49,6 +53,7 @@ def test_a_tiny_p_is_below_a_thousandth() -> None:
     report = told_report()
     for each in SUS:
         report["tests"][each]["friedman"]["p"] = 0.0009
+        report["tests"][each]["pairs"] = []
     for text in paragraphs(report):
         assert "p < 0.001" in text
         assert "p = 0.001" not in text
@@ -98,7 +103,7 @@ def test_how_a_study_was_held_is_told_as_far_as_it_is_known() -> None:
         "balanced orders (seed 97), all answers of a question at once.",
         "3 practice items with feedback",
         "Up to 6 questions per rater",
-        "8 were masked, 0 excluded and 11 shown as they were",
+        "8 masked, 0 excluded, 11 shown as they were",
         "No rater saw",
     ):
         assert told in english
@@ -124,7 +129,7 @@ def test_the_seed_is_not_told_while_a_study_is_blind() -> None:
 def test_ratings_that_settled_disputes_are_told() -> None:
     """By whom and upon what, only of a study that was held here."""
     chinese, english = paragraphs(told_report(n_adjudicating=77))
-    assert "77 ratings settled disputes; means count them" in english
+    assert "77 ratings settled disputes and are part of the means, not of agreement." in english
     assert "77 条评分用于裁定分歧；" in chinese
     assert not [
         word for word in ("further", "safety (1", "另外", "1 对 3") if word in english + chinese
@@ -140,13 +145,61 @@ def test_intervals_say_what_was_drawn() -> None:
     report["settings"]["resampled"] = "questions and raters"
     chinese, english = paragraphs(report)
     assert "2000 rounds over questions and raters, seed 31" in english
-    assert "Intervals of alpha draw questions alone." in english
+    alone = "Intervals of alpha are percentile bootstrap intervals too (2000 rounds over questions,"
+    assert alone in english
     assert "以题目和评分者为抽样单位，2000 轮" in chinese
-    assert "α 的区间只抽题目。" in chinese
-    assert "alone" not in methods_paragraph(told_report(), "en")
-    report["settings"]["bootstrap"] = 0
-    assert "without intervals" in methods_paragraph(report, "en")
-    assert "未计算区间" in methods_paragraph(report, "zh")
+    assert "α 的区间也用自助法百分位区间（以题目为抽样单位，2000 轮" in chinese
+    assert "Intervals of alpha were made in the same way." in methods_paragraph(told_report(), "en")
+
+
+def test_intervals_are_claimed_only_of_means_that_have_one() -> None:
+    report = told_report()
+    report["models"][0]["safety"]["ci_low"] = None
+    means = len(SUS) * len(report["models"])
+    chinese, english = paragraphs(report)
+    assert f"seed 31); 1 of {means} means have none." in english
+    assert f"{means} 个平均分中有 1 个没有区间。" in chinese
+    for entry in report["models"]:
+        for each in SUS:
+            entry[each]["ci_low"] = None
+    chinese, english = paragraphs(report)
+    assert "Means are over ratings, without intervals." in english
+    assert "没有区间。" in chinese
+
+
+def test_only_what_was_tested_is_called_tested() -> None:
+    """The paragraph of reports with one model, two models, one question, one rater."""
+    frame = random_ratings(4, questions=20)
+    first, second = frame["model"].unique()[:2]
+    one = paragraph_of(frame[frame["model"] == first])
+    assert not [word for word in ("Friedman", "Wilcoxon", "compared") if word in one]
+    two = paragraph_of(frame[frame["model"].isin([first, second])])
+    assert "Friedman" not in two
+    assert "Holm" not in two
+    assert re.search(rf"mean difference {first} - {second} -?\d\.\d\d, p [=<] 0\.\d+", two)
+    alone = paragraph_of(frame[frame["question_id"] == frame["question_id"].iloc[0]])
+    assert "without intervals" in alone
+    assert "Friedman's test is not available" in alone
+    single = paragraph_of(frame[frame["rater"] == frame["rater"].iloc[0]])
+    assert "averaged over raters" not in single
+    assert "averaged over raters" in paragraph_of(frame)
+
+
+def paragraph_of(frame: pd.DataFrame) -> str:
+    settings = ReportSettings(bootstrap=50)
+    return methods_paragraph(make_report(frame.reset_index(drop=True), settings), "en")
+
+
+def test_pairs_that_differ_are_named_the_first_of_many() -> None:
+    report = told_report()
+    pair = report["tests"]["safety"]["pairs"][0]
+    assert "pairs with a corrected p below 0.05: " in paragraphs(report)[1]
+    report["tests"]["safety"]["pairs"] = [pair | {"p_holm": 0.2}]
+    assert "pairs with a corrected p below 0.05: none" in paragraphs(report)[1]
+    report["tests"]["safety"]["pairs"] = [pair] * 9
+    chinese, english = paragraphs(report)
+    assert ", 3 more." in english
+    assert "、另有 3 对。" in chinese
 
 
 def test_equally_many_raters_per_answer_are_named_once() -> None:

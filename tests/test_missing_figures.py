@@ -20,18 +20,20 @@ REASONS = {
     r"data\.years\.": "years of practice",
     r"data\.(first|last)_rated_at": "when ratings were given",
     r"models\.\d+\.\w+\.sd": "no standard deviation",
-    r"models\.\d+\.\w+\.ci_": "An interval needs|No intervals were asked",
+    r"models\.\d+\.\w+\.ci_": (
+        "interval needs|No intervals were asked|scores are all equal has no interval"
+    ),
     r"reference\.\d+\.": "A published row is empty",
     r"agreement\.\w+\.(krippendorff_alpha|alpha_)": (
         "no agreement|agreement cannot|alpha is not defined"
     ),
     r"agreement\.\w+\.ci_": (
-        "no agreement|agreement cannot|alpha is not defined|alpha.s interval rests|No intervals"
+        "no agreement|agreement cannot|alpha (is|was) not defined|No intervals|interval needs"
     ),
     r"agreement\.\w+\.(gwet|percent)": "no agreement|agreement cannot",
     r"agreement\.\w+\.icc_": "ICC needs",
     r"agreement\.\w+\.pairs\.\d+\.weighted_kappa": "have no weighted kappa",
-    r"tests\.\w+\.friedman\.": "Friedman's test needs|Too few questions|cannot be ranked",
+    r"tests\.\w+\.friedman\.": "Friedman's test needs|cannot be ranked",
     r"tests\.\w+\.pairs\.\d+\.": "Too few questions|cannot be ranked",
     r"consistency$": "nothing is known of each rater's consistency",
     r"consistency\.\w+\.weighted_kappa": "all got one and the same score",
@@ -151,7 +153,11 @@ def test_what_is_no_date_is_counted_and_left_out() -> None:
     report = make_report(frame, QUICK)
     assert [entry["date"] for entry in report["progress"]] == ["2026-11-20", "2026-11-21"]
     assert report["data"]["first_rated_at"] == "2026-11-20"
-    assert [note for note in report["notes"] if note.startswith("3 ratings have a rated_at")]
+    assert [
+        note
+        for note in report["notes"]
+        if note.startswith("Ratings whose rated_at is no date") and ": 3." in note
+    ]
 
 
 @settings(deadline=None, max_examples=40)
@@ -170,4 +176,11 @@ def test_any_ratings_have_reasons_for_their_nulls(rows: list[tuple[int, int, int
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check(make_report(frame, ReportSettings(bootstrap=20)))
+        check(make_report(frame, ReportSettings(bootstrap=50)))
+
+
+def test_too_few_rounds_give_no_interval_and_say_so() -> None:
+    report = make_report(frame_of(12, 3, 3), ReportSettings(bootstrap=20))
+    check(report)
+    assert {entry["safety"]["ci_low"] for entry in report["models"]} == {None}
+    assert "A 95 % interval needs 40 bootstrap rounds or more: there is none." in report["notes"]

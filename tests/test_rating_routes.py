@@ -216,7 +216,7 @@ def test_a_save_upon_something_old_is_refused_with_what_is_newer(client, study) 
     assert newer["active_seconds"] == 2.5
     again = client.post("/rating/save", json=rating(item, "1", base=""))
     assert again.json() == first.json(), "sent again it was saved before"
-    assert client.post("/rating/save", json=late | {"base": newer["saved_at"]}).status_code == 200
+    assert client.post("/rating/save", json=late | {"base": newer["key"]}).status_code == 200
     assert client.post("/rating/save", json=late | {"key": "3", "base": None}).status_code == 200
     assert study.log() == [(3, 2, 1), (1, 1, 1), (1, 1, 1)]
     assert client.post("/rating/save", json=late | {"base": 3}).status_code == 422

@@ -253,10 +253,10 @@ def test_rounds_in_which_alpha_has_no_meaning_are_told() -> None:
     ]
     frame = pd.DataFrame(rows).assign(usability=2, fluency=2)
     report = make_report(frame, ReportSettings(bootstrap=400))
-    (told,) = [note for note in report["notes"] if "interval rests on" in note]
-    used = int(re.search(r"rests on (\d+) of 400", told)[1])
+    (told,) = [note for note in report["notes"] if "alpha was not defined" in note]
+    without = int(re.search(r"in (\d+) of 400 rounds", told)[1])
     assert told.startswith("Safety: ")
-    assert 200 < used < 400
+    assert 0 < without < 200
     assert report["agreement"]["safety"]["ci_low"] is not None
 
 

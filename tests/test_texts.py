@@ -49,7 +49,18 @@ MADE_KEYS = {
     *(f"flag_{flag}" for flag in FLAGS),
     *(f"span_{kind}" for kind in SPAN_KINDS),
     *(f"report_{part}" for part in ("agreement", "tests", "consistency", "overlap", "sensitivity")),
-    *("p_holm", "difference", "effect", "model_a", "model_b", "n_questions", "complete_questions"),
+    *(
+        "p",
+        "p_holm",
+        "p_tied",
+        "p_holm_tied",
+        "difference",
+        "effect",
+        "model_a",
+        "model_b",
+        "n_questions",
+        "complete_questions",
+    ),
     *("left_out", "kappa", "ac1", "interval_95", "by", "group"),
 }
 """Keys that the source puts together or holds in a table."""

@@ -1,6 +1,6 @@
 // An answer as this page holds it: what the server has of it, and what was kept here.
 
-import { dropDraft, dropWaiting, keepRival, rivalOf, storage, tab } from "./keeping.js";
+import { dropDraft, dropWaiting, keepRival, rivalOf, storage } from "./keeping.js";
 import { page, text } from "./page.js";
 import { showOpinion } from "./question.js";
 
@@ -8,7 +8,7 @@ const CLOCKS_MS = 2000; // how far two clocks may be apart
 
 export function opinionOf(answer) {
   const { scores, skipped, comment, flags, spans, seconds } = answer;
-  return { scores, skipped, comment, flags, spans, seconds };
+  return { scores: scores ?? {}, skipped, comment, flags, spans, seconds };
 }
 
 export function sameOpinion(one, other) {
@@ -18,63 +18,99 @@ export function sameOpinion(one, other) {
   return plain(one) === plain(other);
 }
 
-// What an opinion was made upon, and when, by the server's clock.
+export function holdsSomething({ scores, skipped, comment, flags, spans }) {
+  return Boolean(Object.keys(scores ?? {}).length || skipped || comment || flags.length
+    || spans.length);
+}
+
+// What an opinion was made upon (the save's key, and what it said), and when, by this clock: so all
+// tabs of a browser can tell which is the newer.
 export function foundation(answer) {
-  return { base: answer.saved_at ?? "", made: Date.now() + page.ahead };
+  return { base: answer.key ?? "", from: answer.stored, made: Date.now() };
 }
 
 // Whether what is saved came after what was made; two clocks may be apart. What this browser has
-// itself sent before is never newer, whenever it arrived.
+// itself sent before is never newer, whenever it arrived. Where the server's clock was set back,
+// times tell nothing: then what comes last counts.
 export function isOlder({ made, keys }, { saved_at: savedAt, key }) {
   if (keys?.includes(key)) return false;
-  return !made || made + CLOCKS_MS < Date.parse(savedAt);
+  const saved = Date.parse(savedAt);
+  if (saved > Date.now() + page.ahead + CLOCKS_MS) return false;
+  return !made || made + page.ahead + CLOCKS_MS < saved;
 }
 
+// Two opinions made upon the same one: what `mine` changed of it, and the rest as in `theirs`.
+export function merged(from, mine, theirs) {
+  if (!from) return mine;
+  const differs = (name) => JSON.stringify(mine[name]) !== JSON.stringify(from[name]);
+  const scored = page.known.dimensions.filter((each) => mine.scores[each] !== from.scores[each]);
+  const result = { ...theirs, seconds: Math.max(mine.seconds ?? 0, theirs.seconds ?? 0) };
+  for (const name of ["comment", "flags", "spans"]) {
+    if (differs(name)) result[name] = mine[name];
+  }
+  if (scored.length || differs("skipped")) {
+    result.skipped = mine.skipped;
+    result.scores = mine.skipped ? {} : { ...theirs.scores };
+    for (const each of mine.skipped ? [] : scored) result.scores[each] = mine.scores[each];
+  }
+  return complete(result) ? result : mine;
+}
+
+// The server's word on an answer, in place of what was shown.
 export function adopt(answer, theirs) {
-  const { scores, skipped, comment, flags, spans, key, saved_at: savedAt } = theirs;
-  Object.assign(answer, { scores: scores ?? {}, skipped, comment, flags, spans, key,
-    saved_at: savedAt, savedAt, state: theirs.state, feedback: theirs.feedback });
-  answer.seconds = theirs.active_seconds ?? 0;
+  const { key, saved_at: savedAt, state, feedback } = theirs;
+  Object.assign(answer, said(theirs), { key, saved_at: savedAt, savedAt, state, feedback });
+  answer.stored = structuredClone(opinionOf(answer));
   answer.saved = answer.state !== "open";
   answer.problem = "";
   showOpinion(answer);
 }
 
-export function prepare(answer) {
-  answer.scores = answer.scores ?? {};
-  answer.seconds = answer.active_seconds ?? 0;
-  answer.feedback = page.settled[answer.item]?.feedback ?? answer.feedback;
+// An opinion as the server tells it.
+export function said(theirs) {
+  return opinionOf({ ...theirs, seconds: theirs.active_seconds ?? 0 });
+}
+
+// `since`: when the question was asked for.
+export function prepare(answer, since) {
+  Object.assign(answer, said(answer));
   const done = page.settled[answer.item];
-  if (done && (answer.saved_at ?? "") < done.savedAt) {
+  answer.feedback = done?.feedback ?? answer.feedback;
+  if (done?.at > since) {
     // The question was fetched just before this was saved.
-    Object.assign(answer, done.opinion, { saved_at: done.savedAt, state: "rated" });
+    Object.assign(answer, done.opinion, { key: done.key, saved_at: done.savedAt, state: "rated" });
   }
-  // Another tab may be about to send it: under its key it is written once.
-  page.outbox[answer.item] ??= storage.read("outbox")[answer.item];
-  const waiting = page.outbox[answer.item];
-  if (!waiting) delete page.outbox[answer.item];
-  else if (waiting.body.base !== undefined && waiting.body.base !== (answer.saved_at ?? "")
-    && answer.item !== page.underWay && isOlder(waiting, answer)) {
-    delete page.outbox[answer.item];
-    dropWaiting(answer.item, waiting);
-    dropDraft(answer.item);
-    if (!sameOpinion(waiting.opinion, answer)) {
-      keepRival(answer.item, waiting.opinion, page.question.place);
-    }
-  }
-  const kept = page.outbox[answer.item]?.opinion ?? draftOf(answer);
-  if (kept) {
-    Object.assign(answer, kept);
-    const drafts = storage.read("drafts");
-    if (drafts[answer.item]) drafts[answer.item].tab = tab; // what is shown is this tab's now
-    storage.write("drafts", drafts);
-  }
+  answer.stored = structuredClone(opinionOf(answer));
+  const kept = waitingOf(answer);
+  if (kept) Object.assign(answer, kept);
   answer.kept = Boolean(kept);
   answer.refused = false;
   if (kept && page.state.locked) refuse(answer, text("locked"));
   answer.saved = answer.state !== "open" && !kept;
   answer.savedAt = answer.saved_at;
-  return answer;
+}
+
+// What this browser holds of an answer that is not saved yet: the newer of what waits to be sent
+// and of the draft.
+function waitingOf(answer) {
+  const { item } = answer;
+  // Another tab may be about to send it: under its key it is written once.
+  page.outbox[item] ??= storage.read("outbox")[item];
+  let waiting = page.outbox[item];
+  if (!waiting) delete page.outbox[item];
+  else if (waiting.body.base !== undefined && waiting.body.base !== (answer.key ?? "")
+    && item !== page.underWay && isOlder(waiting, answer)) {
+    delete page.outbox[item];
+    dropWaiting(item, waiting);
+    if (!sameOpinion(waiting.opinion, answer)) {
+      keepRival(item, waiting.opinion, page.question.place);
+    }
+    waiting = null;
+  }
+  const draft = draftOf(answer);
+  if (draft) answer.draft = structuredClone(opinionOf(draft));
+  const newer = draft && (!waiting || draft.made > waiting.made);
+  return newer ? opinionOf(draft) : waiting?.opinion;
 }
 
 // What this browser kept of an answer. Where something was saved elsewhere since, that is shown,
@@ -82,16 +118,15 @@ export function prepare(answer) {
 function draftOf(answer) {
   const draft = storage.read("drafts")[answer.item];
   if (!draft) return null;
-  const { base, place } = draft;
-  const opinion = opinionOf(draft);
-  if (base === undefined || base === (answer.saved_at ?? "")
-    || (complete(opinion) && !isOlder(draft, answer))) {
-    return opinion;
+  const { base, keys, place } = draft;
+  if (base === undefined || base === (answer.key ?? "") || keys?.includes(answer.key)
+    || (complete(draft) && !isOlder(draft, answer))) {
+    return draft;
   }
-  const worth = complete(opinion) || opinion.comment || opinion.flags.length
-    || opinion.spans.length;
   dropDraft(answer.item);
-  if (worth && !sameOpinion(opinion, answer)) keepRival(answer.item, opinion, place);
+  if (holdsSomething(draft) && !sameOpinion(draft, answer)) {
+    keepRival(answer.item, opinionOf(draft), place);
+  }
   return null;
 }
 

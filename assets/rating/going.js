@@ -1,15 +1,17 @@
 // From question to question: the first one, the others, and out.
 
-import { complete, prepare, stateOf } from "./answers.js";
+import { complete, prepare, sameOpinion, stateOf } from "./answers.js";
 import { showEntry, showProfile } from "./entry.js";
 import { storage } from "./keeping.js";
-import { announce } from "./messages.js";
+import { announce, retract } from "./messages.js";
 import { make, page, replace, text } from "./page.js";
 import { drawQuestion, noteGuideSeen } from "./question.js";
 import { handInDrafts, post, postKept, send, TYPING_MS } from "./saving.js";
 import { stepAnswer } from "./scoring.js";
 import { ask, pause, Refused, RETRY_MS } from "./server.js";
 import { takeSeconds } from "./time.js";
+
+const SLOW_MS = 1500; // then somebody who waits is told so
 
 export async function start() {
   try {
@@ -53,10 +55,7 @@ export function stay() {
   page.asked += 1;
   hold(false);
   // Not now: what is being clicked would move away under the pointer.
-  const line = page.root.querySelector(".announcement:not(#rating-banner)");
-  setTimeout(() => {
-    if (line?.textContent === text("load_failed_retrying")) line.remove();
-  }, TYPING_MS);
+  setTimeout(() => retract(text("load_failed_retrying")), TYPING_MS);
 }
 
 // Waits until the server answers at all; what it refuses is thrown. Null once nobody waits.
@@ -80,31 +79,36 @@ export async function open(wanted) {
   flush();
   if (page.question) noteGuideSeen();
   hold(true);
+  const since = performance.now();
+  const slow = setTimeout(() => announce(text("loading")), SLOW_MS);
   try {
     const found = await patiently(`page/${wanted}`, () => page.asked === mine);
     if (!found || page.asked !== mine) return; // somebody was quicker, or went on with this one
     page.question = found;
     page.state.locked = found.locked;
-    page.question.answers.forEach(prepare);
+    for (const answer of found.answers) prepare(answer, since);
     takeSeconds();
     drawQuestion();
     send(); // what another tab left
     for (const answer of page.question.answers) {
       // Complete, but the page was closed before it was handed in.
-      if (answer.kept && complete(answer) && !page.outbox[answer.item] && !page.state.locked) {
-        postKept(answer);
-      }
+      const waiting = page.outbox[answer.item];
+      const unsent = answer.kept && !(waiting && sameOpinion(waiting.opinion, answer));
+      if (unsent && complete(answer) && !page.state.locked) postKept(answer);
     }
     window.scrollTo({ top: page.root.getBoundingClientRect().top + window.scrollY - 8 });
     page.root.querySelector("#question-title").focus({ preventScroll: true });
   } catch (error) {
     if (page.asked === mine) refusedOpening(error);
+  } finally {
+    clearTimeout(slow);
   }
 }
 
 function refusedOpening(error) {
   hold(false);
   page.target = page.question?.place ?? 0;
+  page.refusal = error.message;
   if (error.status !== 401) return announce(error.message);
   page.question = null;
   showEntry(error.message);
@@ -136,11 +140,13 @@ export async function leave() {
   flush();
   if (Object.keys(page.outbox).length && !confirm(text("leave_waiting"))) return;
   stay();
-  page.target = 0;
   try {
-    await fetch("/rating/leave", { method: "POST" });
-  } finally {
-    page.question = null;
-    showEntry("");
+    await ask("leave", {});
+  } catch {
+    announce(text("leave_failed")); // whoever comes next would still be this rater
+    return;
   }
+  page.target = 0;
+  page.question = null;
+  showEntry("");
 }

@@ -2,14 +2,14 @@
 
 import { nextUnrated, step } from "./going.js";
 import { make, page, text } from "./page.js";
-import { choose, goOn, moveScale } from "./scoring.js";
+import { aim, choose, goOn, moveScale } from "./scoring.js";
 
 export function showKeys() {
   const old = page.root.querySelector("dialog");
   if (old) { old.remove(); return; }
   const rows = [
     ["1 2 3", "keys_score"], ["↑ ↓", "keys_scale"], ["← →", "keys_question"],
-    ["U", "keys_unrated"], ["?", "keys_help"],
+    ["U", "keys_unrated"], ["Tab, Shift ← →", "keys_mark"], ["?", "keys_help"],
   ].map(([keys, key]) => make("tr", {}, make("th", { scope: "row" }, make("kbd", {}, keys)),
     make("td", {}, text(key))));
   const dialog = make("dialog", { class: "keys", "aria-label": text("keys"),
@@ -24,12 +24,13 @@ export function onKey(event) {
   if (!page.question || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (!page.root.contains(event.target) && event.target !== document.body) return;
   if (event.target.closest("input:not([type=checkbox]), textarea, select")) return;
+  if (event.repeat && "123?".includes(event.key)) return event.preventDefault(); // held down
   const key = event.key;
   const dialog = page.root.querySelector("dialog");
   if (key === "?") showKeys();
   else if (dialog) return;
   else if ("123".includes(key)) {
-    if (page.held || page.current.done) return;
+    if (page.held || !aim(event.target)) return;
     choose(page.current.answer, page.current.dimension, Number(key));
     goOn();
   } else if (page.held && key.startsWith("Arrow") && !["ArrowLeft", "ArrowRight"].includes(key)) {

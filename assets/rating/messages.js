@@ -15,6 +15,12 @@ export function announce(message, { about } = {}) {
   line.textContent = message;
 }
 
+// Takes a message back that holds no longer.
+export function retract(message) {
+  const line = page.root.querySelector(".announcement:not(#rating-banner)");
+  if (message && line?.textContent === message) line.remove();
+}
+
 // For a question that has just been drawn.
 export function announceLasting() {
   if (lasting && lasting.place !== page.question.place) announce(lasting.message);

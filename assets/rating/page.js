@@ -11,16 +11,18 @@ export const page = {
   unsaved: {}, // item -> the place of its draft: of what nobody has saved yet
   settled: {}, // item -> what the server has taken from here, and when
   underWay: "", // the item whose save the server has not answered yet
+  kept: true, // this browser takes what is to be kept
   failures: 0, // saves in a row that got no answer
   stopped: false, // the server knows this browser no more
   target: 0, // the place that was asked for last
   asked: 0, // how often a question was asked for
+  refusal: "", // why a question could not be opened
   held: false, // a question is being fetched: the shown one takes nothing
   ahead: 0, // milliseconds that the server's clock is ahead of this one
 };
 
 export function text(key, words = {}) {
-  return page.known.texts[key].replace(/\{(\w+)\}/g, (_, name) => words[name] ?? "");
+  return (page.known.texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => words[name] ?? "");
 }
 
 export function make(tag, attributes = {}, ...children) {

@@ -4,6 +4,8 @@ import { missing, stateOf, stateOfOpen } from "./answers.js";
 import { open } from "./going.js";
 import { clock, make, page, text } from "./page.js";
 
+const HINT_MS = 8000;
+
 export function drawState(answer) {
   const line = page.root.querySelector(`#state-${answer.letter}`);
   if (!line) return;
@@ -11,8 +13,7 @@ export function drawState(answer) {
   const waiting = page.outbox[answer.item];
   if (answer.problem) [kind, message] = ["unsaved", text("not_saved", { error: answer.problem })];
   else if (waiting) {
-    const key = page.stopped ? "kept_here" : page.failures ? "retrying" : "saving";
-    [kind, message] = ["unsaved", text(key)];
+    [kind, message] = ["unsaved", text(waitingKey())];
   } else if (answer.saved && page.state.trial) [kind, message] = ["saved", text("trial_saved")];
   else if (answer.saved && answer.savedAt) {
     [kind, message] = ["saved", text("saved", { time: clock(answer.savedAt) })];
@@ -22,9 +23,23 @@ export function drawState(answer) {
       .join(page.language === "zh" ? "、" : ", ");
     [kind, message] = ["unsaved", names ? text("half_rated", { missing: names }) : text("saving")];
   }
+  if (answer.hint) message = `${answer.hint} ${message}`;
   if (answer.skipped && kind === "saved") message = `${text("skipped_state")} · ${message}`;
   if (line.textContent !== message) line.textContent = message;
   line.className = `mark ${kind}`;
+}
+
+function waitingKey() {
+  if (page.stopped) return page.kept ? "kept_here" : "not_kept";
+  if (page.failures) return page.kept ? "retrying" : "retrying_open";
+  return "saving";
+}
+
+// For a while: what did not work, though nothing is lost by it.
+export function hint(answer, message) {
+  answer.hint = message;
+  drawState(answer);
+  setTimeout(() => { answer.hint = ""; drawState(answer); }, HINT_MS);
 }
 
 export function drawAllStates() {

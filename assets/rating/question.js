@@ -1,13 +1,14 @@
 // Draws the open question and its answers, and what is entered into them.
 
-import { complete, missing } from "./answers.js";
+import { complete, missing, sameOpinion } from "./answers.js";
 import { hold, leave, nextUnrated, step } from "./going.js";
 import { dropRival, rivalOf, storage } from "./keeping.js";
 import { showKeys } from "./keys.js";
 import { announceLasting } from "./messages.js";
 import { make, page, replace, text } from "./page.js";
-import { drawAllStates, drawProgress, drawState } from "./progress.js";
+import { drawAllStates, drawProgress, hint } from "./progress.js";
 import { changed, post } from "./saving.js";
+import { drawText, markSelection, redrawText } from "./marking.js";
 import { choose, setCurrent } from "./scoring.js";
 
 export function drawQuestion() {
@@ -126,11 +127,16 @@ export function drawRival(answer) {
   const area = page.root.querySelector(`#rival-${answer.letter}`);
   if (!area) return;
   const rival = rivalOf(answer.item);
+  if (rival && sameOpinion(rival, answer)) { // nothing to decide
+    dropRival(answer.item, rival);
+    drawRival(answer);
+    return;
+  }
   if (!rival || page.state.locked) { area.replaceChildren(); return; }
   area.replaceChildren(
     make("p", {}, text("rival", { opinion: inWords(rival) })),
     make("button", { type: "button", onclick: () => {
-      dropRival(answer.item);
+      dropRival(answer.item, rival);
       Object.assign(answer, structuredClone(rival));
       changed(answer);
       showOpinion(answer);
@@ -138,7 +144,7 @@ export function drawRival(answer) {
       inScale(page.root.querySelector(first)).focus();
     } }, text("rival_use")),
     make("button", { type: "button", class: "quiet", onclick: () => {
-      dropRival(answer.item);
+      dropRival(answer.item, rival);
       drawRival(answer);
       drawProgress();
     } }, text("rival_drop")));
@@ -182,22 +188,6 @@ export function drawFeedback(answer) {
     make("p", {}, verdict), make("p", {}, page.language === "zh" ? zh : en));
 }
 
-function drawText(answer) {
-  const place = make("div", { class: "text", id: `text-${answer.letter}` });
-  const letters = [...answer.text]; // offsets count characters, not JavaScript's half ones
-  const cuts = [...answer.spans].sort((a, b) => a.start - b.start);
-  let at = 0;
-  for (const span of cuts) {
-    if (span.start < at) continue;
-    place.append(letters.slice(at, span.start).join(""));
-    place.append(make("mark", { class: span.kind, title: text(`span_${span.kind}`) },
-      letters.slice(span.start, span.end).join("")));
-    at = span.end;
-  }
-  place.append(letters.slice(at).join(""));
-  return place;
-}
-
 function drawScale(answer, dimension) {
   const name = `scale-${answer.letter}-${dimension}`;
   // Buttons and no radio buttons: the arrow keys would choose within those.
@@ -227,7 +217,12 @@ function drawMore(answer) {
     || answer.spans.length);
   const comment = make("textarea", {
     rows: 2, maxlength: 4000, id: `comment-${answer.letter}`, readonly: page.state.locked,
-    oninput: () => { answer.comment = comment.value; changed(answer, { typing: true }); },
+    oninput: () => {
+      answer.comment = comment.value;
+      changed(answer, { typing: true });
+      const most = comment.maxLength;
+      if (comment.value.length >= most) hint(answer, text("comment_full", { most }));
+    },
     onblur: () => { if (answer.timer) post(answer); },
   });
   comment.value = answer.comment;
@@ -260,30 +255,4 @@ function drawMore(answer) {
       } }, text("unmark"))),
     make("label", { class: "field", for: `comment-${answer.letter}` }, text("comment")), comment,
     make("label", { class: "field", for: `skip-${answer.letter}` }, text("skip")), skip);
-}
-
-function redrawText(answer) {
-  page.root.querySelector(`#text-${answer.letter}`).replaceWith(drawText(answer));
-}
-
-function markSelection(answer, kind) {
-  const place = page.root.querySelector(`#text-${answer.letter}`);
-  const selection = getSelection();
-  const range = selection.rangeCount ? selection.getRangeAt(0) : null;
-  if (!range || selection.isCollapsed || !place.contains(range.startContainer)
-    || !place.contains(range.endContainer)) {
-    answer.problem = text("nothing_selected");
-    drawState(answer);
-    return;
-  }
-  const before = document.createRange();
-  before.selectNodeContents(place);
-  before.setEnd(range.startContainer, range.startOffset);
-  const start = [...before.toString()].length;
-  const end = start + [...range.toString()].length;
-  const apart = answer.spans.filter((span) => span.end <= start || span.start >= end);
-  answer.spans = [...apart, { start, end, kind }];
-  selection.removeAllRanges();
-  redrawText(answer);
-  changed(answer);
 }

@@ -1,19 +1,22 @@
 // Sees every score to the disk: hands it in, sends it until the server has answered, and settles
 // what several tabs and devices made of one answer.
 
-import { adopt, complete, foundation, isOlder, opinionOf, refuse, sameOpinion } from "./answers.js";
+import {
+  adopt, complete, foundation, isOlder, merged, opinionOf, refuse, said, sameOpinion,
+} from "./answers.js";
 import { stay } from "./going.js";
 import {
-  dropDraft, dropWaiting, keepDraft, keepRival, keepWaiting, storage, tab,
+  dropDraft, dropWaiting, keepDraft, keepOther, keepRival, keepWaiting, storage,
 } from "./keeping.js";
-import { announce } from "./messages.js";
+import { announce, retract } from "./messages.js";
 import { newKey, page, text } from "./page.js";
 import { drawAllStates, drawProgress, drawState, placeName } from "./progress.js";
-import { banner, drawFeedback, drawRival } from "./question.js";
+import { banner, drawFeedback, drawRival, showOpinion } from "./question.js";
 import { ask, pause, Refused, RETRY_MS } from "./server.js";
 import { takeSeconds } from "./time.js";
 
 export const TYPING_MS = 800; // a comment is saved when the typing pauses
+const LINK_OVER = ["link_expired", "link_revoked"]; // a coordinator can undo both
 let sending = false;
 
 export function changed(answer, { typing = false } = {}) {
@@ -47,14 +50,14 @@ export function postKept(answer) {
   post(answer, storage.read("drafts")[answer.item] ?? foundation(answer));
 }
 
-function handIn(item, opinion, { base, made, place }) {
+function handIn(item, opinion, { base, from, made, place, keys = [] }) {
   const { scores, skipped, comment, flags, spans, seconds } = opinion;
   const body = {
     item, key: newKey(item), base, scores: skipped ? null : scores, skipped, comment, flags,
     spans, active_seconds: Math.round((seconds ?? 0) * 10) / 10,
   };
-  const keys = [...(page.outbox[item]?.keys ?? []), body.key];
-  page.outbox[item] = { body, opinion, made, place, keys };
+  const sent = new Set([...keys, ...(page.outbox[item]?.keys ?? []), body.key]);
+  page.outbox[item] = { body, opinion, from, made, place, keys: [...sent] };
   keepWaiting(item, page.outbox[item]);
 }
 
@@ -62,8 +65,9 @@ function handIn(item, opinion, { base, made, place }) {
 export function handInDrafts() {
   if (page.state.locked) return;
   for (const [item, draft] of Object.entries(storage.read("drafts"))) {
-    const shown = page.question?.answers.some((answer) => answer.item === item);
-    if (!page.outbox[item] && !shown && draft.base !== undefined && complete(draft)) {
+    const waiting = page.outbox[item];
+    const unsent = !waiting || (draft.made > waiting.made && !sameOpinion(draft, waiting.opinion));
+    if (unsent && !shown(item) && draft.base !== undefined && complete(draft)) {
       handIn(item, opinionOf(draft), draft);
     }
   }
@@ -89,12 +93,13 @@ export async function send() {
           continue;
         }
         if (done.saved_at) {
-          page.settled[item] = { opinion: entry.opinion, savedAt: done.saved_at,
-            feedback: done.feedback };
+          page.settled[item] = { opinion: entry.opinion, key: done.key, savedAt: done.saved_at,
+            feedback: done.feedback, at: performance.now() };
         }
         settle(item, done, entry);
       } else if (page.outbox[item] && done.saved_at) {
-        page.outbox[item].body.base = done.saved_at; // the next one was made upon this
+        page.outbox[item].body.base = done.key; // the next one was made upon this
+        page.outbox[item].from = entry.opinion;
         keepWaiting(item, page.outbox[item]);
       }
     }
@@ -105,17 +110,36 @@ export async function send() {
   }
 }
 
+// Another tab of this browser may have been given a later opinion, which then goes in its place.
+function newestOf(item) {
+  const entry = page.outbox[item];
+  const other = storage.read("outbox")[item];
+  const same = !entry || !other || other.body.key === entry.body.key;
+  if (same || !(other.made > entry.made)) return entry;
+  page.outbox[item] = { ...other, keys: [...new Set([...entry.keys, ...other.keys])] };
+  const answer = shown(item);
+  if (answer && sameOpinion(answer, entry.opinion)) {
+    Object.assign(answer, structuredClone(other.opinion));
+    showOpinion(answer);
+  }
+  return page.outbox[item];
+}
+
+function shown(item) {
+  return page.question?.answers.find((answer) => answer.item === item);
+}
+
 async function deliver(item, entry) {
   for (;;) {
-    if (page.outbox[item] !== entry) return {}; // changed meanwhile: that one goes
+    if (newestOf(item) !== entry) return {}; // changed meanwhile: that one goes
     try {
       const saved = await ask("save", entry.body);
       page.failures = 0;
       page.stopped = false;
       return saved;
     } catch (error) {
-      if (error instanceof Refused && error.status === 401) {
-        announce(error.code === "another_rater" ? error.message : text("session_over"));
+      if (error.status === 401 || LINK_OVER.includes(error.code)) {
+        announce(error.code === "no_session" ? text("session_over") : error.message);
         page.stopped = true;
         drawAllStates();
         return "later";
@@ -132,64 +156,81 @@ async function deliver(item, entry) {
 }
 
 // Something was saved for this answer that whoever made this entry had not seen. The last score
-// wins: what was given before that waits for the rater's word, what was given after it goes.
+// wins: what was given before that waits for the rater's word; of what was given after it goes
+// what the rater changed, scale by scale.
 function reconcile(item, entry, theirs) {
-  const answer = page.question?.answers.find((each) => each.item === item);
+  const answer = shown(item);
   const atWork = answer && (answer.timer || !sameOpinion(answer, entry.opinion));
-  if (answer && atWork) {
-    answer.saved_at = theirs.saved_at; // what is being given now goes upon that
-    keepDraft(answer);
-    if (!answer.timer && complete(answer)) post(answer);
-  } else if (!isOlder(entry, theirs)) {
-    if (answer) answer.saved_at = theirs.saved_at;
-    page.outbox[item] = entry; // its keys go on
-    handIn(item, entry.opinion, { ...entry, base: theirs.saved_at });
-  } else {
+  const saved = said(theirs);
+  if (!atWork && isOlder(entry, theirs)) {
     dropDraft(item);
-    const same = sameOpinion(entry.opinion, theirs);
+    const same = sameOpinion(entry.opinion, saved);
     if (!same) keepRival(item, entry.opinion, entry.place);
     if (answer) adopt(answer, theirs);
     else if (same) drawProgress();
     else announce(text("not_saved_elsewhere",
       { place: placeName(entry.place), error: text("newer_elsewhere") }), { about: entry.place });
+    return;
+  }
+  const mine = atWork ? opinionOf(answer) : entry.opinion;
+  const opinion = entry.keys.includes(theirs.key) ? mine : merged(entry.from, mine, saved);
+  const upon = { ...entry, base: theirs.key, from: saved };
+  if (answer) {
+    Object.assign(answer, structuredClone(opinion),
+      { key: theirs.key, saved_at: theirs.saved_at, stored: saved });
+    showOpinion(answer);
+  }
+  if (sameOpinion(opinion, saved)) {
+    dropDraft(item);
+    if (answer) adopt(answer, theirs);
+  } else if (atWork) {
+    keepDraft(answer);
+    if (!answer.timer && complete(answer)) post(answer);
+  } else {
+    handIn(item, opinion, upon);
   }
 }
 
 function settle(item, done, entry) {
-  const answer = page.question?.answers.find((each) => each.item === item);
-  if (done.saved_at) settleDraft(item, done.saved_at, entry.opinion, answer);
+  const answer = shown(item);
+  if (done.saved_at) settleDraft(item, done, entry, answer);
   if (answer) {
     const changedSince = !sameOpinion(answer, entry.opinion);
     answer.saved = Boolean(done.saved_at) && !changedSince;
-    if (done.saved_at) answer.saved_at = answer.savedAt = done.saved_at;
+    if (done.saved_at) {
+      retract(page.refusal); // practice that was still to be done, perhaps
+      answer.saved_at = answer.savedAt = done.saved_at;
+      answer.key = done.key;
+      answer.stored = structuredClone(entry.opinion);
+    }
     answer.problem = "";
     if (done.problem) refuse(answer, done.problem);
     if (done.feedback) answer.feedback = done.feedback;
     drawFeedback(answer);
+    drawRival(answer);
     drawAllStates();
   } else if (done.problem && page.question) {
-    announce(text("not_saved_elsewhere", { place: placeName(entry.place), error: done.problem }),
+    const left = done.code === "rating_not_allowed" ? "not_saved_left" : "not_saved_elsewhere";
+    announce(text(left, { place: placeName(entry.place), error: done.problem }),
       { about: entry.place });
     if (done.code === "rating_not_allowed") dropDraft(item); // somebody else's by now
   }
   if (done.code === "study_locked") setLocked(true);
 }
 
-// What was changed while the save was under way is still a draft, made upon what it saved.
-function settleDraft(item, savedAt, opinion, answer) {
+// What was changed while the save was under way, here or in another tab, is still a draft, made
+// upon what was saved.
+function settleDraft(item, done, entry, answer) {
   const drafts = storage.read("drafts");
-  const now = answer ?? drafts[item];
-  const others = drafts[item] && drafts[item].tab !== tab && drafts[item].comment
-    && drafts[item].comment !== opinion.comment;
-  if (others) {
-    keepRival(item, opinionOf(drafts[item]), drafts[item].place); // another tab's text
+  const draft = drafts[item];
+  const since = draft && draft.made > entry.made && !sameOpinion(draft, entry.opinion);
+  if (since) {
+    drafts[item] = { ...draft, base: done.key, from: entry.opinion };
+    storage.write("drafts", drafts, item);
+    return;
   }
-  if (!now || sameOpinion(now, opinion)) {
-    dropDraft(item);
-  } else if (drafts[item]) {
-    drafts[item].base = savedAt;
-    storage.write("drafts", drafts);
-  }
+  if (draft && !sameOpinion(draft, entry.opinion)) keepOther(item, draft, answer);
+  dropDraft(item);
 }
 
 // The study may be locked, or opened again, while its page lies open. Focus and typing stay.
@@ -198,8 +239,8 @@ function setLocked(locked) {
   page.state.locked = locked;
   if (!page.question) return;
   page.root.querySelector("#rating-banner")?.remove();
-  const shown = banner();
-  if (shown) page.root.querySelector(".places").after(shown);
+  const line = banner();
+  if (line) page.root.querySelector(".places").after(line);
   const fields = ".score, .more input, .more select, .more fieldset button";
   for (const field of page.root.querySelectorAll(fields)) field.disabled = locked;
   for (const box of page.root.querySelectorAll(".more textarea")) box.readOnly = locked;
@@ -220,8 +261,7 @@ function setLocked(locked) {
 export async function lookAgain() {
   if (!page.question || page.held || document.visibilityState !== "visible") return;
   const { place } = page.question;
-  const isNews = (theirs, answer) => !page.state.trial
-    && (theirs.saved_at ?? "") > (answer.saved_at ?? "");
+  const before = new Map(page.question.answers.map((answer) => [answer.item, answer.key]));
   try {
     const { locked, answers } = await ask(`state/${place}`);
     if (page.question?.place !== place) return;
@@ -229,7 +269,9 @@ export async function lookAgain() {
       const { item } = theirs;
       const answer = page.question.answers.find((each) => each.item === item);
       if (!answer || page.outbox[item] || answer.timer || item in page.unsaved) continue;
-      if (isNews(theirs, answer)) adopt(answer, theirs);
+      // Unless something was saved from here while this was asked.
+      const news = answer.key === before.get(item) && theirs.key !== answer.key;
+      if (news && !page.state.trial) adopt(answer, theirs);
     }
     setLocked(locked);
   } catch (error) {

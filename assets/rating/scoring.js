@@ -7,6 +7,8 @@ import { changed } from "./saving.js";
 
 export function choose(answer, dimension, score) {
   if (page.state.locked || page.held) return;
+  const same = answer.scores[dimension] === score && !answer.skipped;
+  if (same && (answer.saved || page.outbox[answer.item])) return; // a second click says nothing new
   answer.scores = { ...answer.scores, [dimension]: score };
   answer.skipped = "";
   const select = page.root.querySelector(`#skip-${answer.letter}`);
@@ -30,6 +32,16 @@ export function setCurrent(answer, dimension, { focus }) {
     inScale(group).focus();
     group.scrollIntoView({ block: "nearest" });
   }
+}
+
+// Whether a digit scores something: of the answer in whose card the focus is, if it is in one.
+export function aim(target) {
+  const card = target.closest(".answer");
+  const answer = page.question.answers.find((each) => card?.id === `answer-${each.letter}`);
+  if (!answer || answer === page.current.answer) return !page.current.done;
+  const [next] = missing(answer);
+  if (next) setCurrent(answer, next, { focus: false });
+  return Boolean(next);
 }
 
 function showAlone(answer) {

@@ -3,6 +3,7 @@
 import { page } from "./page.js";
 
 export const RETRY_MS = [500, 1000, 2000, 4000, 8000, 15000];
+const ANSWER_MS = 10000; // behind that a server counts as out of reach
 
 export class Refused extends Error {
   constructor(status, body) {
@@ -14,7 +15,17 @@ export class Refused extends Error {
 }
 
 export async function ask(path, body) {
-  const options = { credentials: "same-origin", cache: "no-store", headers: {} };
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), ANSWER_MS);
+  try {
+    return await answered(path, body, patience.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function answered(path, body, signal) {
+  const options = { credentials: "same-origin", cache: "no-store", headers: {}, signal };
   // Another link opened in this browser changes the cookie below this page's feet.
   if (page.state && path !== "list") {
     options.headers["X-Rater"] = encodeURIComponent(page.state.store);
@@ -30,7 +41,7 @@ export async function ask(path, body) {
   try {
     content = await response.json();
   } catch {
-    if (response.ok) throw new TypeError("the answer was cut off");
+    if (response.ok || signal.aborted) throw new TypeError("the answer was cut off");
   }
   // Something in between may refuse too; that may pass, so it is as if there were no network.
   if (!response.ok && !content.code) throw new TypeError(`not from the app: ${response.status}`);

@@ -197,7 +197,7 @@ def _english_test(dimension: str, found: Report, models: int) -> str:
     if found["n_left_out"]:
         left = f"; {counted(found['n_left_out'], 'question')} left out as incomplete"
     over = f"over {counted(found['n_complete_questions'], 'question')}{left}"
-    if test["p"] is not None:
+    if None not in (test["statistic"], test["df"], test["p"]):
         parts.append(
             f"chi-squared({test['df']}) = {decimals(test['statistic'], 2)}, {_p(test['p'])}, "
             f"Kendall's W {_equals(test['kendalls_w'])}"
@@ -406,7 +406,7 @@ def _chinese_test(dimension: str, found: Report, models: int) -> str:
     test, left = found["friedman"], ""
     if found["n_left_out"]:
         left = f"；{found['n_left_out']} 道题因不完整未计入"
-    if test["p"] is not None:
+    if None not in (test["statistic"], test["df"], test["p"]):
         w = decimals(test["kendalls_w"], 3, "无法计算")
         parts.append(
             f"χ²({test['df']}) = {decimals(test['statistic'], 2)}，{_p(test['p'])}，Kendall W = {w}"

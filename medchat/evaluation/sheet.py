@@ -298,6 +298,8 @@ def _missing(report: Report) -> Both | None:
         en.append(f"raters skipped an answer {counted(skipped, 'time')}")
     data = report["data"]
     whole = data["n_raters"] * data["n_responses"]
+    if not report["models"]:
+        return _pair("；".join(zh), "; ".join(en))
     zh.append(f"若每位评分者评每个回答，应有 {whole} 条评分，实有 {data['n_ratings']} 条；不作填补")
     en.append(
         f"{data['n_ratings']} ratings, of {whole} if every rater had scored every answer; none is "

@@ -1,0 +1,85 @@
+// An answer's text, and the spans that a rater marks in it, with the pointer or by keys.
+
+import { page, make, text } from "./page.js";
+import { hint } from "./progress.js";
+import { changed } from "./saving.js";
+
+const STEPS = {
+  ArrowLeft: ["backward", "character"],
+  ArrowRight: ["forward", "character"],
+  ArrowUp: ["backward", "line"],
+  ArrowDown: ["forward", "line"],
+};
+
+export function drawText(answer) {
+  const place = make("div", { class: "text", id: `text-${answer.letter}`, tabindex: 0,
+    role: "group", "aria-labelledby": `answer-title-${answer.letter}`,
+    "aria-description": text("keys_mark"), onkeydown: walk });
+  const letters = [...answer.text]; // offsets count characters, not JavaScript's half ones
+  const cuts = [...answer.spans].sort((a, b) => a.start - b.start);
+  let at = 0;
+  for (const span of cuts) {
+    if (span.start < at) continue;
+    place.append(letters.slice(at, span.start).join(""));
+    place.append(make("mark", { class: span.kind, title: text(`span_${span.kind}`) },
+      letters.slice(span.start, span.end).join("")));
+    at = span.end;
+  }
+  place.append(letters.slice(at).join(""));
+  return place;
+}
+
+export function redrawText(answer) {
+  page.root.querySelector(`#text-${answer.letter}`).replaceWith(drawText(answer));
+}
+
+// Within a text the arrows move a cursor, which is one selected character; with Shift they select.
+function walk(event) {
+  const step = STEPS[event.key];
+  if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  event.stopPropagation(); // the page's arrows are another thing
+  const place = event.currentTarget;
+  const selection = getSelection();
+  const [direction, unit] = step;
+  if (!place.contains(selection.anchorNode)) {
+    selection.collapse(place, 0);
+  } else if (event.shiftKey) {
+    selection.modify("extend", direction, unit);
+    return;
+  } else {
+    selection.collapseToStart();
+    selection.modify("move", direction, unit);
+  }
+  selection.modify("extend", "forward", "character");
+}
+
+export function markSelection(answer, kind) {
+  const place = page.root.querySelector(`#text-${answer.letter}`);
+  const range = selectedIn(place);
+  if (!range) return hint(answer, text("nothing_selected"));
+  const before = document.createRange();
+  before.selectNodeContents(place);
+  before.setEnd(range.startContainer, range.startOffset);
+  const start = [...before.toString()].length;
+  const end = start + [...range.toString()].length;
+  const apart = answer.spans.filter((span) => span.end <= start || span.start >= end);
+  const most = page.known.most_spans;
+  if (apart.length >= most) return hint(answer, text("marks_full", { most }));
+  answer.spans = [...apart, { start, end, kind }];
+  getSelection().removeAllRanges();
+  redrawText(answer);
+  changed(answer);
+}
+
+// What is selected of a text: the rest of a selection that reaches beyond it does not count.
+function selectedIn(place) {
+  const selection = getSelection();
+  if (!selection.rangeCount || !selection.getRangeAt(0).intersectsNode(place)) return null;
+  const range = selection.getRangeAt(0).cloneRange();
+  const whole = document.createRange();
+  whole.selectNodeContents(place);
+  if (!place.contains(range.startContainer)) range.setStart(whole.startContainer, 0);
+  if (!place.contains(range.endContainer)) range.setEnd(whole.endContainer, whole.endOffset);
+  return range.toString() ? range : null;
+}

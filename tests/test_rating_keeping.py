@@ -1,0 +1,416 @@
+"""What the rating page keeps, and whose word counts, over crashes, tabs and devices."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from app_server import AppServer
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from rating_steps import DIMENSIONS, RatedStudy, enter, expect_saved, expect_scores, score
+
+from storage import Scores, assignment, hand_over, invite_raters
+
+pytestmark = pytest.mark.browser
+
+NO_STORAGE = """
+Object.defineProperty(window, "localStorage", { get() { throw new Error("none"); } });
+"""
+FULL = """
+Storage.prototype.setItem = function () { throw new DOMException("full", "QuotaExceededError"); };
+"""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    folder = tmp_path_factory.mktemp("keeping")
+    with AppServer(folder / "medchat.db", log=folder / "app.log") as server:
+        yield server
+
+
+@pytest.fixture
+def study(app: AppServer, request: pytest.FixtureRequest) -> RatedStudy:
+    return RatedStudy(app.db, request.node.name)
+
+
+def cut_off(context: BrowserContext) -> None:
+    context.route("**/rating/save", lambda route: route.abort())
+
+
+def reconnect(context: BrowserContext) -> None:
+    context.unroute("**/rating/save")
+    for page in context.pages:
+        page.evaluate("window.dispatchEvent(new Event('online'))")
+
+
+def comment(page: Page, text: str) -> None:
+    if page.locator("#answer-A .more").evaluate("box => !box.open"):
+        page.locator("#answer-A .more summary").click()
+    page.locator("#comment-A").press_sequentially(text)
+
+
+# -- of what is kept here, the newer --
+
+
+def test_a_draft_that_is_newer_than_what_waits_is_not_lost(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    cut_off(context)
+    page.locator("#answer-A .more summary").click()
+    page.locator("#skip-A").select_option("other")
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    score(page, "A", 3, 2)
+    comment(page, "a long remark")
+    page.reload()
+    expect(page.locator("#comment-A")).to_have_value("a long remark")
+    reconnect(context)
+    expect(page.locator("#state-A")).to_contain_text("还差：流畅性")
+    page.reload()
+    expect(page.locator("#comment-A")).to_have_value("a long remark")
+    page.locator("#scale-A-fluency .score-1").click()
+    expect_saved(page, "A")
+    assert study.log() == [(None, None, None), (3, 2, 1)]
+
+
+def test_a_comment_that_goes_on_while_its_beginning_waits_survives_a_crash(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    cut_off(context)
+    score(page, "A", 3, 2, 1)
+    comment(page, "ab")
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    page.wait_for_timeout(900)  # "ab" is handed in
+    # As if the browser died before the pause in typing: nothing is handed in any more.
+    page.evaluate("window.addEventListener('pagehide', (e) => e.stopImmediatePropagation(), true)")
+    page.evaluate("document.querySelector('#comment-A').onblur = null")
+    page.locator("#comment-A").press_sequentially(" and more", delay=0)
+    page.close()
+    again = context.new_page()
+    again.goto(f"{app.url}/rate/")
+    expect(again.locator("#comment-A")).to_have_value("ab and more")
+    reconnect(context)
+    expect_saved(again, "A")
+    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    assert answer.comment == "ab and more"
+
+
+def test_of_two_tabs_without_a_network_the_later_score_is_sent(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    other = context.new_page()
+    other.goto(f"{app.url}/rate/")
+    expect(other.locator("#answer-A")).to_be_visible()
+    cut_off(context)
+    score(page, "A", 1, 1, 1)
+    other.wait_for_timeout(50)
+    score(other, "A", 3, 3, 3)
+    expect(other.locator("#state-A")).to_contain_text("正在重试")
+    context.unroute("**/rating/save")
+    page.evaluate("window.dispatchEvent(new Event('online'))")  # the tab with the earlier one first
+    expect_saved(page, "A")
+    expect_saved(other, "A")
+    expect_scores(page, "A", 3, 3, 3)
+    assert study.log() == [(3, 3, 3)]
+
+
+def test_a_half_rated_answer_is_not_written_over_by_another_tab(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    other = context.new_page()
+    other.goto(f"{app.url}/rate/")
+    expect(other.locator("#answer-A")).to_be_visible()
+    page.locator("#answer-A .more summary").click()
+    page.locator("#answer-A input[value=dangerous]").check()
+    score(page, "A", 1, 1)
+    score(other, "A", 3)
+    page.close()
+    other.reload()
+    expect_scores_so_far(other, {"safety": 3})
+    expect(other.locator("#rival-A")).to_contain_text("危险")
+    other.locator("#rival-A button").first.click()
+    expect_scores_so_far(other, {"safety": 1, "usability": 1})
+    expect(other.locator("#answer-A input[value=dangerous]")).to_be_checked()
+
+
+def expect_scores_so_far(page: Page, scores: dict[str, int]) -> None:
+    for dimension, value in scores.items():
+        chosen = page.locator(f"#scale-A-{dimension} .score-{value}")
+        expect(chosen).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_tab_that_only_looks_on_asks_about_no_text_of_the_other(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    cut_off(context)
+    score(page, "A", 3, 2, 1)
+    comment(page, "abc")
+    other = context.new_page()
+    other.goto(f"{app.url}/rate/")
+    expect(other.locator("#answer-A")).to_be_visible()
+    comment(page, " def")
+    reconnect(context)
+    expect_saved(page, "A")
+    expect_saved(other, "A")
+    comment(page, " ghi")
+    page.locator("#question-title").focus()
+    expect_saved(page, "A")
+    for each in (page, other):
+        each.reload()
+        expect(each.locator("#comment-A")).to_have_value("abc def ghi")
+        expect(each.locator("#rival-A")).to_be_empty()
+
+
+def test_a_tab_that_discards_what_another_has_decided_about_takes_nothing_else(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 3, 3, 3)
+    expect_saved(page, "A")
+    item = assignment(study.store, study.raters[0].id)[0].answers[0].item
+    opinions = [
+        {"scores": dict.fromkeys(DIMENSIONS, n), "comment": f"opinion {n}", "skipped": ""}
+        | {"flags": [], "spans": []}
+        for n in (1, 2)
+    ]
+    kept = json.dumps({item: {"opinions": opinions, "place": 1}})
+    name = f"medchat-rivals-{study.study.id[:8]}-r01"
+    page.evaluate("([name, kept]) => localStorage.setItem(name, kept)", [name, kept])
+    other = context.new_page()
+    for each in (page, other):
+        each.goto(f"{app.url}/rate/")
+        expect(each.locator("#rival-A")).to_contain_text("opinion 1")
+    for each in (page, other):
+        each.locator("#rival-A button").nth(1).click()
+    for each in (page, other):
+        expect(each.locator("#rival-A")).to_contain_text("opinion 2")
+
+
+# -- a browser that keeps nothing --
+
+
+@pytest.mark.parametrize("broken", [NO_STORAGE, FULL], ids=["none", "full"])
+def test_a_browser_that_keeps_nothing_is_not_said_to_keep_it(
+    page: Page, context: BrowserContext, app, study, broken: str
+) -> None:
+    page.add_init_script(broken)
+    enter(page, app, study.token)
+    cut_off(context)
+    score(page, "A", 3, 2, 1)
+    expect(page.locator("#state-A")).to_contain_text("本机无法保存草稿，请不要关闭此页")
+    reconnect(context)
+    expect_saved(page, "A")
+    assert study.log() == [(3, 2, 1)]
+
+
+def test_a_browser_that_became_full_leaves_nothing_older_behind(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    cut_off(context)
+    score(page, "A", 1, 1, 1)
+    expect(page.locator("#state-A")).to_contain_text("内容已留在本机")
+    # Less may still be written, as where there is no room for more.
+    page.evaluate(
+        """() => {
+            const set = Storage.prototype.setItem;
+            Storage.prototype.setItem = function (name, value) {
+                if (value.length > 40) throw new DOMException("full", "QuotaExceededError");
+                set.call(this, name, value);
+            };
+        }"""
+    )
+    page.locator("#scale-A-safety .score-3").click()
+    expect(page.locator("#state-A")).to_contain_text("请不要关闭此页")
+    page.on("dialog", lambda dialog: dialog.accept())
+    again = context.new_page()
+    page.close()
+    reconnect(context)
+    again.goto(f"{app.url}/rate/")
+    expect(again.locator("#state-A")).to_contain_text("未评分")
+    assert study.log() == []
+
+
+# -- devices --
+
+
+@pytest.mark.parametrize("clock_back", [False, True])
+def test_only_what_was_changed_on_an_old_page_replaces_what_was_saved_since(
+    page: Page, browser: Browser, app, study, *, clock_back: bool
+) -> None:
+    """Also where the server's clock was set back, so that all times of the log are the same."""
+    enter(page, app, study.token)
+    score(page, "A", 1, 1, 1)
+    expect_saved(page, "A")
+    if clock_back:
+        move_last_row_ahead(study)
+    phone = browser.new_context(locale="zh-CN").new_page()
+    enter(phone, app, study.token)
+    page.locator("#scale-A-safety .score-3").click()
+    expect(page.locator("#scale-A-safety .score-3")).to_have_attribute("aria-pressed", "true")
+    expect_saved(page, "A")
+    page.wait_for_timeout(300)
+    phone.locator("#scale-A-fluency .score-2").click()
+    expect_saved(phone, "A")
+    expect_scores(phone, "A", 3, 1, 2)
+    expect(phone.locator("#rival-A")).to_be_empty()
+    assert study.log() == [(1, 1, 1), (3, 1, 1), (3, 1, 2)]
+    phone.context.close()
+
+
+def move_last_row_ahead(study: RatedStudy) -> None:
+    """As if the clock had been an hour ahead when the last row was written."""
+    with study.store.connect() as db:
+        db.execute("PRAGMA foreign_keys = OFF")
+        for (trigger,) in db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'rating_log'"
+        ).fetchall():
+            db.execute(f"DROP TRIGGER {trigger}")
+        db.execute(
+            "UPDATE rating_log SET rated_at = strftime('%Y-%m-%dT%H:%M:%S.000+00:00', 'now',"
+            " '+1 hour') WHERE study = ?",
+            [study.study.id],
+        )
+
+
+def test_what_was_handed_over_is_still_saved_from_a_page_that_is_open(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    """Also when the first save arrives without an answer, and the score is changed then."""
+    invite_raters(study.store, study.study.id, 1)
+    enter(page, app, study.token)
+    hand_over(study.store, study.study.id, "r01", "anna")
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    context.route("**/rating/save", lose)
+    score(page, "A", 1, 1, 1)
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    context.unroute("**/rating/save")
+    page.locator("#scale-A-safety .score-3").click()
+    expect_saved(page, "A")
+    assert study.log() == [(1, 1, 1), (3, 1, 1)]
+
+
+# -- hands --
+
+
+def test_a_key_that_is_held_down_scores_once(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    for _ in range(8):
+        page.keyboard.down("3")  # the first one, and the browser's own repeats
+    page.keyboard.up("3")
+    expect_scores_so_far(page, {"safety": 3})
+    expect(page.locator("#state-A")).to_contain_text("还差：实用性、流畅性")
+    score(page, "A", 2, 2, 2)
+    expect_saved(page, "A")
+    page.locator("#scale-A-fluency .score-2").dblclick()
+    page.locator("#scale-A-fluency .score-2").click()
+    page.wait_for_timeout(300)
+    assert study.log() == [(2, 2, 2)], "a score that is chosen already says nothing new"
+
+
+def test_a_digit_is_for_the_answer_in_which_the_focus_is(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    for letter in "AB":
+        page.locator(f"#answer-{letter} .more summary").click()
+    page.keyboard.press("Escape")
+    page.locator("#question-title").focus()
+    for key in "333":
+        page.keyboard.press(key)
+    expect_saved(page, "A")
+    page.locator("#answer-A input[value=dangerous]").check()
+    page.keyboard.press("1")
+    expect(page.locator("#state-B")).to_contain_text("未评分")
+    expect_scores(page, "A", 3, 3, 3)
+    page.locator("#answer-B input[value=dangerous]").check()
+    page.keyboard.press("2")
+    expect(page.locator("#scale-B-safety .score-2")).to_have_attribute("aria-pressed", "true")
+    expect_scores(page, "A", 3, 3, 3)
+
+
+def test_text_is_marked_by_keys_alone(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    for key in "333":
+        page.keyboard.press(key)
+    expect_saved(page, "A")
+    page.locator("#answer-A .more summary").focus()
+    page.keyboard.press("Enter")
+    page.locator("#text-A").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    assert page.evaluate("getSelection().toString()") == "答1"
+    mark = page.locator("#answer-A fieldset button", has_text="有害")
+    while not mark.evaluate("button => button === document.activeElement"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#text-A mark")).to_have_text("答1")
+    expect_saved(page, "A")
+    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    assert [(s.start, s.end, s.kind) for s in answer.spans] == [(1, 3, "harmful")]
+
+
+def test_a_selection_beyond_the_text_marks_what_is_in_it(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 3, 3, 3)
+    expect_saved(page, "A")
+    page.locator("#answer-A .more summary").click()
+    page.locator("#answer-A fieldset button", has_text="有害").click()
+    expect(page.locator("#state-A")).to_have_text(re.compile("请先在这个回答里选中文字。 已保存"))
+    page.locator("#text-A").click(click_count=3)
+    page.locator("#answer-A fieldset button", has_text="有害").click()
+    expect(page.locator("#text-A mark")).to_have_text(page.locator("#text-A").inner_text())
+    expect_saved(page, "A")
+
+
+# -- a server that does not answer --
+
+
+def test_a_server_that_swallows_a_save_is_said_to_be_out_of_reach(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    context.route("**/rating/save", lambda route: None)
+    score(page, "A", 3, 2, 1)
+    expect(page.locator("#state-A")).to_contain_text("正在保存")
+    expect(page.locator("#state-A")).to_contain_text("正在重试", timeout=15_000)
+    context.unroute("**/rating/save")
+    expect_saved(page, "A")
+    assert study.log() == [(3, 2, 1)]
+
+
+def test_whoever_cannot_leave_is_told_so(page: Page, context: BrowserContext, app, study) -> None:
+    enter(page, app, study.token)
+    context.route("**/rating/leave", lambda route: route.abort())
+    page.locator("#rating-leave").click()
+    expect(page.locator(".announcement")).to_contain_text("还没有退出")
+    expect(page.locator("#answer-A")).to_be_visible()
+    context.unroute("**/rating/leave")
+    page.locator("#rating-leave").click()
+    expect(page.locator("#rating-link")).to_be_visible()
+
+
+def test_a_link_that_was_renewed_lets_what_waited_go(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    expire(study, "2020-01-01T00:00:00.000+00:00")
+    score(page, "A", 3, 2, 1)
+    expect(page.locator("#state-A")).to_contain_text("内容已留在本机")
+    expect(page.locator(".announcement")).to_contain_text("已过期")
+    expire(study, "2999-01-01T00:00:00.000+00:00")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect_saved(page, "A")
+    assert study.log() == [(3, 2, 1)]
+    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    assert answer.current == Scores(3, 2, 1)
+
+
+def expire(study: RatedStudy, moment: str) -> None:
+    with study.store.transaction() as db:
+        db.execute("UPDATE raters SET expires_at = ? WHERE id = ?", [moment, study.raters[0].id])
