@@ -98,7 +98,9 @@ def test_several_studies_are_not_taken_for_one(score_file, column: str) -> None:
     if "," in column:
         rows = [f"id{row[0]},{row}" for row in rows]
     said = complaint(score_file("\n".join([f"{column},{HEADER.strip()}", *rows])))
-    assert "holds the ratings of 2 studies (pilot, main)" in said
+    named = "study_id" if "," in column else "study"
+    assert said.startswith(f"scores.csv, line 3, column {named}: the file holds the ratings of 2 ")
+    assert "studies (pilot, main)" in said
     assert "--study NAME" in said
 
 
@@ -199,6 +201,20 @@ def test_an_empty_file_is_refused(score_file, content) -> None:
     assert complaint(score_file(content)) == "scores.csv is empty."
 
 
+def test_what_nobody_sees_is_no_name_and_changes_none(score_file) -> None:
+    said = complaint(score_file(HEADER + "q1,\u200b,r1,3,2,1\n"))
+    assert said == "scores.csv, line 2: the column model is empty."
+    frame = read_ratings(score_file(HEADER + "\ufeffq1,m\u200b,r1,3,2,1\nq1,m,r2,3,2,1\n"))
+    assert (set(frame["question_id"]), set(frame["model"])) == ({"q1"}, {"m"})
+
+
+def test_an_unknown_column_leads_to_the_option_for_other_scales(score_file) -> None:
+    said = complaint(score_file(HEADER.replace("fluency", "beauty") + "q1,m,r1,3,2,1\n"))
+    assert "missing column fluency" in said
+    assert "The file also has beauty: if that was scored" in said
+    assert "--dimensions" in said
+
+
 def test_a_header_alone_is_refused(score_file) -> None:
     assert (
         complaint(score_file(HEADER))
@@ -219,6 +235,8 @@ def test_the_place_of_a_bad_byte_is_found_behind_cells_of_several_lines(score_fi
     assert complaint(score_file(good.encode() + "好".encode("gbk"))).startswith(
         "scores.csv, line 4, column comment: this is not UTF-8 text."
     )
+    first = HEADER.encode() + "题".encode("gbk")
+    assert complaint(score_file(first)).startswith("scores.csv, line 2, column question_id: ")
     late = good.encode() + b"x" * 2**20 + b"\n\xff,m,r1,3,2,1,\n"
     assert complaint(score_file(late)).startswith("scores.csv, line 5: this is not UTF-8 text.")
     assert complaint(score_file(b"\xc4\xe3,model\n")).startswith("scores.csv, line 1, column 1: ")

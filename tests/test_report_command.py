@@ -55,7 +55,7 @@ def test_json_names_every_model_of_the_file(medchat, scores) -> None:
 
 def test_markdown_is_a_table_for_a_paper(medchat, scores) -> None:
     _, out, _ = medchat("report", scores, "--format", "markdown")
-    assert "| 华佗 | 2 | 2 | **3.00** | 2.50" in out
+    assert "| 华佗 | 2 | 2 | **3.00** | **2.50**" in out
 
 
 def test_output_goes_to_the_file_and_not_to_the_terminal(medchat, scores, tmp_path) -> None:

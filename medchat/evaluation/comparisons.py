@@ -3,7 +3,11 @@
 Friedman's test over the questions for which every model has a score, then Wilcoxon's signed-rank
 test for each two models (zeros as Pratt 1959 has them, normal approximation without continuity
 correction), corrected after Holm 1979. Effect sizes: Kendall's W for Friedman, the matched-pairs
-rank-biserial correlation (Kerby 2014) for Wilcoxon.
+rank-biserial correlation (Kerby 2014) for Wilcoxon. Over n questions and k models, with R_j the sum
+of the ranks of model j within its questions (and a divisor for ties, as scipy has it):
+
+    chi2 = 12 / (n k (k + 1)) sum R_j^2 - 3 n (k + 1)        W = chi2 / (n (k - 1))
+    r = (R+ - R-) / (R+ + R-), the sums of ranks of positive and negative differences
 
 scipy and statsmodels do the computing. On means of scores, p is what scipy gives: 2.6 - 2.4 and
 2.4 - 2.2 differ in the last bit there, and so in rank. ``p_tied`` is the same test with such

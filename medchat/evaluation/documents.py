@@ -28,7 +28,7 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 from openpyxl.worksheet.properties import PageSetupProperties
 
 from medchat.evaluation import render
-from medchat.evaluation.methods import methods_paragraph
+from medchat.evaluation.methods import counted, methods_paragraph
 from medchat.evaluation.overlap import FIGURES as OVERLAP
 from medchat.evaluation.ratings_file import FORMULA_STARTS
 from medchat.evaluation.render import (
@@ -41,6 +41,7 @@ from medchat.evaluation.render import (
 )
 from medchat.evaluation.scale import Scale, name_zh
 from medchat.tables import on_one_line
+from medchat.text_width import columns
 
 Report = Mapping[str, Any]
 Language = Literal["zh", "en"]
@@ -119,12 +120,9 @@ def as_latex(report: Report) -> str:
 def _caption(report: Report) -> str:
     data, told = report["data"], report["scale"]
     scale = Scale(tuple(told["dimensions"]), tuple(told["scores"]))
-    counted = ", ".join(
-        f"{data[f'n_{things}s']} {things}{'' if data[f'n_{things}s'] == 1 else 's'}"
-        for things in ("rater", "question")
-    )
+    sizes = ", ".join(counted(data[f"n_{thing}s"], thing) for thing in ("rater", "question"))
     intervals = " [95 % interval]" if report["settings"]["bootstrap"] else ""
-    return f"Mean scores{intervals} ({counted}). {scale.note}"
+    return f"Mean scores{intervals} ({sizes}). {scale.note}"
 
 
 def _latex_row(entry: Report, dimensions: Sequence[str], bold: Mapping[str, set[str]]) -> str:
@@ -379,9 +377,8 @@ def _fitting(text: str) -> str:
 
 
 def _columns(value: Any) -> int:
-    if isinstance(value, float):
-        return 10
-    return sum(2 if ord(letter) > 0x2E7F else 1 for letter in str(value).split("\n")[0])
+    """How wide a cell wants to be: as its first line, and a number as it is shown."""
+    return 10 if isinstance(value, float) else columns(str(value).split("\n")[0])
 
 
 # -- Word --
@@ -542,7 +539,7 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[Length]:
     words, wanted = [], []
     for header, *cells in zip(*rows, strict=True):
         word = max([BOLD * _longest_word(header), *map(_longest_word, cells)])
-        whole = max([BOLD * _columns(header), *map(_columns, cells)])
+        whole = max([BOLD * columns(header), *map(columns, cells)])
         words.append(word + CELL_EDGES)
         wanted.append(max(word, min(whole, WIDEST_COLUMN)) + CELL_EDGES)
     if sum(wanted) > LINE_COLUMNS:  # then longer cells break between words
@@ -554,7 +551,7 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[Length]:
 
 def _longest_word(text: str) -> int:
     """In columns; a line may break between any two Chinese characters."""
-    return max((_columns(word) for word in _WORD.findall(text)), default=0)
+    return max((columns(word) for word in _WORD.findall(text)), default=0)
 
 
 # -- pieces --

@@ -9,7 +9,6 @@ those are drawn as boxes.
 import io
 import math
 import re
-import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from matplotlib.ticker import MaxNLocator
 
 from medchat.evaluation.render import half_up, title
 from medchat.evaluation.scale import NAMES_ZH
+from medchat.text_width import columns
 
 Language = Literal["zh", "en"]
 Kind = Literal["svg", "png"]
@@ -340,7 +340,7 @@ def _matrix(axes: Axes, table: Any) -> Any:
 def _name_raters(axes: Axes, raters: Sequence[str], left: bool, below: bool) -> None:
     """Names beside and under a matrix; none where there are too many to be read."""
     names = [shortened(rater, 12) for rater in raters] if len(raters) <= 2 * MOST_NUMBERED else []
-    turned = len(names) > 4 or any(_columns(name) > 8 for name in names)
+    turned = len(names) > 4 or any(columns(name) > 8 for name in names)
     blank, places = [""] * len(names), np.arange(len(names)) + 0.5
     axes.tick_params(length=0, colors=INK, labelsize=8.5 if len(names) <= MOST_NUMBERED else 6)
     axes.set_xticks(places, names if below else blank, rotation=90 if turned else 0)
@@ -406,7 +406,7 @@ def shortened(text: str, most: int = LONGEST_NAME) -> str:
     A longer one loses its middle: versions of a model differ in the last letters of their names.
     """
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if _columns(text) <= most:
+    if columns(text) <= most:
         return text
     end = (most - 1) // 3
     begin = most - 1 - end
@@ -423,15 +423,7 @@ def _fitting(letters: Sequence[str], most: int) -> list[str]:
     """As many of the first letters as fit into ``most`` columns."""
     width = 0
     for place, letter in enumerate(letters):
-        width += _columns(letter)
+        width += columns(letter)
         if width > most:
             return list(letters[:place])
     return list(letters)
-
-
-def _columns(text: str) -> int:
-    return sum(0 if unicodedata.combining(each) else _width(each) for each in text)
-
-
-def _width(letter: str) -> int:
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1

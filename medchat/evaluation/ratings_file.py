@@ -8,6 +8,7 @@ import codecs
 import csv
 import io
 import re
+import string
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,8 @@ LOSES_DIGITS = re.compile(
 )
 """Of which a spreadsheet would show less, such as 007, 1e5, 1.10 or a long id, or a date."""
 
+_BLANKS = string.whitespace + "\u3000\xa0\u200b\u2060\ufeff"
+"""Around an identifier: also those that nobody sees."""
 BLOCK = 2**20
 """Bytes of a file that are looked at together."""
 MOST_SHARED = 50_000
@@ -102,7 +105,7 @@ def parse_ratings(content: bytes, name: str, scale: Scale = SUS) -> pd.DataFrame
     if "study" not in frame:
         frame["study"] = ""
     _refuse_duplicate(name, frame, lines)
-    _refuse_several_studies(name, frame)
+    _refuse_several_studies(name, frame, lines)
     return frame
 
 
@@ -121,7 +124,7 @@ class _Texts:
         known = self._seen.get(cell)
         if known is None:
             known = unquote_formula(cell)
-            known = known.strip() if self.strip else known
+            known = known.strip(_BLANKS) if self.strip else known
             if self.needed and not known:
                 raise BadInput(f"{self.name}, line {line}: the column {self.column} is empty.")
             if len(self._seen) < MOST_SHARED:
@@ -170,16 +173,18 @@ def _header(records: Iterator[tuple[int, list[str]]], name: str, scale: Scale) -
     return columns
 
 
-def _refuse_several_studies(name: str, frame: pd.DataFrame) -> None:
+def _refuse_several_studies(name: str, frame: pd.DataFrame, lines: Sequence[int]) -> None:
     """Raters and letters of two studies are not the same people and models."""
     key = "study_id" if "study_id" in frame else "study"
-    studies = frame.drop_duplicates(key)["study"].tolist()
+    first = frame.drop_duplicates(key)
+    studies = first["study"].tolist()
     if len(studies) > 1:
         named = ", ".join(map(shortened, studies[:5])) + (", …" if len(studies) > 5 else "")
         raise BadInput(
-            f"{name} holds the ratings of {len(studies)} studies ({named}), whose raters and "
-            "letters may be different people and models. Report one at a time: export it with "
-            "python -m storage export --study NAME, or leave the rows of one study in the file."
+            f"{name}, line {lines[int(first.index[1])]}, column {key}: the file holds the ratings "
+            f"of {len(studies)} studies ({named}), whose raters and letters may be different "
+            "people and models. Report one at a time: export it with python -m storage export "
+            "--study NAME, or leave the rows of one study in the file."
         )
 
 
@@ -227,8 +232,9 @@ def _place(raw: bytes, byte: int, name: str) -> str:
         records = list(csv.reader(io.StringIO(before, newline="")))
     except csv.Error:  # a cell longer than any should be
         return where
-    header = records[0] if len(records) > 1 else []
-    number = len(records[-1]) if records and not before.endswith(("\n", "\r")) else 1
+    begins = before.endswith(("\n", "\r"))
+    header = records[0] if len(records) > 1 or begins else []
+    number = len(records[-1]) if records and not begins else 1
     named = shortened(header[number - 1]) if number <= len(header) else str(number)
     return f"{where}, column {named}"
 

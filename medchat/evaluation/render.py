@@ -7,7 +7,6 @@ files. Means and shares are rounded half up from the integer counts: 2.125 is al
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from medchat.evaluation.ratings_file import quote_formula
 from medchat.evaluation.sensitivity import NAMES
 from medchat.tables import on_one_line
+from medchat.text_width import columns
 
 Report = Mapping[str, Any]
 
@@ -399,7 +399,7 @@ def _bold(cell: str) -> str:
 
 def _text_block(section: Section) -> str:
     rows = [section.header, *([on_one_line(cell) for cell in row] for row in section.rows)]
-    widths = [max(map(_display_width, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     pads = [_pad_right] * section.n_texts + [_pad_left] * (len(widths) - section.n_texts)
     return "\n".join([section.title, *(_text_line(row, widths, pads) for row in rows)])
 
@@ -416,19 +416,9 @@ def markdown_cell(text: str) -> str:
     return _MARKDOWN_SPECIAL.sub(r"\\\1", on_one_line(text))
 
 
-def _display_width(text: str) -> int:
-    return sum(_letter_width(letter) for letter in text)
-
-
-def _letter_width(letter: str) -> int:
-    if unicodedata.combining(letter):
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-
-
 def _pad_right(text: str, width: int) -> str:
-    return text + " " * (width - _display_width(text))
+    return text + " " * (width - columns(text))
 
 
 def _pad_left(text: str, width: int) -> str:
-    return " " * (width - _display_width(text)) + text
+    return " " * (width - columns(text)) + text

@@ -93,7 +93,9 @@ def parse_scale(text: str) -> Scale:
     names.append(found[1])
     low, high = int(found[2] or SCORES[0]), int(found[3] or SCORES[-1])
     if not low < high < low + MOST_SCORES:
-        raise BadInput(f"The scores {low}-{high} must rise, and be at most {MOST_SCORES}.")
+        raise BadInput(
+            f"The scores {low}-{high} must rise, and there may be at most {MOST_SCORES} of them."
+        )
     if len(set(names)) < len(names):
         raise BadInput(f"A dimension is named twice in {text!r}.")
     if taken := [name for name in names if name in COLUMNS]:
