@@ -77,14 +77,9 @@ def make_report(
     settling = _settling(frame)
     apart = ratings.only(~settling)
     notes = Notes()
-    notes.add(scale.note, scale.note_zh)
-    if not settings.bootstrap:
-        notes.add("No intervals were asked for.", "未要求计算区间。")
-    elif settings.bootstrap < LEAST_ROUNDS:
-        notes.add(
-            f"A 95 % interval needs {LEAST_ROUNDS} bootstrap rounds or more: there is none.",
-            f"95% 区间至少需要 {LEAST_ROUNDS} 轮自助抽样，故没有区间。",
-        )
+    _explain_settings(settings, notes)
+    told = _texts(frame, "rated_at")
+    moments = _moments(told)
     intervals = mean_intervals(ratings, settings.bootstrap, settings.seed, settings.raters_too)
     report: Entry = {
         "version": __version__,
@@ -94,7 +89,7 @@ def make_report(
             "bootstrap": settings.bootstrap,
             "resampled": settings.resampled,
         },
-        "data": _data(frame, ratings) | {"n_adjudicating": int(settling.sum())},
+        "data": _data(frame, ratings, moments) | {"n_adjudicating": int(settling.sum())},
         "models": _models(frame, ratings, intervals, settings.bootstrap, notes),
         "reference": list(reference),
         "agreement": {
@@ -108,9 +103,33 @@ def make_report(
         "sensitivity": sensitivity(frame, ratings),
         "consistency": None,
         "overlap": None if answers is None else overlap(frame, answers, ratings),
-        "progress": _progress(frame),
+        "progress": _progress(moments),
         "conduct": None if conduct is None else conduct.as_dict(),
     }
+    if repeats is not None and len(repeats):
+        report["consistency"] = rating.consistency(repeats, scale)
+    _explain_data(frame, settling, scale, notes)
+    _explain_times(len(told) - len(moments), frame, notes)
+    explain_missing(report, missing(frame), notes)
+    report["notes"], report["notes_zh"] = notes.english, notes.chinese
+    return report
+
+
+def _explain_settings(settings: ReportSettings, notes: Notes) -> None:
+    notes.add(settings.scale.note, settings.scale.note_zh)
+    if not settings.bootstrap:
+        notes.add("No intervals were asked for.", "未要求计算区间。")
+    elif settings.bootstrap < LEAST_ROUNDS:
+        notes.add(
+            f"A 95 % interval needs {LEAST_ROUNDS} bootstrap rounds or more: there is none.",
+            f"95% 区间至少需要 {LEAST_ROUNDS} 轮自助抽样，故没有区间。",
+        )
+
+
+def _explain_data(
+    frame: pd.DataFrame, settling: npt.NDArray[np.bool_], scale: Scale, notes: Notes
+) -> None:
+    """What of the data is not used everywhere, and why."""
     if settling.any():
         notes.add(
             f"Ratings that settled a dispute: {settling.sum()}. They exist because raters "
@@ -119,15 +138,17 @@ def make_report(
             f"{settling.sum()} 条评分用于裁定分歧：它们因评分不一致才产生，故不计入一致性；平均分"
             "计入这些评分，敏感性分析给出不计入时的平均分。",
         )
-    if repeats is not None and len(repeats):
-        report["consistency"] = rating.consistency(repeats, scale)
     if unused := [str(column) for column in frame if column not in {*scale.dimensions, *COLUMNS}]:
         named = ", ".join(map(on_one_line, unused))
         notes.add(
             f"Columns that no figure uses: {named}.",
             f"未用到的列：{named}。",
         )
-    if undated := len(_texts(frame, "rated_at")) - len(_moments(frame)):
+
+
+def _explain_times(undated: int, frame: pd.DataFrame, notes: Notes) -> None:
+    """Dates and years that cannot be read."""
+    if undated:
         notes.add(
             f"Ratings whose rated_at is no date such as 2026-11-26: {undated}. Progress and period "
             "leave them out.",
@@ -138,9 +159,6 @@ def make_report(
             f"Raters whose years of practice are no number from 0 to {MOST_YEARS}: {unread}.",
             f"从业年限不是 0 到 {MOST_YEARS} 的数字的评分者：{unread} 名。",
         )
-    explain_missing(report, missing(frame), notes)
-    report["notes"], report["notes_zh"] = notes.english, notes.chinese
-    return report
 
 
 # -- what there is --
@@ -153,9 +171,8 @@ def _settling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return is_true(frame["adjudicated"])
 
 
-def _data(frame: pd.DataFrame, ratings: Ratings) -> Entry:
+def _data(frame: pd.DataFrame, ratings: Ratings, moments: Sequence[str]) -> Entry:
     size = np.bincount(ratings.unit, minlength=len(ratings.unit_model))
-    rated_at = _moments(frame)
     flags = Counter(
         flag
         for cell in _texts(frame, "flags")
@@ -175,8 +192,8 @@ def _data(frame: pd.DataFrame, ratings: Ratings) -> Entry:
         },
         "specialties": dict(sorted(Counter(_of_raters(frame, "specialty")).items())),
         "years": _summary(_years(frame)),
-        "first_rated_at": min(rated_at, default=None),
-        "last_rated_at": max(rated_at, default=None),
+        "first_rated_at": min(moments, default=None),
+        "last_rated_at": max(moments, default=None),
         "flags": dict(sorted(flags.items())),
     }
 
@@ -197,9 +214,9 @@ def _of_raters(frame: pd.DataFrame, column: str) -> list[str]:
     return [str(value) for value in told.fillna("")]
 
 
-def _moments(frame: pd.DataFrame) -> list[str]:
+def _moments(texts: Sequence[str]) -> list[str]:
     """When ratings were given, as far as that is a date."""
-    told = pd.Series(_texts(frame, "rated_at"), dtype=object)
+    told = pd.Series(texts, dtype=object)
     days = told.str[: len("2026-11-26")]
     known = {day for day in days.unique() if _is_day(day)}
     return [str(text) for text in told[days.isin(known)]]
@@ -229,9 +246,8 @@ FEW_DAYS = 2
 _HOUR = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:")
 
 
-def _progress(frame: pd.DataFrame) -> list[Entry]:
+def _progress(moments: Sequence[str]) -> list[Entry]:
     """Ratings per day, or per hour where there are few days: ``2026-11-26T08``, with a Z in UTC."""
-    moments = _moments(frame)
     length, zone = len("2026-11-26"), ""
     if len({moment[:length] for moment in moments}) <= FEW_DAYS and all(map(_HOUR.match, moments)):
         length = len("2026-11-26T08")
