@@ -143,13 +143,12 @@ def report_data(store: Store, study_id: str) -> ReportData:
     with store.connect() as db:
         db.execute("BEGIN")  # raters go on saving: every part must know the same ratings
         require_study(db, study_id)
-        extras = [
-            row | {"rater_flagged": int(row["rater"] in flagged)}
-            for row in db.query(_EXTRAS, [study_id])
-        ]
+        rows = db.execute(_EXTRAS, [study_id]).fetchall()
+        extras = pd.DataFrame(rows, columns=list(EXTRA_COLUMNS[:-1]))
+        extras["rater_flagged"] = extras["rater"].isin(flagged).astype(int)
         return ReportData(
             scores=b"".join(score_lines(db, study_id)),
-            extras=pd.DataFrame(extras, columns=list(EXTRA_COLUMNS)),
+            extras=extras,
             repeats=pd.DataFrame(list(db.query(_REPEATS, [study_id]))),
             answers=pd.DataFrame(list(db.query(_ANSWERS, [study_id]))),
             conduct=_conduct(db, study_id),
