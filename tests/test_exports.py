@@ -139,7 +139,7 @@ def test_page_csv_json_excel_and_zip_show_the_same_numbers(client, store, study:
     made = Reports(store).made(get_study(store, study.id))
     page = table4_html(made.report, "interval", Texts("en"))
     lines = client.get(download_path(study.id, "table4.csv")).content.decode("utf-8-sig")
-    of_csv = {row["model"]: row for row in csv.DictReader(lines.splitlines()[1:])}
+    of_csv = {row["model"]: row for row in csv.DictReader(lines.splitlines())}
     latex = client.get(download_path(study.id, "table4.tex")).text
     book = load_workbook(io.BytesIO(client.get(download_path(study.id, "report.xlsx")).content))
     of_excel = {row[0]: row for row in book["Table"].iter_rows(min_row=2, values_only=True)}
@@ -155,10 +155,10 @@ def test_page_csv_json_excel_and_zip_show_the_same_numbers(client, store, study:
             assert excel == pytest.approx(figures["mean"], rel=1e-14)  # it writes 16 digits
             mean = of_csv[name][f"{dimension}_mean"]
             assert abs(float(mean) - figures["mean"]) <= 0.005 + 1e-9
-            ends = [of_csv[name][f"{dimension}_ci_{end}"] for end in ("low", "high")]
-            shown = f"[{ends[0]}, {ends[1]}]"
+            low, high = (of_csv[name][f"{dimension}_ci_{end}"] for end in ("low", "high"))
+            shown = f"[{low}, {high}]" if low else ""
             assert shown in page
-            assert f"{mean} {shown}" in latex.replace("\\textbf{", "").replace("}", "")
+            assert f"{mean} {shown}".rstrip() in latex.replace("\\textbf{", "").replace("}", "")
             assert f">{mean}<" in page or f"> {mean} <" in page or f">{mean} <" in page
 
 
@@ -176,7 +176,7 @@ def shown_p(p: float | None) -> str:
 
 def ends(figures: dict[str, Any]) -> str:
     low, high = figures["ci_low"], figures["ci_high"]
-    return "–" if low is None else f"[{shown(low, 2)}, {shown(high, 2)}]"
+    return "–" if low is None else f"[{shown(low, 3)}, {shown(high, 3)}]"
 
 
 def rows_by_hand(told: dict[str, Any]) -> list[list[str]]:
@@ -192,7 +192,12 @@ def rows_by_hand(told: dict[str, Any]) -> list[list[str]]:
         icc = [shown(of[key], 3) for key in ("icc_2_1", "icc_2_k")]
         equal = shown(100 * of["percent_agreement"], 1)
         alpha = [shown(of["krippendorff_alpha"], 3), ends(of)]
-        rows.append([name, str(of["n_units"]), *alpha, *three, equal, *icc])
+        rows.append([name, str(of["n_units"]), *alpha, *three, equal])
+        rows[-1] += [str(of["n_units_all_raters"]), *icc]
+    keys = ["p", "p_holm"]
+    every = [pair for of in told["tests"].values() for pair in of["pairs"]]
+    if any(shown_p(pair[key]) != shown_p(pair[f"{key}_tied"]) for pair in every for key in keys):
+        keys += ["p_tied", "p_holm_tied"]
     for name, of in told["tests"].items():
         test = of["friedman"]
         df = "–" if test["df"] is None else str(test["df"])
@@ -200,7 +205,7 @@ def rows_by_hand(told: dict[str, Any]) -> list[list[str]]:
         rows[-1] += [shown(test["statistic"], 2), df, shown_p(test["p"])]
         rows[-1].append(shown(test["kendalls_w"], 3))
         for pair in of["pairs"]:
-            figures = [shown_p(pair["p"]), shown_p(pair["p_holm"]), shown(pair["effect_size"], 2)]
+            figures = [*(shown_p(pair[key]) for key in keys), shown(pair["effect_size"], 2)]
             difference = shown(pair["mean_difference"], 2)
             rows.append([name, pair["a"], pair["b"], str(pair["n"]), difference, *figures])
     return rows
@@ -230,7 +235,11 @@ def rows_of_page(html: str) -> list[list[str]]:
 
 def rows_of_word(content: bytes) -> list[list[str]]:
     tables = docx.Document(io.BytesIO(content)).tables
-    return [[cell.text for cell in row.cells] for table in tables for row in table.rows]
+    return [
+        [cell.text.replace("\N{NO-BREAK SPACE}", " ") for cell in row.cells]
+        for table in tables
+        for row in table.rows
+    ]
 
 
 def rows_of_markdown(text: str) -> list[list[str]]:
