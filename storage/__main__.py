@@ -1,5 +1,6 @@
 """The command line of the database: ``python -m storage``."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -165,10 +166,13 @@ def unpack_command(
 
 
 def _version() -> str:
+    """The program's, also where it runs from a checkout that was never installed."""
     try:
         return version("medchat")
     except PackageNotFoundError:
-        return "unknown"  # run from a checkout
+        source = Path(__file__).resolve().parents[1] / "medchat" / "__init__.py"
+        found = re.search(r'__version__ = "(.+)"', source.read_text(encoding="utf-8"))
+        return found[1] if found else "unknown"
 
 
 Password = Annotated[

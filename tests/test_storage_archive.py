@@ -32,6 +32,7 @@ from storage_fixtures import (
 from typer.testing import CliRunner
 
 import storage.archive as archive_module
+from medchat import __version__
 from storage import (
     ORDER_COLUMNS,
     NewQuestion,
@@ -1195,6 +1196,9 @@ def test_the_commands_move_a_study(store: Store, other: Store, tmp_path: Path) -
     status, output = told("pack", "--study", "Pilot", "--output", file, "--db", store.path)
     assert (status, str(file) in output) == (0, True)
     assert "names the models" in output
+    with zipfile.ZipFile(file) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert manifest["program_version"] == __version__, "also where nothing is installed"
     status, output = told("unpack", file, "--db", fresh)
     assert (status, "Pilot" in output) == (0, True)
     assert score_rows(Store(fresh), study.id) == score_rows(store, study.id)
