@@ -9,7 +9,7 @@ export function showKeys() {
   if (old) { old.remove(); return; }
   const rows = [
     ["1 2 3", "keys_score"], ["↑ ↓", "keys_scale"], ["← →", "keys_question"],
-    ["U", "keys_unrated"], ["Tab, Shift ← →", "keys_mark"], ["?", "keys_help"],
+    ["U", "keys_unrated"], ["Shift ← →", "keys_mark"], ["?", "keys_help"],
   ].map(([keys, key]) => make("tr", {}, make("th", { scope: "row" }, make("kbd", {}, keys)),
     make("td", {}, text(key))));
   const dialog = make("dialog", { class: "keys", "aria-label": text("keys"),
