@@ -1006,6 +1006,9 @@ STORAGE_TEXTS_ZH = {
     "coordinator_name_empty": "协调员需要一个名称。",
     "password_too_short": "密码太短，至少 {least} 个字符。",
     "text_too_long": "名称和密码各不超过 {most} 个字符。",
+    "database_in_use": (
+        "{path} 正被另一个程序使用，恢复后它仍会写入旧文件。请先结束那个程序；什么也没有改动。"
+    ),
     "database_closed": "程序正在关闭，不再写入 {path}。",
     "unknown_link": "没有这个评分链接。请确认复制完整，或向研究协调员要一个新的。",
     "link_expired": "这个评分链接已过期。请联系研究协调员续期。",

@@ -14,6 +14,8 @@ from storage.verification import verify
 
 KEPT = 10
 """Backups that stay when another is made."""
+IN_USE_SECONDS = 2.0
+"""A program that only reads is done by then."""
 PAGES_AT_ONCE = 500
 """Of a copy; between them, others may write."""
 
@@ -91,10 +93,11 @@ def backups(database: Path, folder: Path) -> list[Path]:
 def restore(source: Path, database: Path) -> Path | None:
     """Put a verified copy of ``source`` in the place of ``database``.
 
-    What was there is kept beside it; returns where. The program must not be running on it.
+    What was there is kept beside it; returns where.
 
     Raises:
-        StorageError: database_missing, backup_damaged, or as ``Store``.
+        StorageError: database_missing, backup_damaged, database_in_use where another program has
+            it open, or as ``Store``.
     """
     if not source.is_file():
         raise StorageError("database_missing", path=source)
@@ -107,6 +110,7 @@ def restore(source: Path, database: Path) -> Path | None:
         if problems := verify(Store(fresh, must_exist=True)):
             raise StorageError("backup_damaged", path=source, reason=problems[0])
         if database.exists():
+            _require_unused(database)
             aside = database.with_name(f"{database.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}Z")
             _copy(database, aside)
         for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
@@ -120,6 +124,24 @@ def restore(source: Path, database: Path) -> Path | None:
         for leftover in database.parent.glob(f"{fresh.name}*"):
             leftover.unlink(missing_ok=True)
     return aside
+
+
+def _require_unused(database: Path) -> None:
+    """Whoever has the old file open would go on writing into it when it is gone.
+
+    SQLite leaves the write-ahead log only for who is alone with a database.
+    """
+    with closing(sqlite3.connect(database, timeout=IN_USE_SECONDS)) as connection:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                return  # too damaged to be in use
+            mode = "wal"
+        except sqlite3.DatabaseError:
+            return
+    if mode == "wal":
+        raise StorageError("database_in_use", path=database)
 
 
 def _require_ratings(copy: Path, source: Path) -> None:

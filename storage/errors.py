@@ -49,6 +49,10 @@ MESSAGES = {
     ),
     "database_error": "The database {path} refused the request: {reason}.",
     "database_closed": "The program is shutting down; nothing more is saved to {path}.",
+    "database_in_use": (
+        "{path} is open in another program, which would go on writing into the old file. End that "
+        "program first; nothing was changed."
+    ),
     # -- studies --
     "study_name_empty": "A study needs a name.",
     "study_exists": "There is already a study named {name}. Choose another name.",

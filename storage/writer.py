@@ -62,11 +62,14 @@ class Writer:
 
     def _run(self) -> None:
         ended = False
+        jobs: list[_Job | None] = []
         while not ended:
-            jobs: list[_Job | None] = [self._jobs.get()]
+            jobs = jobs or [self._jobs.get()]
             try:
                 with self._store.connect() as db:
-                    while not ended:
+                    opened = self._file()
+                    # Another file may be put in its place: what is saved must be in that one.
+                    while not ended and self._file() == opened:
                         jobs += self._waiting(MOST_AT_ONCE - len(jobs))
                         ended = None in jobs
                         self._commit(db, [job for job in jobs if job is not None])
@@ -76,6 +79,15 @@ class Writer:
                 for job in jobs:
                     if job is not None and not job.future.done():
                         job.future.set_exception(error)
+                jobs = []
+
+    def _file(self) -> tuple[int, int] | None:
+        """Which file the path names now."""
+        try:
+            found = self._store.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _waiting(self, most: int) -> list[_Job | None]:
         jobs: list[_Job | None] = []

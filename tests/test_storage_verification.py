@@ -15,10 +15,12 @@ from storage import (
     BackupTimer,
     StorageError,
     Store,
+    Writer,
     backup,
     backups,
     chain_ends,
     restore,
+    save_in,
     save_ratings,
     score_rows,
     verify,
@@ -184,6 +186,22 @@ def test_restoring_brings_back_and_keeps_what_was_there(rated: Store, tmp_path: 
     assert len(score_rows(Store(aside), None)) == len(before) + 1
     assert aside.name in output
     assert made.exists()
+
+
+def test_nothing_is_restored_under_a_running_program(rated: Store, tmp_path: Path) -> None:
+    made = backup(rated, tmp_path / "backups")
+    rater = new_raters(rated, new_study(rated, name="Later"))[0]
+    later = entry(answers_shown_to(rated, rater)[0].item, "later")
+    writer = Writer(rated)
+    writer.submit(lambda db: save_in(db, rater.id, [later])).result(10)
+    before = score_rows(rated, None)
+    status, output = told("restore", made, "--db", rated.path)
+    assert (status, "is open in another program" in output) == (1, True)
+    assert score_rows(rated, None) == before
+    assert not list(tmp_path.glob("medchat.db.before-*"))
+    writer.close()
+    status, output = told("restore", made, "--db", rated.path)
+    assert status == 0, output
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to be one" * 9])

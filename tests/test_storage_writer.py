@@ -128,18 +128,34 @@ def test_what_was_handed_in_before_closing_is_saved_and_later_work_refused(store
 def test_a_database_that_comes_back_is_used_again(store: Store, writer: Writer) -> None:
     assert writer.submit(lambda db: 1).result(10) == 1
     moved = store.path.rename(store.path.with_suffix(".away"))
-    held = sqlite3.connect(moved)
-    held.execute("SELECT 1")
-    writer._jobs.put(None)  # ends the thread as closing does: the next writer opens anew
-    writer._thread.join(10)
-    other = Writer(store)
     with pytest.raises(StorageError) as refused:
-        other.submit(lambda db: 1).result(10)
+        writer.submit(lambda db: 1).result(10)
     assert refused.value.code == "database_missing"
-    held.close()
     moved.rename(store.path)
-    assert other.submit(lambda db: 2).result(10) == 2
-    other.close()
+    assert writer.submit(lambda db: 2).result(10) == 2
+
+
+def test_what_is_saved_is_in_the_file_that_is_there(store: Store, writer: Writer) -> None:
+    """Also when another file was put in the place of the one that the writer has open."""
+    study = new_study(store, questions=1)
+    (rater,) = new_raters(store, study, 1)
+    first, second = (answer.item for answer in answers_shown_to(store, rater)[:2])
+
+    def save(item: str) -> int:
+        return (
+            writer.submit(lambda db: save_in(db, rater.id, [entry(item, item)])).result(10).written
+        )
+
+    assert save(first) == 1
+    copy = store.path.with_suffix(".copy")
+    with sqlite3.connect(store.path) as old, sqlite3.connect(copy) as new:
+        old.backup(new)
+    for name in (f"{store.path.name}-wal", f"{store.path.name}-shm"):
+        store.path.with_name(name).unlink(missing_ok=True)
+    copy.replace(store.path)
+    assert save(second) == 1
+    for item in (first, second):
+        assert len(history(store, rater.id, item)) == 1
 
 
 SAVE_UNTIL_KILLED = """
