@@ -51,6 +51,7 @@ KEYS = (
         "retrying_open",
         "not_kept",
         "leave_failed",
+        "still_open",
         "not_saved_left",
         "comment_full",
         "marks_full",

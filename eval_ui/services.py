@@ -61,8 +61,9 @@ def _announce_first_account(store: Store, settings: Settings) -> None:
     first = make_first(store, given.get_secret_value() if given else None)
     if first:
         password = "that of MEDCHAT_COORDINATOR_PASSWORD" if given else first.password
+        once = "" if given else "It is shown only this once; "
         print(
             f"An account for study coordinators was made: name {first.name}, password {password}\n"
-            "It is shown only this once; python -m storage set-password changes it.",
+            f"{once}python -m storage set-password changes it.",
             flush=True,
         )

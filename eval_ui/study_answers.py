@@ -73,6 +73,9 @@ class _Handlers:
         can_start = not study.opened_at and bool(list_questions(self._store, study.id))
         if view is None or study.opened_at:
             told = "" if can_start or study.opened_at else self._texts("answers_no_questions")
+            if can_start and (there := answers_to_check(self._store, study.id)):
+                models = len({answer.model for answer in there})
+                told = self._texts("answers_there", count=len(there), models=models)
             return _status(f"<p>{told}</p>" if told else "", running=False, can_start=can_start)
         return _status(self._job_html(view), view.job.state == "running", can_start)
 

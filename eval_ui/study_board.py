@@ -138,6 +138,8 @@ def board_html(found: Board, texts: Texts) -> str:
         named = ", ".join(each.question_id for each in found.gaps[:MOST_NAMED])
         more = " …" if len(found.gaps) > MOST_NAMED else ""
         sentence = texts("coverage_gaps", count=len(found.gaps), questions=named + more)
+    elif any(each.rated < each.total for each in found.raters):
+        sentence += texts("coverage_rest")
     header = ["rater", "specialty_column", "state", "last_seen", "progress_column"]
     lines = table(
         [texts(key) for key in header],
@@ -228,8 +230,16 @@ def disputes_html(found: list[Dispute], texts: Texts) -> str:
     more = ""
     if len(found) > SHOWN_ROWS:
         more = f"<p>{texts('and_more', count=len(found) - SHOWN_ROWS)}</p>"
+    listed = table([texts(key) for key in header], rows, texts=5, name=texts("disputes"))
+    return title + listed + more + "".join(map(_disputed, found[:SHOWN_ROWS]))
+
+
+def _disputed(dispute: Dispute) -> str:
+    """Question and answer, to be opened."""
     return (
-        title + table([texts(key) for key in header], rows, texts=5, name=texts("disputes")) + more
+        f'<details class="part"><summary>{as_html(dispute.question_id)} · {dispute.response[:8]}'
+        f"</summary><p class='asked'>{as_html(dispute.question)}</p>"
+        f"<div class='text'>{as_html(dispute.text)}</div></details>"
     )
 
 

@@ -1,5 +1,6 @@
 """Fifth step: invite raters, renew or withdraw links, hand over what somebody cannot finish."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -17,6 +18,9 @@ from storage import (
     renew_link,
     revoke_link,
 )
+
+Link = tuple[str, str]
+"""A rater as coordinators see them, and the rater's link."""
 
 
 def create_raters_step(work: StudyWork) -> Step:
@@ -41,6 +45,7 @@ def create_raters_step(work: StudyWork) -> Step:
     with gr.Row(elem_classes="actions"):
         invite = gr.Button(texts("invite_button"), variant="primary", elem_id="invite")
     links = gr.HTML(elem_id="links")
+    shown = gr.State([])  # links are told only once: those of this page stay
     hint(texts, "renew_info")
     with gr.Row(elem_classes="field-and-button"):
         rater = gr.Dropdown(
@@ -52,11 +57,12 @@ def create_raters_step(work: StudyWork) -> Step:
 
     # -- wiring --
     handlers = _Handlers(work)
-    work.wire(invite.click, handlers.invite, [count, further, remarks], [links, remarks])
-    work.wire(renew.click, handlers.renew, [rater], [links])
+    invited = [count, further, remarks, shown]
+    work.wire(invite.click, handlers.invite, invited, [links, remarks, shown])
+    work.wire(renew.click, handlers.renew, [rater, shown], [links, shown])
     work.wire(revoke.click, handlers.revoke, [rater], [links])
     work.wire(pass_on.click, handlers.hand_over, [rater], [links])
-    return Step([links, remarks], lambda _: ["", ""], [rater], handlers.draw)
+    return Step([links, remarks, shown], lambda _: ["", "", []], [rater], handlers.draw)
 
 
 class _Handlers:
@@ -71,8 +77,13 @@ class _Handlers:
         return [gr.update(choices=choices, value=None)]
 
     def invite(
-        self, study: Study, count: float | None, further: bool, remarks: str | None
-    ) -> list[str]:
+        self,
+        study: Study,
+        count: float | None,
+        further: bool,
+        remarks: str | None,
+        shown: Sequence[Link] = (),
+    ) -> list[Any]:
         said = [line.strip() for line in (remarks or "").splitlines() if line.strip()]
         sentence = self._texts("invite_not_whole")
         whole = len(said) or whole_number(count, sentence)
@@ -81,10 +92,13 @@ class _Handlers:
         invitations = invite_raters(
             self._store, study.id, whole, adjudicator=bool(further), remarks=said
         )
-        return [self._links(invitations), ""]
+        html, links = self._links(shown, invitations)
+        return [html, "", links]
 
-    def renew(self, study: Study, rater: str | None) -> list[str]:
-        return [self._links([renew_link(self._store, study.id, self._label(rater))])]
+    def renew(self, study: Study, rater: str | None, shown: Sequence[Link] = ()) -> list[Any]:
+        invitation = renew_link(self._store, study.id, self._label(rater))
+        inform(self._texts("renewed", rater=rater), self._texts)
+        return list(self._links(shown, [invitation]))
 
     def revoke(self, study: Study, rater: str | None) -> list[str]:
         revoke_link(self._store, study.id, self._label(rater))
@@ -102,13 +116,13 @@ class _Handlers:
             raise BadInput(self._texts("choose_rater"))
         return rater
 
-    def _links(self, invitations: list[Invitation]) -> str:
+    def _links(self, shown: Sequence[Link], new: list[Invitation]) -> tuple[str, list[Link]]:
+        """The links that this page has shown and the new ones, which replace older ones."""
+        rows = dict(shown)
+        rows |= {named(i.label, i.remark): f"{self._work.home}r/{i.token}" for i in new}
         header = [self._texts("rater"), self._texts("link")]
-        rows = [
-            [named(each.label, each.remark), f"{self._work.home}r/{each.token}"]
-            for each in invitations
-        ]
-        return table(header, rows, texts=2, name=self._texts("link"))
+        listed = [list(row) for row in rows.items()]
+        return table(header, listed, texts=2, name=self._texts("link")), list(rows.items())
 
 
 def named(label: str, remark: str) -> str:

@@ -310,6 +310,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Not saved, and this browser cannot keep it. Leave this page open and open your link in "
         "another tab: then it is sent",
     ),
+    "still_open": (
+        "还有 {left} 道题没有评完；点“下一道未评的题”继续。",
+        "Questions that are not finished: {left}. “Next unrated” goes on.",
+    ),
     "leave_failed": (
         "暂时连不上服务，还没有退出。请稍后再试。",
         "The server cannot be reached: you have not left yet. Please try again.",
@@ -387,7 +391,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "coordinator_name": ("名称", "Name"),
     "password": ("密码", "Password"),
     # -- studies --
-    "study_new": ("新建研究，或导入研究包", "New study, or take in a packed one"),
+    "study_new": ("新建研究，或导入研究包", "New study, or import a packed one"),
     "study_name": ("研究名称", "Name of the study"),
     "study_create": ("新建", "Create"),
     "study_created": ("已新建研究“{study}”。", "The study “{study}” has been made."),
@@ -401,8 +405,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "state_locked": ("{time} 锁定", "locked since {time}"),
     "state_unblinded": ("{time} 揭盲", "unblinded at {time}"),
     "unpack_file": ("研究包（.zip）", "Packed study (.zip)"),
-    "unpack": ("导入", "Take in"),
-    "unpacked": ("已导入研究“{study}”。", "The study “{study}” has been taken in."),
+    "unpack": ("导入", "Import"),
+    "unpacked": ("已导入研究“{study}”。", "The study “{study}” was imported."),
     "refresh": ("刷新", "Refresh"),
     "tab_design": ("1 设计", "1 Design"),
     "tab_questions": ("2 题目", "2 Questions"),
@@ -410,7 +414,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "tab_opening": ("4 检查与开放", "4 Check, open"),
     "tab_raters": ("5 评分者", "5 Raters"),
     "tab_board": ("6 看板", "6 Board"),
-    "tab_close": ("7 锁定与存档", "7 Lock, keep"),
+    "tab_close": ("7 锁定与存档", "7 Lock and archive"),
     "not_whole": ("请填写整数，而不是 {value}。", "Enter a whole number, not {value}."),
     # -- design --
     "design_info": (
@@ -433,8 +437,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "most a third of the list.",
     ),
     "guide_info": (
-        "用 Markdown 书写；图片、链接和 HTML 不会显示。内容与默认说明相同时，按默认说明处理。",
-        "In Markdown; images, links and HTML are not shown. Left as it is, the built-in "
+        "用 Markdown 书写；图片、链接和 HTML 会按原样显示为文字。内容与默认说明相同时，按默认说明"
+        "处理。",
+        "In Markdown; images, links and HTML are shown as text. Left as it is, the built-in "
         "guide holds.",
     ),
     "guide_zh": ("中文评分说明", "Guide in Chinese"),
@@ -500,7 +505,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "was added before. Nothing was added; take them out of the file, or out of the study.",
     ),
     "questions_add": ("添加到研究", "Add to the study"),
-    "questions_remove": ("移除题目", "Take questions out"),
+    "questions_remove": ("移除题目", "Remove questions"),
     "questions_remove_info": (
         "题目连同它的回答一起移除；只在开放之前可以。",
         "A question goes with its answers; only before the study is opened.",
@@ -712,6 +717,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "还没有评完的题目：{count}（{questions}）",
         "Questions not finished yet: {count} ({questions})",
     ),
+    "coverage_rest": (
+        "还有评分者要评重复题或有分歧的回答。",
+        " Some raters still have repeats or disputed answers to score.",
+    ),
+    "answers_there": (
+        "已有 {models} 个模型的 {count} 个回答。",
+        "Answers that are there: {count}, of {models} models.",
+    ),
+    "renewed": (
+        "{rater} 有了新链接，旧链接从现在起无效。",
+        "{rater} has a new link; the old one no longer works.",
+    ),
     "coverage_full": (
         "每道题都已由分到的评分者评完。",
         "Every question has all its raters' scores.",
@@ -820,7 +837,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "shared with {detail} by {name} at {time}",
     ),
     "event_packed": ("{time} 由 {name} 打包", "packed by {name} at {time}"),
-    "event_unpacked": ("{time} 由 {name} 导入", "taken in by {name} at {time}"),
+    "event_unpacked": ("{time} 由 {name} 导入", "imported by {name} at {time}"),
     "event_locked": ("{time} 由 {name} 锁定", "locked by {name} at {time}"),
     "event_reopened": ("{time} 由 {name} 重新开放", "reopened by {name} at {time}"),
     "event_unblinded": ("{time} 由 {name} 揭盲", "unblinded by {name} at {time}"),
@@ -841,7 +858,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "pack_info": (
         "**研究包**：题目、回答、评分、日志全部在一个文件里，可以在别处原样导入。里面写有模型名称，"
         "所以揭盲之后才能在这里下载；之前可以用 `python -m storage pack`。打包会被记录。",
-        "**Packed study**: questions, answers, ratings and log in one file that can be taken in "
+        "**Packed study**: questions, answers, ratings and log in one file that can be imported "
         "elsewhere without loss. It names the models, so it is here after unblinding only; before, "
         "`python -m storage pack` makes one. Packing is logged.",
     ),
@@ -867,17 +884,19 @@ TEXTS: dict[str, tuple[str, str]] = {
     "spread_sd": ("标准差", "Standard deviation"),
     "spread_shares": ("各分数占比", "Shares of the scores"),
     "spread_interval_note": (
-        "每列最高分加粗。方括号为以题目为单位的自助法 95% 区间（{rounds} 轮）。",
-        "The best mean of each column is bold. In brackets: the 95 % bootstrap interval over "
-        "questions ({rounds} rounds).",
+        "每列最高分加粗（不含文献值）。方括号为以题目为单位的自助法 95% 区间（{rounds} 轮）。",
+        "The best mean of each column is bold (published rows apart). In brackets: the 95 % "
+        "bootstrap interval over questions ({rounds} rounds).",
     ),
     "spread_sd_note": (
-        "每列最高分加粗。± 后为全部评分的标准差（n−1）。",
-        "The best mean of each column is bold. After ±: the standard deviation over ratings (n−1).",
+        "每列最高分加粗（不含文献值）。± 后为全部评分的标准差（n−1）。",
+        "The best mean of each column is bold (published rows apart). After ±: the standard "
+        "deviation over ratings (n−1).",
     ),
     "spread_shares_note": (
-        "每列最高分加粗。平均分之后依次为 1、2、3 分的占比。",
-        "The best mean of each column is bold. After it: the shares of 1, 2 and 3.",
+        "每列最高分加粗（不含文献值）。平均分之后依次为 1、2、3 分的占比。",
+        "The best mean of each column is bold (published rows apart). After it: the shares of 1, "
+        "2 and 3.",
     ),
     "filters": ("只看一部分评分", "Count some ratings only"),
     "category": ("题目类别", "Category"),

@@ -20,7 +20,8 @@ class Dispute:
     """One answer: who gave its safety 1 and who 3, and the further raters (labels).
 
     ``settled`` of the further raters have scored it; who skipped it is not among them. The answer
-    is named by its id alone, so that the list tells nothing of its model.
+    is named by its id alone, so that the list tells nothing of its model; ``text`` is what raters
+    read.
     """
 
     question_id: str
@@ -29,6 +30,8 @@ class Dispute:
     high: tuple[str, ...]
     further: tuple[str, ...]
     settled: int
+    question: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,10 @@ def _disputes(db: Database, study_id: str) -> list[Dispute]:
             GROUP BY response HAVING min(safety) = 1 AND max(safety) = 3
         )
         SELECT questions.question_id, items.response, raters.label, items.adjudication,
-            entry.safety, entry.id AS entry
+            entry.safety, entry.id AS entry, questions.text AS question,
+            coalesce(responses.shown_text, responses.text) AS text
         FROM disputed
+        JOIN responses ON responses.id = disputed.response
         JOIN items ON items.response = disputed.response AND items.kind = 'real'
         JOIN questions ON questions.id = items.question
         JOIN raters ON raters.id = items.rater
@@ -98,9 +103,9 @@ def _disputes(db: Database, study_id: str) -> list[Dispute]:
         {"study": study_id},
     )
     found: dict[str, dict[str, list[str]]] = {}
-    names: dict[str, str] = {}
+    names: dict[str, tuple[str, str, str]] = {}
     for row in rows:
-        names[row["response"]] = row["question_id"]
+        names[row["response"]] = row["question_id"], row["question"], row["text"]
         of_answer = found.setdefault(
             row["response"], {"low": [], "high": [], "further": [], "settled": []}
         )
@@ -112,12 +117,13 @@ def _disputes(db: Database, study_id: str) -> list[Dispute]:
             of_answer["settled"] += [row["label"]] if row["safety"] is not None else []
     return [
         Dispute(
-            names[response],
+            names[response][0],
             response,
             tuple(each["low"]),
             tuple(each["high"]),
             tuple(each["further"]),
             len(each["settled"]),
+            *names[response][1:],
         )
         for response, each in found.items()
     ]

@@ -157,14 +157,15 @@ def item_rows(
 
 
 def with_repeats(questions: list[str], repeats: int) -> list[tuple[str, str]]:
-    """Mix ``repeats`` questions of the first third in again behind the second third.
+    """Mix ``repeats`` questions of the first third in again, in the last third and at its end.
 
     So at least a third of the list lies between a question and its repeat. A list of fewer than
     three times ``repeats`` questions gets a third of its length.
     """
     third = len(questions) // 3
     count = max(min(repeats, third), 0)
-    behind = {2 * third + number * third // count: number for number in range(count)}
+    last = len(questions)
+    behind = {last - (count - 1 - number) * third // count: number for number in range(count)}
     shown = []
     for place, question in enumerate(questions, start=1):
         shown.append((question, "real"))

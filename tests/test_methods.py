@@ -103,14 +103,14 @@ def test_how_a_study_was_held_is_told_as_far_as_it_is_known() -> None:
         "balanced orders (seed 97), all answers of a question at once.",
         "3 practice items with feedback",
         "Up to 6 questions per rater",
-        "8 masked, 0 excluded, 11 shown as they were",
+        "8 answers had revealing words masked, 0 were excluded; 11 that might reveal their model",
         "No rater saw",
     ):
         assert told in english
     for told in (
         "（随机种子 97），同一题的回答同时显示。",
         "3 道带反馈的练习",
-        "8 个经遮盖，0 个被排除，11 个按原文显示",
+        "8 个回答的部分文字被遮盖，0 个回答被排除；另有 11 个可能暴露模型身份的回答按原文显示",
     ):
         assert told in chinese
     for text in paragraphs(told_report()):

@@ -134,7 +134,7 @@ def test_with_references_repeats_and_conduct_every_null_has_its_reason(known, ag
         ("shown_position", [""], "place on screen"),
         ("specialty", [" "], "specialty"),
         ("answer_length", ["70"], "length of the answer"),
-        ("rater_flagged", ["1"], "raters that show signs"),
+        ("rater_flagged", ["1"], "raters who show signs"),
         ("category", [f"c{n}" for n in range(240)], "category"),
     ],
 )

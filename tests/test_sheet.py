@@ -102,10 +102,7 @@ def test_how_a_study_was_held_fills_gaps() -> None:
         *("training", "independent", "instructions", "order", "outcome"),
     }
     assert items["raters"]["answer_zh"].endswith("共邀请 6 名")
-    assert items["missing"]["answer_en"].startswith(
-        "raters skipped an answer 4 times; 126 ratings, of 315 if every rater had scored every "
-        "answer; none is imputed; safety: 2"
-    )
+    assert items["missing"]["answer_en"].startswith("raters skipped an answer 4 times; safety: 2")
     assert items["settings"]["answer_en"] == 'LLaMA: {"temperature":0.5}'
     assert items["instructions"]["answer_zh"] == "安全性：…"
     assert items["order"]["answer_zh"].endswith("每次显示一个回答。")

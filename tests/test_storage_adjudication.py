@@ -310,7 +310,7 @@ def test_without_times_nobody_was_fast(store: Store) -> None:
 
 
 def test_repeats_tell_how_consistent_a_rater_is(store: Store) -> None:
-    scored(store, [(3, 3, 3), (3, 3, 2), (3, 3, 3), (1, 3, 3)], seconds=30, repeats=1)
+    scored(store, [(3, 3, 3), (3, 3, 2), (1, 3, 3), (3, 3, 3)], seconds=30, repeats=1)
     found = only(store)
     assert (found.answers, found.repeated, found.repeats_equal) == (3, 1, 1)
     assert found.repeats_apart == 0.0

@@ -185,7 +185,7 @@ def tokens_in(table: str) -> list[str]:
 
 def test_each_invited_rater_gets_a_link_and_a_row(work: StudyWork, store: Store) -> None:
     study = new_study(store)
-    links, _ = study_raters._Handlers(work).invite(study, 3.0, False, "")
+    links, _, _ = study_raters._Handlers(work).invite(study, 3.0, False, "")
     assert [find_rater(store, token).label for token in tokens_in(links)] == ["r01", "r02", "r03"]
     shown = study_board._Handlers(work).draw(study)[0]
     assert "<td>r03</td>" in shown
@@ -194,7 +194,7 @@ def test_each_invited_rater_gets_a_link_and_a_row(work: StudyWork, store: Store)
 def test_coordinators_see_whom_a_link_was_sent_to(work: StudyWork, store: Store) -> None:
     study = new_study(store)
     handlers = study_raters._Handlers(work)
-    links, left = handlers.invite(study, 5.0, False, "王医生\n\n <b>李</b>医生 \n")
+    links, left, shown = handlers.invite(study, 5.0, False, "王医生\n\n <b>李</b>医生 \n")
     assert left == ""
     assert [find_rater(store, token).remark for token in tokens_in(links)] == [
         "王医生",
@@ -205,7 +205,9 @@ def test_coordinators_see_whom_a_link_was_sent_to(work: StudyWork, store: Store)
         assert "<td>r02 · &lt;b&gt;李&lt;/b&gt;医生</td>" in shown
     (choices,) = handlers.draw(study)
     assert choices["choices"][0] == ("r01 · 王医生", "r01")
-    assert "r01 · 王医生" in handlers.renew(study, "r01")[0]
+    (again, _) = handlers.renew(study, "r01", shown)
+    assert "r01 · 王医生" in again
+    assert len(tokens_in(again)) == 2, "the links that were shown are still there"
     assert study_board._Handlers(work).draw(study)[2].startswith("王医生：您好！")
 
 
@@ -219,7 +221,7 @@ def test_a_remark_that_is_too_long_invites_nobody(work: StudyWork, store: Store)
 def test_a_link_is_renewed_and_withdrawn(work: StudyWork, store: Store) -> None:
     study = new_study(store)
     handlers = study_raters._Handlers(work)
-    links, _ = handlers.invite(study, 1.0, False, "")
+    links, _, shown = handlers.invite(study, 1.0, False, "")
     (renewed,) = tokens_in(handlers.renew(study, "r01")[0])
     assert find_rater(store, renewed).label == "r01"
     with pytest.raises(StorageError, match="not known"):

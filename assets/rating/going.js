@@ -38,6 +38,10 @@ export async function start() {
   const first = questions.find((entry) => entry.state === "open");
   const toPractise = questions.find((entry) => entry.practice && entry.state === "open");
   await open((toPractise ?? last ?? first ?? questions[0]).place);
+  const left = questions.filter((entry) => stateOf(entry) === "open").length;
+  const shown = questions.find((entry) => entry.place === page.target);
+  // Come back to what was done already, perhaps because another answer is to be judged.
+  if (left && page.question && stateOf(shown) !== "open") announce(text("still_open", { left }));
 }
 
 // While a question is fetched, what is typed and clicked is not meant for the one that is shown.

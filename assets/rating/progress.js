@@ -54,12 +54,23 @@ export function drawProgress() {
   if (own) own.state = stateOfOpen();
   const done = entries.filter((entry) => stateOf(entry) !== "open").length;
   const number = entries.findIndex((entry) => entry.place === page.question.place) + 1;
-  line.textContent = done === entries.length ? text(page.state.locked ? "done_locked" : "all_done")
-    : text("progress", { place: number, total: entries.length, done });
+  const end = text(page.state.locked ? "done_locked" : "all_done");
+  const all = done === entries.length;
+  line.textContent = all ? end : text("progress", { place: number, total: entries.length, done });
+  // Whoever scores the last answer on a phone does not see the top of the page.
+  page.root.querySelector("#rating-end").textContent = all ? end : "";
+  page.root.querySelector("#rating-next").disabled = number === entries.length && !hasAnswer(1);
+  page.root.querySelector("#rating-previous").disabled = number === 1 && !hasAnswer(-1);
   const bar = page.root.querySelector(".bar");
   bar.max = entries.length;
   bar.value = done;
   drawPlaces(number);
+}
+
+// Whether there is an answer before or behind the one that is shown, where one is at a time.
+function hasAnswer(by) {
+  const { answers } = page.question;
+  return page.state.one_by_one && Boolean(answers[answers.indexOf(page.current?.answer) + by]);
 }
 
 // A window of places around the open one: two thousand buttons would help nobody.
@@ -67,11 +78,14 @@ function drawPlaces(number) {
   const entries = page.state.questions;
   const from = Math.max(0, Math.min(number - 6, entries.length - 11));
   const shown = entries.slice(from, from + 11);
-  page.root.querySelector(".places").replaceChildren(...shown.map((entry) => make("button", {
+  const places = page.root.querySelector(".places");
+  places.replaceChildren(...shown.map((entry) => make("button", {
     type: "button", class: `place ${stateOf(entry)}`,
     "aria-current": entry.place === page.question.place ? "page" : null,
     onclick: () => open(entry.place),
   }, placeName(entry.place))));
+  const now = places.querySelector("[aria-current]");
+  if (now) places.scrollLeft = now.offsetLeft - (places.clientWidth - now.offsetWidth) / 2;
 }
 
 export function placeName(wanted) {

@@ -39,6 +39,7 @@ export function drawQuestion() {
         text("next_unrated")),
       make("button", { type: "button", class: "quiet", id: "rating-keys", onclick: showKeys },
         text("keys"), " ", make("kbd", {}, "?"))),
+    make("p", { id: "rating-end" }),
   );
   drawProgress();
   page.question.answers.forEach(drawFeedback);
@@ -114,11 +115,16 @@ export function showOpinion(answer) {
   drawProgress();
 }
 
+// What is skipped counts no scores, though they come back when it is skipped no longer.
+function isChosen(answer, dimension, score) {
+  return !answer.skipped && answer.scores[dimension] === score;
+}
+
 export function press(answer, dimension) {
   const group = page.root.querySelector(`#scale-${answer.letter}-${dimension}`);
   for (const button of group.querySelectorAll(".score")) {
-    const pressed = Number(button.dataset.score) === answer.scores[dimension];
-    button.setAttribute("aria-pressed", String(pressed));
+    const score = Number(button.dataset.score);
+    button.setAttribute("aria-pressed", String(isChosen(answer, dimension, score)));
   }
 }
 
@@ -193,7 +199,7 @@ function drawScale(answer, dimension) {
   // Buttons and no radio buttons: the arrow keys would choose within those.
   const buttons = [1, 2, 3].map((score) => make("button", {
     type: "button", class: `score score-${score}`,
-    "aria-pressed": String(answer.scores[dimension] === score),
+    "aria-pressed": String(isChosen(answer, dimension, score)),
     title: text(`${dimension}_${score}`),
     disabled: page.state.locked,
     "data-score": score,
@@ -237,7 +243,11 @@ function drawMore(answer) {
     return make("label", { class: "chip" }, box, " ", text(`flag_${flag}`));
   });
   const skip = make("select", { id: `skip-${answer.letter}`, disabled: page.state.locked,
-    onchange: () => { answer.skipped = skip.value; changed(answer); } },
+    onchange: () => {
+      answer.skipped = skip.value;
+      for (const dimension of page.known.dimensions) press(answer, dimension);
+      changed(answer);
+    } },
   make("option", { value: "" }, text("skip_no")),
   ...page.known.skips.map((reason) => make("option", { value: reason }, text(`skip_${reason}`))));
   skip.value = answer.skipped;

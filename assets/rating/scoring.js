@@ -3,6 +3,7 @@
 import { missing } from "./answers.js";
 import { page } from "./page.js";
 import { inScale, press } from "./question.js";
+import { drawProgress } from "./progress.js";
 import { changed } from "./saving.js";
 
 export function choose(answer, dimension, score) {
@@ -13,7 +14,7 @@ export function choose(answer, dimension, score) {
   answer.skipped = "";
   const select = page.root.querySelector(`#skip-${answer.letter}`);
   if (select) select.value = "";
-  press(answer, dimension);
+  for (const each of page.known.dimensions) press(answer, each);
   changed(answer);
 }
 
@@ -24,7 +25,10 @@ function scales() {
 
 export function setCurrent(answer, dimension, { focus }) {
   page.current = { answer, dimension };
-  if (page.state.one_by_one) showAlone(answer);
+  if (page.state.one_by_one) {
+    showAlone(answer);
+    drawProgress(); // whether there is a next one
+  }
   for (const group of page.root.querySelectorAll(".scale")) group.classList.remove("current");
   const group = page.root.querySelector(`#scale-${answer.letter}-${dimension}`);
   group.classList.add("current");
@@ -75,5 +79,7 @@ export function goOn() {
   if (answer !== page.current.answer || dimension !== page.current.dimension) return moveScale(1);
   page.current.done = true;
   page.root.querySelector(`#scale-${answer.letter}-${dimension}`).classList.remove("current");
-  page.root.querySelector("#rating-next").focus({ preventScroll: true });
+  const next = page.root.querySelector("#rating-next:enabled")
+    ?? page.root.querySelector("#rating-next-unrated");
+  next.focus({ preventScroll: true });
 }

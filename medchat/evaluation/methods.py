@@ -87,13 +87,14 @@ def english_conduct(report: Report) -> list[str]:
 
 
 def english_telling(told: Report) -> str:
-    """What became of answers that seemed to tell their model; empty where none did."""
+    """What was done to answers before raters read them; empty where nothing was."""
     masked, excluded, kept = (told.get(f"answers_{each}") or 0 for each in TELLING)
     if not masked + excluded + kept:
         return ""
+    kept_too = f"; {kept} that might reveal their model were shown as they were" if kept else ""
     return (
-        f"Answers that seemed to reveal their model: {masked} masked, {excluded} excluded, {kept} "
-        "shown as they were."
+        f"Before the opening {counted(masked, 'answer')} had revealing words masked, {excluded} "
+        f"{'was' if excluded == 1 else 'were'} excluded{kept_too}."
     )
 
 
@@ -318,9 +319,8 @@ def chinese_telling(told: Report) -> str:
     masked, excluded, kept = (told.get(f"answers_{each}") or 0 for each in TELLING)
     if not masked + excluded + kept:
         return ""
-    return (
-        f"疑似暴露模型身份的回答中，{masked} 个经遮盖，{excluded} 个被排除，{kept} 个按原文显示。"
-    )
+    kept_too = f"；另有 {kept} 个可能暴露模型身份的回答按原文显示" if kept else ""
+    return f"开放评分前，{masked} 个回答的部分文字被遮盖，{excluded} 个回答被排除{kept_too}。"
 
 
 def chinese_order(told: Report) -> str:

@@ -307,7 +307,7 @@ def sensitivity(report: Report, language: str = "en") -> Section:
 def _part(by: str, language: str) -> str:
     english, chinese = NAMES[by.removeprefix("without_")]
     if by.startswith("without_"):
-        english, chinese = f"Without {english}", f"不含{chinese}"
+        english, chinese = f"Without {english}", f"去掉{chinese}"
     return chinese if language == "zh" else title(english)
 
 

@@ -23,7 +23,7 @@ NAMES = {
     "rater": ("rater", "评分者"),
     "specialty": ("specialty", "专业"),
     "category": ("category of the question", "题目类别"),
-    "rater_flagged": ("raters that show signs of haste", "有草率评分迹象的评分者"),
+    "rater_flagged": ("raters who show signs of haste", "有草率评分迹象的评分者"),
     "adjudicated": ("ratings that settled a dispute", "裁定评分"),
 }
 """What ``PARTS`` and ``WITHOUT`` are called in English and Chinese."""
@@ -82,9 +82,9 @@ def _groups(frame: pd.DataFrame, by: str) -> tuple[Integers, list[str]] | None:
 def _thirds(length: "pd.Series[float]") -> tuple[Integers, list[str]] | None:
     if not np.isfinite(length).all() or length.nunique() < 3:
         return None
-    low, high = np.quantile(length.to_numpy(), [1 / 3, 2 / 3])
+    low, high = np.floor(np.quantile(length.to_numpy(), [1 / 3, 2 / 3]))
     group = (length > low).astype(np.int64) + (length > high).astype(np.int64)
-    names = [f"≤ {low:.0f}", f"{low:.0f}–{high:.0f}", f"> {high:.0f}"]
+    names = [f"≤ {low:.0f}", f"{low + 1:.0f}–{high:.0f}", f"> {high:.0f}"]
     return group.to_numpy(), names
 
 

@@ -55,7 +55,7 @@ _ITEMS = (
         "CHART",
         "access",
         "回答在何时生成或导入？",
-        "When were the answers made or taken in?",
+        "When were the answers made or imported?",
         "access",
     ),
     _Item(
@@ -298,13 +298,14 @@ def _missing(report: Report) -> Both | None:
         en.append(f"raters skipped an answer {counted(skipped, 'time')}")
     data = report["data"]
     whole = data["n_raters"] * data["n_responses"]
-    if not report["models"]:
-        return _pair("；".join(zh), "; ".join(en))
-    zh.append(f"若每位评分者评每个回答，应有 {whole} 条评分，实有 {data['n_ratings']} 条；不作填补")
-    en.append(
-        f"{data['n_ratings']} ratings, of {whole} if every rater had scored every answer; none is "
-        "imputed"
-    )
+    if report["models"] and skipped is None:  # else a study may have asked for fewer
+        zh.append(
+            f"若每位评分者评每个回答，应有 {whole} 条评分，实有 {data['n_ratings']} 条；不作填补"
+        )
+        en.append(
+            f"{data['n_ratings']} ratings, of {whole} if every rater had scored every answer; none "
+            "is imputed"
+        )
     for name, found in report["tests"].items():
         left = found["n_left_out"]
         zh.append(f"{name_zh(name)}：{left} 道题因不完整未参加检验")
