@@ -200,12 +200,12 @@ def test_coordinators_see_whom_a_link_was_sent_to(work: StudyWork, store: Store)
         "王医生",
         "<b>李</b>医生",
     ]
-    for shown in (links, study_board._Handlers(work).draw(study)[0]):
-        assert "<td>r01 · 王医生</td>" in shown
-        assert "<td>r02 · &lt;b&gt;李&lt;/b&gt;医生</td>" in shown
+    for html in (links, study_board._Handlers(work).draw(study)[0]):
+        assert "<td>r01 · 王医生</td>" in html
+        assert "<td>r02 · &lt;b&gt;李&lt;/b&gt;医生</td>" in html
     (choices,) = handlers.draw(study)
     assert choices["choices"][0] == ("r01 · 王医生", "r01")
-    (again, _) = handlers.renew(study, "r01", shown)
+    again, _ = handlers.renew(study, "r01", shown)
     assert "r01 · 王医生" in again
     assert len(tokens_in(again)) == 2, "the links that were shown are still there"
     assert study_board._Handlers(work).draw(study)[2].startswith("王医生：您好！")
@@ -221,7 +221,7 @@ def test_a_remark_that_is_too_long_invites_nobody(work: StudyWork, store: Store)
 def test_a_link_is_renewed_and_withdrawn(work: StudyWork, store: Store) -> None:
     study = new_study(store)
     handlers = study_raters._Handlers(work)
-    links, _, shown = handlers.invite(study, 1.0, False, "")
+    links, _, _ = handlers.invite(study, 1.0, False, "")
     (renewed,) = tokens_in(handlers.renew(study, "r01")[0])
     assert find_rater(store, renewed).label == "r01"
     with pytest.raises(StorageError, match="not known"):
