@@ -52,6 +52,7 @@ KEYS = (
         "not_kept",
         "leave_failed",
         "still_open",
+        "marked",
         "not_saved_left",
         "comment_full",
         "marks_full",

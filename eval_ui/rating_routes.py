@@ -43,6 +43,7 @@ from storage import (
     end_session,
     feedback_on,
     is_news,
+    keys_of,
     note_visit,
     outline,
     page,
@@ -144,6 +145,15 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
             writer.submit(lambda db: note_visit(db, rater.id, number))
         return _page(question) | {"locked": locked}
 
+    async def now(request: Request, item: str) -> dict[str, Any]:
+        """What is saved of an answer, with the keys of all that ever was."""
+
+        def read(db: Any, rater: Rater) -> dict[str, Any]:
+            answer = answer_of(db, rater.id, item)
+            return _answer(answer) | {"keys": keys_of(db, rater.id, item)}
+
+        return await reading(request, read)
+
     @router.post("/rating/save")
     @_answering
     async def save(request: Request) -> Any:
@@ -154,10 +164,17 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
         except StorageError as error:
             if error.code != "newer_saved":
                 raise
-            newer = await reading(request, lambda db, rater: answer_of(db, rater.id, entry.item))
-            return _refusal(error, answer=_answer(newer))
-        told = _feedback(feedback)
-        return {"key": entry.idempotency_key, "saved_at": result.saved_at, "feedback": told}
+            return _refusal(error, answer=await now(request, entry.item))
+        answer = {
+            "key": entry.idempotency_key,
+            "saved_at": result.saved_at,
+            "feedback": _feedback(feedback),
+        }
+        if not result.written:  # sent again: something else may have been saved since
+            newer = await now(request, entry.item)
+            if newer["key"] not in (None, entry.idempotency_key):
+                answer["newer"] = newer
+        return answer
 
     @router.post("/rating/profile")
     @_answering

@@ -310,6 +310,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Not saved, and this browser cannot keep it. Leave this page open and open your link in "
         "another tab: then it is sent",
     ),
+    "marked": ("标为", "marked as"),
     "still_open": (
         "还有 {left} 道题没有评完；点“下一道未评的题”继续。",
         "Questions that are not finished: {left}. “Next unrated” goes on.",

@@ -30,6 +30,7 @@ from storage.assignments import (
     answer_of,
     assignment,
     feedback_on,
+    keys_of,
     outline,
     page,
 )
@@ -216,6 +217,7 @@ __all__ = [
     "invite_raters",
     "is_news",
     "is_trial",
+    "keys_of",
     "list_questions",
     "list_raters",
     "list_studies",

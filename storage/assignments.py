@@ -179,6 +179,12 @@ def answer_of(db: Database, rater_id: str, item: str) -> AssignedAnswer:
     return _answer(rows[0])
 
 
+def keys_of(db: Database, rater_id: str, item: str) -> list[str]:
+    """The keys of everything that the rater ever saved of an answer, the oldest first."""
+    sql = "SELECT idempotency_key FROM rating_log WHERE rater = ? AND item = ? ORDER BY id"
+    return [key for (key,) in db.execute(sql, [rater_id, item])]
+
+
 def feedback_on(db: Database, rater_id: str, item: str) -> Feedback | None:
     """What this rater is told after scoring an answer; None unless it is for practice."""
     row = db.execute(

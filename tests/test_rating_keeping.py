@@ -262,6 +262,180 @@ def test_only_what_was_changed_on_an_old_page_replaces_what_was_saved_since(
     phone.context.close()
 
 
+APART = 2500
+"""Milliseconds after which two devices' clocks cannot be confused."""
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(locale="zh-CN")
+    yield context.new_page()
+    context.close()
+
+
+def current(study: RatedStudy) -> Scores | None:
+    return assignment(study.store, study.raters[0].id)[0].answers[0].current
+
+
+def test_the_last_word_counts_scale_by_scale(
+    page: Page, context: BrowserContext, phone: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 1, 1, 1)
+    expect_saved(page, "A")
+    cut_off(context)
+    page.locator("#scale-A-safety .score-3").click()
+    page.wait_for_timeout(APART)
+    enter(phone, app, study.token)
+    phone.locator("#scale-A-safety .score-2").click()
+    expect(phone.locator("#scale-A-safety .score-2")).to_have_attribute("aria-pressed", "true")
+    expect_saved(phone, "A")
+    page.wait_for_timeout(APART)
+    page.locator("#scale-A-fluency .score-3").click()
+    reconnect(context)
+    expect_saved(page, "A")
+    expect_scores(page, "A", 2, 1, 3)
+    assert current(study) == Scores(2, 1, 3)
+    expect(page.locator("#rival-A")).to_contain_text("安全性 3、实用性 1、流畅性 3")
+
+
+def test_what_was_saved_without_an_answer_is_not_given_again(
+    page: Page, context: BrowserContext, phone: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    context.route("**/rating/save", lose)
+    score(page, "A", 1, 1, 1)
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    context.unroute("**/rating/save")
+    cut_off(context)
+    enter(phone, app, study.token)
+    phone.locator("#scale-A-safety .score-3").click()
+    expect_saved(phone, "A")
+    page.wait_for_timeout(APART)
+    page.locator("#scale-A-fluency .score-2").click()
+    reconnect(context)
+    expect_saved(page, "A")
+    expect_scores(page, "A", 3, 1, 2)
+    assert study.log() == [(1, 1, 1), (3, 1, 1), (3, 1, 2)]
+    expect(page.locator("#rival-A")).to_be_empty()
+
+
+def test_an_old_save_that_is_sent_again_is_not_shown_as_what_counts(
+    page: Page, context: BrowserContext, phone: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    context.route("**/rating/save", lose)
+    score(page, "A", 1, 1, 1)
+    expect(page.locator("#state-A")).to_contain_text("正在重试")
+    page.close()
+    enter(phone, app, study.token)
+    phone.locator("#scale-A-safety .score-3").click()
+    expect_saved(phone, "A")
+    assert current(study) == Scores(3, 1, 1)
+    context.unroute("**/rating/save")
+    again = context.new_page()
+    again.goto(f"{app.url}/rate/")
+    expect_saved(again, "A")
+    expect_scores(again, "A", 3, 1, 1)
+    again.wait_for_timeout(500)
+    expect_scores(again, "A", 3, 1, 1)
+    assert study.log() == [(1, 1, 1), (3, 1, 1)]
+
+
+def test_flags_and_comments_of_two_devices_stand_together(
+    page: Page, context: BrowserContext, phone: Page, app, study
+) -> None:
+    """Also where one skipped the answer, which the other then scored."""
+    context.route("**/rating/state/*", lambda route: route.abort())  # it does not look in time
+    enter(page, app, study.token)
+    score(page, "A", 1, 1, 1)
+    expect_saved(page, "A")
+    enter(phone, app, study.token)
+    phone.locator("#answer-A .more summary").click()
+    phone.locator("#answer-A input[value=dangerous]").check()
+    phone.locator("#comment-A").fill("phone")
+    phone.locator("#skip-A").select_option("other")
+    expect(phone.locator("#state-A")).to_contain_text("已跳过 · 已保存")
+    expect(phone.locator("#scale-A-safety .score-1")).to_have_attribute("aria-pressed", "false")
+    page.locator("#answer-A .more summary").click()
+    page.locator("#scale-A-fluency .score-3").click()
+    page.locator("#answer-A input[value=factual_error]").check()
+    expect_saved(page, "A")
+    page.wait_for_timeout(300)
+    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    assert answer.current == Scores(1, 1, 3)
+    assert sorted(answer.flags) == ["dangerous", "factual_error"]
+    assert answer.comment == "phone"
+    expect(page.locator("#comment-A")).to_have_value("phone")
+
+
+def test_a_newer_draft_of_another_tab_outlives_a_refused_entry(
+    page: Page, context: BrowserContext, phone: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    other = context.new_page()
+    other.goto(f"{app.url}/rate/")
+    expect(other.locator("#answer-A")).to_be_visible()
+    cut_off(context)
+    score(page, "A", 1, 1, 1)
+    page.wait_for_timeout(APART)
+    enter(phone, app, study.token)
+    score(phone, "A", 3, 3, 3)
+    expect_saved(phone, "A")
+    page.wait_for_timeout(APART)
+    comment(other, "of the other tab")
+    context.unroute("**/rating/save")
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+    expect(page.locator("#state-A")).to_contain_text("已保存")
+    other.reload()
+    expect(other.locator("#comment-A")).to_have_value("of the other tab")
+    expect_saved(other, "A")
+    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    assert (answer.current, answer.comment) == (Scores(3, 3, 3), "of the other tab")
+
+
+def test_a_tab_whose_store_was_full_writes_over_no_others(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    other = context.new_page()
+    other.goto(f"{app.url}/rate/")
+    expect(other.locator("#answer-A")).to_be_visible()
+    cut_off(context)
+    page.evaluate(
+        """() => {
+            const set = Storage.prototype.setItem;
+            window.room = () => { Storage.prototype.setItem = set; };
+            Storage.prototype.setItem = () => { throw new DOMException("", "QuotaExceededError"); };
+        }"""
+    )
+    score(page, "A", 3, 1, 1)
+    expect(page.locator("#state-A")).to_contain_text("请不要关闭此页")
+    score(other, "B", 2, 2, 2)
+    expect(other.locator("#state-B")).to_contain_text("内容已留在本机")
+    page.evaluate("window.room()")
+    page.locator("#scale-A-safety .score-2").click()
+    expect(page.locator("#state-A")).to_contain_text("内容已留在本机")
+    other.close()
+    again = context.new_page()
+    again.goto(f"{app.url}/rate/")
+    expect_scores(again, "B", 2, 2, 2)
+    reconnect(context)
+    expect_saved(again, "B")
+    expect_saved(page, "A")
+    assert sorted(study.log()) == [(2, 1, 1), (2, 2, 2)]
+
+
 def move_last_row_ahead(study: RatedStudy) -> None:
     """As if the clock had been an hour ahead when the last row was written."""
     with study.store.connect() as db:

@@ -3,6 +3,7 @@
 import { dropDraft, dropWaiting, keepRival, rivalOf, storage } from "./keeping.js";
 import { page, text } from "./page.js";
 import { showOpinion } from "./question.js";
+import { handIn } from "./saving.js";
 
 const CLOCKS_MS = 2000; // how far two clocks may be apart
 
@@ -11,57 +12,139 @@ export function opinionOf(answer) {
   return { scores: scores ?? {}, skipped, comment, flags, spans, seconds };
 }
 
+// An opinion as plain values by name, so that two can be told apart, and merged, one by one.
+// What is skipped has no scores, though the page may remember some.
+function fieldsOf({ scores, skipped, comment, flags, spans }) {
+  const fields = { skipped, comment };
+  for (const each of skipped ? [] : page.known.dimensions) {
+    if (scores?.[each]) fields[scoreName(each)] = scores[each];
+  }
+  for (const flag of flags) fields[`flag ${flag}`] = true;
+  for (const { start, end, kind } of spans) {
+    fields[`span ${JSON.stringify({ start, end, kind })}`] = true;
+  }
+  return fields;
+}
+
+function scoreName(dimension) {
+  return `score ${dimension}`;
+}
+
+function opinionFrom(fields, seconds) {
+  const named = (kind) => Object.keys(fields).filter((name) => name.startsWith(`${kind} `))
+    .map((name) => [name.slice(kind.length + 1), fields[name]]);
+  return {
+    scores: Object.fromEntries(named("score")),
+    skipped: fields.skipped,
+    comment: fields.comment,
+    flags: named("flag").map(([flag]) => flag),
+    spans: named("span").map(([span]) => JSON.parse(span)),
+    seconds,
+  };
+}
+
+function differing(one, other) {
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return [...names].filter((name) => one[name] !== other[name]);
+}
+
 export function sameOpinion(one, other) {
-  const plain = ({ scores, skipped, comment, flags, spans }) => JSON.stringify(
-    [page.known.dimensions.map((dimension) => scores?.[dimension] ?? 0), skipped, comment, flags,
-      spans]);
-  return plain(one) === plain(other);
+  return differing(fieldsOf(one), fieldsOf(other)).length === 0;
 }
 
-export function holdsSomething({ scores, skipped, comment, flags, spans }) {
-  return Boolean(Object.keys(scores ?? {}).length || skipped || comment || flags.length
-    || spans.length);
+export function holdsSomething(opinion) {
+  return Object.values(fieldsOf(opinion)).some(Boolean);
 }
 
-// What an opinion was made upon (the save's key, and what it said), and when, by this clock: so all
-// tabs of a browser can tell which is the newer.
+// The rater has changed something: which fields, and when.
+export function touch(answer) {
+  const now = serverNow();
+  for (const name of differing(fieldsOf(answer.noted), fieldsOf(answer))) {
+    answer.touched[name] = now;
+  }
+  note(answer);
+}
+
+// What the answer holds now was not changed by the rater since.
+function note(answer) {
+  answer.noted = structuredClone(opinionOf(answer));
+}
+
+export function serverNow() {
+  return Date.now() + page.ahead;
+}
+
+// What an opinion was made upon (the save's key); which of its fields the rater has changed since,
+// and when, by the server's clock; and when it was made, by this one: so tabs can tell the newer.
 export function foundation(answer) {
-  return { base: answer.key ?? "", from: answer.stored, made: Date.now() };
+  return { base: answer.key ?? "", touched: { ...answer.touched }, made: Date.now() };
 }
 
-// Whether what is saved came after what was made; two clocks may be apart. What this browser has
-// itself sent before is never newer, whenever it arrived. Where the server's clock was set back,
-// times tell nothing: then what comes last counts.
-export function isOlder({ made, keys }, { saved_at: savedAt, key }) {
-  if (keys?.includes(key)) return false;
+// Of what was touched, what was not on its way yet at that moment.
+export function touchedAfter(touched, moment) {
+  return Object.fromEntries(Object.entries(touched ?? {}).filter(([, at]) => at > moment));
+}
+
+// Something kept (an entry that waits, or a draft) upon what is saved now. The last word counts,
+// field by field: what was given after that save goes, what was given before it does not. Where
+// that leaves something out, the rater is asked about the whole of it. Null where nothing is left
+// to be sent.
+export function rebased(item, kept, theirs) {
+  const saved = said(theirs);
+  const { opinion, touched, older } = merged(kept, theirs, saved);
+  if (older) keepRival(item, kept.opinion, kept.place);
+  if (sameOpinion(opinion, saved)) return null;
+  return { ...kept, opinion, touched, base: theirs.key ?? "" };
+}
+
+function merged({ opinion, touched, sent = {} }, theirs, saved) {
+  const mine = fieldsOf(opinion);
+  const result = fieldsOf(saved);
+  const left = {};
+  let older = false;
+  // Scores of an answer that is not scored to the end go together or not at all.
+  const half = complete(opinion) ? [] : [...page.known.dimensions.map(scoreName), "skipped"];
+  for (const [name, at] of Object.entries(unstored(touched, sent, theirs))) {
+    if (mine[name] === result[name]) continue;
+    if (isOlder(at, sent, theirs) || (theirs.key && half.includes(name))) older = true;
+    else left[name] = at;
+  }
+  for (const name of Object.keys(left)) {
+    if (mine[name] === undefined) delete result[name];
+    else result[name] = mine[name];
+  }
+  const scored = page.known.dimensions.map(scoreName).some((name) => name in left && mine[name]);
+  if (scored) result.skipped = mine.skipped;
+  const seconds = Math.max(opinion.seconds ?? 0, saved.seconds ?? 0);
+  const made = opinionFrom(result, seconds);
+  if (made.skipped) made.scores = {};
+  else if (scored) made.scores = { ...opinion.scores, ...made.scores };
+  return { opinion: made, touched: left, older };
+}
+
+// Without what had been saved, though the answer to that never came.
+function unstored(touched, sent, { key, keys = [key] }) {
+  if (!touched) return {};
+  const stored = Object.entries(sent).filter(([own]) => keys.includes(own)).map(([, at]) => at);
+  return touchedAfter(touched, Math.max(-Infinity, ...stored));
+}
+
+// Whether what is saved came after what was given `at`; two clocks may be apart. What this browser
+// has itself sent is never newer, whenever it arrived. Where the server's clock was set back, times
+// tell nothing: then what comes last counts.
+function isOlder(at, sent, { key, saved_at: savedAt }) {
+  if (!savedAt || key in sent) return false;
   const saved = Date.parse(savedAt);
-  if (saved > Date.now() + page.ahead + CLOCKS_MS) return false;
-  return !made || made + page.ahead + CLOCKS_MS < saved;
+  return saved <= serverNow() + CLOCKS_MS && at + CLOCKS_MS < saved;
 }
 
-// Two opinions made upon the same one: what `mine` changed of it, and the rest as in `theirs`.
-export function merged(from, mine, theirs) {
-  if (!from) return mine;
-  const differs = (name) => JSON.stringify(mine[name]) !== JSON.stringify(from[name]);
-  const scored = page.known.dimensions.filter((each) => mine.scores[each] !== from.scores[each]);
-  const result = { ...theirs, seconds: Math.max(mine.seconds ?? 0, theirs.seconds ?? 0) };
-  for (const name of ["comment", "flags", "spans"]) {
-    if (differs(name)) result[name] = mine[name];
-  }
-  if (scored.length || differs("skipped")) {
-    result.skipped = mine.skipped;
-    result.scores = mine.skipped ? {} : { ...theirs.scores };
-    for (const each of mine.skipped ? [] : scored) result.scores[each] = mine.scores[each];
-  }
-  return complete(result) ? result : mine;
-}
-
-// The server's word on an answer, in place of what was shown.
-export function adopt(answer, theirs) {
+// The server's word on an answer, in place of what was shown; `opinion` where more goes upon it.
+export function adopt(answer, theirs, opinion = said(theirs), touched = {}) {
   const { key, saved_at: savedAt, state, feedback } = theirs;
-  Object.assign(answer, said(theirs), { key, saved_at: savedAt, savedAt, state, feedback });
-  answer.stored = structuredClone(opinionOf(answer));
-  answer.saved = answer.state !== "open";
+  Object.assign(answer, structuredClone(opinion), { key, saved_at: savedAt, savedAt, state,
+    feedback, touched });
+  note(answer);
+  answer.saved = answer.state !== "open" && sameOpinion(opinion, said(theirs));
   answer.problem = "";
   showOpinion(answer);
 }
@@ -73,16 +156,21 @@ export function said(theirs) {
 
 // `since`: when the question was asked for.
 export function prepare(answer, since) {
-  Object.assign(answer, said(answer));
   const done = page.settled[answer.item];
   answer.feedback = done?.feedback ?? answer.feedback;
+  const theirs = { ...answer };
+  Object.assign(answer, said(answer));
   if (done?.at > since) {
     // The question was fetched just before this was saved.
-    Object.assign(answer, done.opinion, { key: done.key, saved_at: done.savedAt, state: "rated" });
+    const { opinion, key, savedAt } = done;
+    Object.assign(answer, opinion, { key, saved_at: savedAt, state: "rated" });
+    Object.assign(theirs, opinion, { key, saved_at: savedAt, active_seconds: opinion.seconds });
   }
-  answer.stored = structuredClone(opinionOf(answer));
-  const kept = waitingOf(answer);
-  if (kept) Object.assign(answer, kept);
+  const kept = keptOf(answer.item, theirs);
+  if (kept) Object.assign(answer, structuredClone(kept.opinion));
+  answer.touched = { ...kept?.touched };
+  note(answer);
+  answer.draft = kept && structuredClone(kept.opinion);
   answer.kept = Boolean(kept);
   answer.refused = false;
   if (kept && page.state.locked) refuse(answer, text("locked"));
@@ -92,42 +180,35 @@ export function prepare(answer, since) {
 
 // What this browser holds of an answer that is not saved yet: the newer of what waits to be sent
 // and of the draft.
-function waitingOf(answer) {
-  const { item } = answer;
+function keptOf(item, theirs) {
   // Another tab may be about to send it: under its key it is written once.
   page.outbox[item] ??= storage.read("outbox")[item];
-  let waiting = page.outbox[item];
+  const waiting = page.outbox[item];
   if (!waiting) delete page.outbox[item];
-  else if (waiting.body.base !== undefined && waiting.body.base !== (answer.key ?? "")
-    && item !== page.underWay && isOlder(waiting, answer)) {
-    delete page.outbox[item];
-    dropWaiting(item, waiting);
-    if (!sameOpinion(waiting.opinion, answer)) {
-      keepRival(item, waiting.opinion, page.question.place);
+  else if (isBehind(waiting.body.base, waiting.sent, theirs) && item !== page.underWay) {
+    const entry = rebased(item, waiting, theirs);
+    if (entry) {
+      handIn(item, entry.opinion, { ...entry, given: waiting.given ?? waiting.opinion });
+    } else {
+      delete page.outbox[item];
+      dropWaiting(item, waiting);
     }
-    waiting = null;
   }
-  const draft = draftOf(answer);
-  if (draft) answer.draft = structuredClone(opinionOf(draft));
-  const newer = draft && (!waiting || draft.made > waiting.made);
-  return newer ? opinionOf(draft) : waiting?.opinion;
+  const draft = draftOf(item, theirs);
+  const left = page.outbox[item];
+  return draft && (!left || draft.made > left.made) ? draft : left;
 }
 
-// What this browser kept of an answer. Where something was saved elsewhere since, that is shown,
-// and the rater is asked about a draft that could have been saved.
-function draftOf(answer) {
-  const draft = storage.read("drafts")[answer.item];
-  if (!draft) return null;
-  const { base, keys, place } = draft;
-  if (base === undefined || base === (answer.key ?? "") || keys?.includes(answer.key)
-    || (complete(draft) && !isOlder(draft, answer))) {
-    return draft;
-  }
-  dropDraft(answer.item);
-  if (holdsSomething(draft) && !sameOpinion(draft, answer)) {
-    keepRival(answer.item, opinionOf(draft), place);
-  }
-  return null;
+function isBehind(base, sent, { key }) {
+  return base !== undefined && base !== (key ?? "") && !(key in (sent ?? {}));
+}
+
+function draftOf(item, theirs) {
+  const draft = storage.read("drafts")[item];
+  if (!draft || !isBehind(draft.base, draft.sent, theirs)) return draft;
+  const left = rebased(item, draft, theirs);
+  if (!left) dropDraft(item);
+  return left;
 }
 
 export function refuse(answer, message) {
@@ -146,10 +227,14 @@ export function complete(answer) {
 // Of the list as it is to be shown. What is on its way counts, what was refused does not.
 export function stateOf(entry) {
   if (page.question && entry.place === page.question.place) return stateOfOpen();
-  const undone = Object.keys(page.unsaved).some((item) =>
-    page.unsaved[item] === entry.place && !page.outbox[item])
-    || Object.values(storage.read("rivals")).some((rival) => rival.place === entry.place);
-  return undone ? "open" : entry.state;
+  return page.undone.has(entry.place) ? "open" : entry.state;
+}
+
+// The places of which something is not saved yet, or is to be decided, in any tab.
+export function undonePlaces() {
+  const drafts = Object.entries(storage.read("drafts")).filter(([item]) => !page.outbox[item]);
+  const rivals = Object.values(storage.read("rivals"));
+  return new Set([...drafts.map(([, draft]) => draft.place), ...rivals.map(({ place }) => place)]);
 }
 
 export function stateOfOpen() {

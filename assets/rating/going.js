@@ -27,8 +27,6 @@ export async function start() {
   page.state.questions = questions;
   if (page.state.asked) { showProfile(); return; }
   page.outbox = storage.read("outbox");
-  const drafts = Object.entries(storage.read("drafts"));
-  page.unsaved = Object.fromEntries(drafts.map(([item, draft]) => [item, draft.place]));
   handInDrafts();
   if (!questions.length) {
     replace(make("p", { class: "announcement", role: "status" }, text("no_questions")));

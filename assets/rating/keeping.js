@@ -7,109 +7,115 @@ import { newKey, page } from "./page.js";
 
 export const tab = newKey("tab"); // whose draft it is, of several tabs
 
-const memory = {}; // what this browser's storage did not take, while the page lives
+// What this browser's storage did not take, by name and item, while the page lives.
+const memory = {};
+
+const isWhole = {
+  outbox: (each) => each.body?.key && each.opinion,
+  drafts: (each) => Array.isArray(each.opinion?.flags) && Array.isArray(each.opinion.spans),
+  rivals: (each) => Array.isArray(each.opinions),
+};
 
 export const storage = {
   name: (kind) => `medchat-${kind}-${page.state.store}`,
   // Objects by item, whatever else may stand there.
   read(kind) {
-    try {
-      const raw = memory[this.name(kind)] ?? localStorage.getItem(this.name(kind)) ?? "{}";
-      const found = Object.entries(JSON.parse(raw));
-      const whole = {
-        outbox: (each) => each.body?.key && each.opinion,
-        drafts: (each) => Array.isArray(each.flags) && Array.isArray(each.spans),
-        rivals: (each) => Array.isArray(each.opinions),
-      }[kind] ?? (() => true);
-      return Object.fromEntries(found.filter(([, each]) => each && whole(each)));
-    } catch {
-      return {};
-    }
+    const whole = isWhole[kind] ?? (() => true);
+    const found = Object.entries({ ...stored(this.name(kind)), ...memory[this.name(kind)] });
+    return Object.fromEntries(found.filter(([, each]) => each && whole(each)));
   },
-  // Where there is no room, at least nothing older of `item` is left behind.
-  write(kind, content, item) {
+  // Touches only `item`: other tabs keep theirs in the same place. Undefined takes it away. Where
+  // there is no room, at least nothing older of it is left behind.
+  write(kind, item, value) {
     const name = this.name(kind);
-    try {
-      put(name, content);
-      delete memory[name];
-      page.kept = Object.keys(memory).length === 0;
-    } catch {
-      memory[name] = JSON.stringify(content);
-      page.kept = false;
-      try {
-        put(name, Object.fromEntries(Object.entries(content).filter(([each]) => each !== item)));
-      } catch {
-        // A browser without storage still saves; only a reload would lose what was not sent.
-      }
+    const rest = { ...stored(name) };
+    delete rest[item];
+    const held = memory[name] ??= {};
+    delete held[item];
+    if (!put(name, value === undefined ? rest : { ...rest, [item]: value })) {
+      put(name, rest);
+      if (value !== undefined) held[item] = value;
     }
+    page.kept = !Object.keys(isWhole).some((each) =>
+      Object.keys(memory[this.name(each)] ?? {}).length);
   },
 };
 
+function stored(name) {
+  try {
+    return JSON.parse(localStorage.getItem(name) ?? "{}") ?? {};
+  } catch {
+    return {};
+  }
+}
+
 function put(name, content) {
-  if (Object.keys(content).length) localStorage.setItem(name, JSON.stringify(content));
-  else localStorage.removeItem(name);
+  try {
+    if (Object.keys(content).length) localStorage.setItem(name, JSON.stringify(content));
+    else localStorage.removeItem(name);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function keepDraft(answer) {
-  const drafts = storage.read("drafts");
   const { item } = answer;
+  keepOther(item, storage.read("drafts")[item], answer); // another tab's draft is not lost
+  const sent = page.outbox[item]?.sent ?? {};
+  const opinion = opinionOf(answer);
+  answer.draft = structuredClone(opinion);
   const { place } = page.question;
-  keepOther(item, drafts[item], answer); // another tab's draft is not lost
-  // What the draft was made upon: where another device has saved since, that is newer.
-  const keys = page.outbox[item]?.keys ?? [];
-  drafts[item] = { ...opinionOf(answer), ...foundation(answer), keys, place, tab };
-  answer.draft = structuredClone(opinionOf(answer));
-  storage.write("drafts", drafts, item);
-  page.unsaved[item] = place;
+  storage.write("drafts", item, { opinion, ...foundation(answer), sent, place, tab });
 }
 
 // A draft of another tab that this page has never shown, before it is written over.
-export function keepOther(item, draft, answer) {
-  if (!draft || draft.tab === tab || !holdsSomething(draft)) return;
-  const known = answer && (sameOpinion(draft, answer)
-    || (answer.draft && sameOpinion(draft, answer.draft)));
-  if (!known) keepRival(item, opinionOf(draft), draft.place);
+function keepOther(item, draft, answer) {
+  if (!draft || draft.tab === tab || !holdsSomething(draft.opinion)) return;
+  const known = answer && (sameOpinion(draft.opinion, answer)
+    || (answer.draft && sameOpinion(draft.opinion, answer.draft)));
+  if (!known) keepRival(item, draft.opinion, draft.place);
+}
+
+// After an entry was dealt with: its draft goes; one that is newer, here or in another tab, stays.
+export function dropDraftOf(item, entry, answer) {
+  const draft = storage.read("drafts")[item];
+  if (!draft) return;
+  const same = sameOpinion(draft.opinion, entry.opinion);
+  if (draft.made > entry.made && !same) return;
+  if (!same && !sameOpinion(draft.opinion, entry.given ?? entry.opinion)) {
+    keepOther(item, draft, answer);
+  }
+  dropDraft(item);
 }
 
 export function dropDraft(item) {
-  delete page.unsaved[item];
-  const drafts = storage.read("drafts");
-  delete drafts[item];
-  storage.write("drafts", drafts, item);
+  storage.write("drafts", item);
 }
 
-// Other tabs keep theirs in the same place: only this item is touched.
 export function keepWaiting(item, entry) {
-  const waiting = storage.read("outbox");
-  waiting[item] = entry;
-  storage.write("outbox", waiting, item);
+  storage.write("outbox", item, entry);
 }
 
 export function dropWaiting(item, entry) {
-  const waiting = storage.read("outbox");
-  if (waiting[item]?.body.key !== entry.body.key) return;
-  delete waiting[item];
-  storage.write("outbox", waiting, item);
+  const waiting = storage.read("outbox")[item];
+  if (waiting?.body.key === entry.body.key) storage.write("outbox", item);
 }
 
 // What was given before something that was saved elsewhere: kept until the rater has decided.
 export function keepRival(item, opinion, place) {
-  const rivals = storage.read("rivals");
-  const kept = rivals[item]?.opinions ?? [];
+  const kept = storage.read("rivals")[item]?.opinions ?? [];
   if (kept.some((each) => sameOpinion(each, opinion))) return;
-  rivals[item] = { opinions: [...kept, opinion], place };
-  storage.write("rivals", rivals, item);
+  storage.write("rivals", item, { opinions: [...kept, opinion], place });
 }
 
 export function rivalOf(item) {
-  return storage.read("rivals")[item]?.opinions?.[0];
+  return storage.read("rivals")[item]?.opinions[0];
 }
 
 // The one that the rater has decided about; the next one, if any, is asked about then.
 export function dropRival(item, opinion) {
-  const rivals = storage.read("rivals");
-  const left = (rivals[item]?.opinions ?? []).filter((each) => !sameOpinion(each, opinion));
-  if (left.length) rivals[item].opinions = left;
-  else delete rivals[item];
-  storage.write("rivals", rivals, item);
+  const rival = storage.read("rivals")[item];
+  const opinions = (rival?.opinions ?? []).filter((each) => !sameOpinion(each, opinion));
+  storage.write("rivals", item, opinions.length ? { ...rival, opinions } : undefined);
 }

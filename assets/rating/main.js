@@ -40,8 +40,7 @@ function begin(element) {
   });
   window.addEventListener("pagehide", flush);
   window.addEventListener("beforeunload", (event) => {
-    const unsent = Object.keys(page.outbox).length || Object.keys(page.unsaved).length;
-    if (!page.kept && unsent) event.preventDefault(); // the browser asks
+    if (!page.kept) event.preventDefault(); // something would be lost: the browser asks
   });
   window.addEventListener("online", send);
   setInterval(() => { lookAgain(); if (page.question) send(); }, LOOK_MS);

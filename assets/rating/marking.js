@@ -36,15 +36,27 @@ export function redrawText(answer) {
 // Within a text the arrows move a cursor, which is one selected character; with Shift they select.
 function walk(event) {
   const step = STEPS[event.key];
-  if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+  const place = event.currentTarget;
+  // Who came with the pointer does not mean the text.
+  if (!step || event.ctrlKey || event.metaKey || event.altKey || !place.matches(":focus-visible")) {
+    return;
+  }
   event.preventDefault();
   event.stopPropagation(); // the page's arrows are another thing
-  const place = event.currentTarget;
   const selection = getSelection();
+  const before = selection.rangeCount ? selection.getRangeAt(0).cloneRange() : null;
+  move(place, selection, step, event.shiftKey);
+  if (before && !(place.contains(selection.anchorNode) && place.contains(selection.focusNode))) {
+    selection.removeAllRanges(); // no further than the text goes
+    selection.addRange(before);
+  }
+}
+
+function move(place, selection, step, selects) {
   const [direction, unit] = step;
   if (!place.contains(selection.anchorNode)) {
     selection.collapse(place, 0);
-  } else if (event.shiftKey) {
+  } else if (selects) {
     selection.modify("extend", direction, unit);
     return;
   } else {

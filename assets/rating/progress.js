@@ -1,6 +1,6 @@
 // Draws what has become of each answer and of the whole list.
 
-import { missing, stateOf, stateOfOpen } from "./answers.js";
+import { missing, stateOf, stateOfOpen, undonePlaces } from "./answers.js";
 import { open } from "./going.js";
 import { clock, make, page, text } from "./page.js";
 
@@ -50,6 +50,7 @@ export function drawProgress() {
   const line = page.root.querySelector(".progress-text");
   if (!line || !page.question) return;
   const entries = page.state.questions;
+  page.undone = undonePlaces();
   const own = entries.find((entry) => entry.place === page.question.place);
   if (own) own.state = stateOfOpen();
   const done = entries.filter((entry) => stateOf(entry) !== "open").length;

@@ -71,7 +71,7 @@ function guideSeen() {
 }
 
 export function noteGuideSeen() {
-  storage.write("guide", { seen: true });
+  storage.write("guide", "seen", true);
 }
 
 function drawAnswer(answer) {
@@ -162,7 +162,7 @@ function inWords({ scores, skipped, comment, flags, spans }) {
   const parts = skipped ? [text(`skip_${skipped}`)]
     : given.map((dimension) => `${text(dimension)} ${scores[dimension]}`);
   for (const flag of flags) parts.push(text(`flag_${flag}`));
-  for (const span of spans) parts.push(`${text("marking")} ${text(`span_${span.kind}`)}`);
+  for (const span of spans) parts.push(`${text("marked")} ${text(`span_${span.kind}`)}`);
   if (comment) parts.push(`${text("comment")} “${comment}”`);
   return parts.join(joint);
 }

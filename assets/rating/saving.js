@@ -2,16 +2,17 @@
 // what several tabs and devices made of one answer.
 
 import {
-  adopt, complete, foundation, isOlder, merged, opinionOf, refuse, said, sameOpinion,
+  adopt, complete, foundation, opinionOf, rebased, refuse, sameOpinion, serverNow, touch,
+  touchedAfter,
 } from "./answers.js";
 import { stay } from "./going.js";
 import {
-  dropDraft, dropWaiting, keepDraft, keepOther, keepRival, keepWaiting, storage,
+  dropDraft, dropDraftOf, dropWaiting, keepDraft, keepWaiting, rivalOf, storage,
 } from "./keeping.js";
 import { announce, retract } from "./messages.js";
 import { newKey, page, text } from "./page.js";
 import { drawAllStates, drawProgress, drawState, placeName } from "./progress.js";
-import { banner, drawFeedback, drawRival, showOpinion } from "./question.js";
+import { banner, drawFeedback, drawRival } from "./question.js";
 import { ask, pause, Refused, RETRY_MS } from "./server.js";
 import { takeSeconds } from "./time.js";
 
@@ -26,6 +27,7 @@ export function changed(answer, { typing = false } = {}) {
   answer.problem = "";
   answer.refused = false;
   answer.seconds += takeSeconds();
+  touch(answer);
   keepDraft(answer);
   clearTimeout(answer.timer);
   if (complete(answer)) {
@@ -50,14 +52,15 @@ export function postKept(answer) {
   post(answer, storage.read("drafts")[answer.item] ?? foundation(answer));
 }
 
-function handIn(item, opinion, { base, from, made, place, keys = [] }) {
+export function handIn(item, opinion, { base, touched, made, place, sent = {}, given }) {
   const { scores, skipped, comment, flags, spans, seconds } = opinion;
   const body = {
     item, key: newKey(item), base, scores: skipped ? null : scores, skipped, comment, flags,
     spans, active_seconds: Math.round((seconds ?? 0) * 10) / 10,
   };
-  const sent = new Set([...keys, ...(page.outbox[item]?.keys ?? []), body.key]);
-  page.outbox[item] = { body, opinion, from, made, place, keys: [...sent] };
+  // Each key with the moment up to which what was touched went with it.
+  const keys = { ...sent, ...page.outbox[item]?.sent, [body.key]: serverNow() };
+  page.outbox[item] = { body, opinion, touched, made, place, sent: keys, given };
   keepWaiting(item, page.outbox[item]);
 }
 
@@ -65,10 +68,12 @@ function handIn(item, opinion, { base, from, made, place, keys = [] }) {
 export function handInDrafts() {
   if (page.state.locked) return;
   for (const [item, draft] of Object.entries(storage.read("drafts"))) {
+    const { opinion } = draft;
     const waiting = page.outbox[item];
-    const unsent = !waiting || (draft.made > waiting.made && !sameOpinion(draft, waiting.opinion));
-    if (unsent && !shown(item) && draft.base !== undefined && complete(draft)) {
-      handIn(item, opinionOf(draft), draft);
+    const newer = !waiting || draft.made > waiting.made;
+    const unsent = newer && !(waiting && sameOpinion(opinion, waiting.opinion));
+    if (unsent && !shown(item) && draft.base !== undefined && complete(opinion)) {
+      handIn(item, opinion, draft);
     }
   }
   send();
@@ -92,15 +97,16 @@ export async function send() {
           reconcile(item, entry, done.newer);
           continue;
         }
-        if (done.saved_at) {
+        if (done.saved_at && !done.newer) {
           page.settled[item] = { opinion: entry.opinion, key: done.key, savedAt: done.saved_at,
             feedback: done.feedback, at: performance.now() };
         }
         settle(item, done, entry);
       } else if (page.outbox[item] && done.saved_at) {
-        page.outbox[item].body.base = done.key; // the next one was made upon this
-        page.outbox[item].from = entry.opinion;
-        keepWaiting(item, page.outbox[item]);
+        const next = page.outbox[item];
+        next.body.base = done.key; // the next one was made upon this
+        next.touched = touchedAfter(next.touched, entry.sent[entry.body.key]);
+        keepWaiting(item, next);
       }
     }
   } finally {
@@ -116,11 +122,10 @@ function newestOf(item) {
   const other = storage.read("outbox")[item];
   const same = !entry || !other || other.body.key === entry.body.key;
   if (same || !(other.made > entry.made)) return entry;
-  page.outbox[item] = { ...other, keys: [...new Set([...entry.keys, ...other.keys])] };
+  page.outbox[item] = { ...other, sent: { ...entry.sent, ...other.sent } };
   const answer = shown(item);
   if (answer && sameOpinion(answer, entry.opinion)) {
-    Object.assign(answer, structuredClone(other.opinion));
-    showOpinion(answer);
+    adopt(answer, { ...answer, feedback: answer.feedback }, other.opinion, { ...other.touched });
   }
   return page.outbox[item];
 }
@@ -136,10 +141,12 @@ async function deliver(item, entry) {
       const saved = await ask("save", entry.body);
       page.failures = 0;
       page.stopped = false;
+      retract(page.over);
       return saved;
     } catch (error) {
       if (error.status === 401 || LINK_OVER.includes(error.code)) {
-        announce(error.code === "no_session" ? text("session_over") : error.message);
+        page.over = error.code === "no_session" ? text("session_over") : error.message;
+        announce(page.over);
         page.stopped = true;
         drawAllStates();
         return "later";
@@ -155,57 +162,54 @@ async function deliver(item, entry) {
   }
 }
 
-// Something was saved for this answer that whoever made this entry had not seen. The last score
-// wins: what was given before that waits for the rater's word; of what was given after it goes
-// what the rater changed, scale by scale.
+// Something was saved for this answer that whoever made this entry had not seen: what of it goes
+// upon that is sent.
 function reconcile(item, entry, theirs) {
   const answer = shown(item);
   const atWork = answer && (answer.timer || !sameOpinion(answer, entry.opinion));
-  const saved = said(theirs);
-  if (!atWork && isOlder(entry, theirs)) {
-    dropDraft(item);
-    const same = sameOpinion(entry.opinion, saved);
-    if (!same) keepRival(item, entry.opinion, entry.place);
+  const mine = atWork ? { ...entry, opinion: opinionOf(answer), touched: answer.touched } : entry;
+  const left = rebased(item, mine, theirs);
+  dropDraftOf(item, mine, answer);
+  if (!left) {
     if (answer) adopt(answer, theirs);
-    else if (same) drawProgress();
-    else announce(text("not_saved_elsewhere",
-      { place: placeName(entry.place), error: text("newer_elsewhere") }), { about: entry.place });
+    else tellOfRival(item, entry.place);
     return;
   }
-  const mine = atWork ? opinionOf(answer) : entry.opinion;
-  const opinion = entry.keys.includes(theirs.key) ? mine : merged(entry.from, mine, saved);
-  const upon = { ...entry, base: theirs.key, from: saved };
-  if (answer) {
-    Object.assign(answer, structuredClone(opinion),
-      { key: theirs.key, saved_at: theirs.saved_at, stored: saved });
-    showOpinion(answer);
-  }
-  if (sameOpinion(opinion, saved)) {
-    dropDraft(item);
-    if (answer) adopt(answer, theirs);
-  } else if (atWork) {
+  if (answer) adopt(answer, theirs, left.opinion, left.touched);
+  if (atWork) {
     keepDraft(answer);
     if (!answer.timer && complete(answer)) post(answer);
   } else {
-    handIn(item, opinion, upon);
+    handIn(item, left.opinion, { ...left, given: entry.given ?? entry.opinion });
+    if (!answer) tellOfRival(item, entry.place);
   }
+}
+
+function tellOfRival(item, place) {
+  if (rivalOf(item)) {
+    announce(text("not_saved_elsewhere",
+      { place: placeName(place), error: text("newer_elsewhere") }), { about: place });
+  }
+  drawProgress();
 }
 
 function settle(item, done, entry) {
   const answer = shown(item);
+  const upTo = entry.sent[entry.body.key];
   if (done.saved_at) settleDraft(item, done, entry, answer);
   if (answer) {
     const changedSince = !sameOpinion(answer, entry.opinion);
     answer.saved = Boolean(done.saved_at) && !changedSince;
     if (done.saved_at) {
-      retract(page.refusal); // practice that was still to be done, perhaps
       answer.saved_at = answer.savedAt = done.saved_at;
       answer.key = done.key;
-      answer.stored = structuredClone(entry.opinion);
+      answer.touched = touchedAfter(answer.touched, upTo);
     }
     answer.problem = "";
     if (done.problem) refuse(answer, done.problem);
     if (done.feedback) answer.feedback = done.feedback;
+    // It had been saved long ago, and something else since.
+    if (done.newer && !changedSince) adopt(answer, done.newer);
     drawFeedback(answer);
     drawRival(answer);
     drawAllStates();
@@ -221,16 +225,11 @@ function settle(item, done, entry) {
 // What was changed while the save was under way, here or in another tab, is still a draft, made
 // upon what was saved.
 function settleDraft(item, done, entry, answer) {
-  const drafts = storage.read("drafts");
-  const draft = drafts[item];
-  const since = draft && draft.made > entry.made && !sameOpinion(draft, entry.opinion);
-  if (since) {
-    drafts[item] = { ...draft, base: done.key, from: entry.opinion };
-    storage.write("drafts", drafts, item);
-    return;
-  }
-  if (draft && !sameOpinion(draft, entry.opinion)) keepOther(item, draft, answer);
-  dropDraft(item);
+  dropDraftOf(item, entry, answer);
+  const draft = storage.read("drafts")[item];
+  if (!draft) return;
+  const touched = touchedAfter(draft.touched, entry.sent[entry.body.key]);
+  storage.write("drafts", item, { ...draft, base: done.key, touched });
 }
 
 // The study may be locked, or opened again, while its page lies open. Focus and typing stay.
@@ -262,13 +261,14 @@ export async function lookAgain() {
   if (!page.question || page.held || document.visibilityState !== "visible") return;
   const { place } = page.question;
   const before = new Map(page.question.answers.map((answer) => [answer.item, answer.key]));
+  const drafts = storage.read("drafts");
   try {
     const { locked, answers } = await ask(`state/${place}`);
     if (page.question?.place !== place) return;
     for (const theirs of answers) {
       const { item } = theirs;
       const answer = page.question.answers.find((each) => each.item === item);
-      if (!answer || page.outbox[item] || answer.timer || item in page.unsaved) continue;
+      if (!answer || page.outbox[item] || answer.timer || item in drafts) continue;
       // Unless something was saved from here while this was asked.
       const news = answer.key === before.get(item) && theirs.key !== answer.key;
       if (news && !page.state.trial) adopt(answer, theirs);
