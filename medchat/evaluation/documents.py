@@ -57,9 +57,9 @@ LINE_COLUMNS = 95
 """Columns of letters in a table's size that fit into the width of the text."""
 MOST_WIDE = 8
 """Columns of a table in letters of the usual size."""
-BOLD = 1.15
+BOLD = 1.25
 """How much wider bold letters are."""
-CELL_EDGES = 3
+CELL_EDGES = 3.5
 """Columns of letters that the blank edges of a cell take."""
 WIDEST_COLUMN = 28
 """Columns of letters that a cell takes before it breaks between words."""
