@@ -1,5 +1,6 @@
 """Fixtures that several test files share: the running app and a browser."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,3 +47,10 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     return context.new_page()
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: statsmodels collects garbage at every correction of p, which
+    takes longer the more there is to look through."""
+    gc.collect()
+    gc.freeze()

@@ -82,7 +82,7 @@ export function foundation(answer) {
 
 // Of what was touched, what was not on its way yet at that moment.
 export function touchedAfter(touched, moment) {
-  return Object.fromEntries(Object.entries(touched ?? {}).filter(([, at]) => at > moment));
+  return Object.fromEntries(Object.entries(touched).filter(([, at]) => at > moment));
 }
 
 // Something kept (an entry that waits, or a draft) upon what is saved now. The last word counts,
@@ -98,6 +98,7 @@ export function rebased(item, kept, theirs) {
 }
 
 function merged({ opinion, touched, sent = {} }, theirs, saved) {
+  if (!touched) return { opinion: saved, touched: {}, older: !sameOpinion(opinion, saved) };
   const mine = fieldsOf(opinion);
   const result = fieldsOf(saved);
   const left = {};
@@ -124,7 +125,6 @@ function merged({ opinion, touched, sent = {} }, theirs, saved) {
 
 // Without what had been saved, though the answer to that never came.
 function unstored(touched, sent, { key, keys = [key] }) {
-  if (!touched) return {};
   const stored = Object.entries(sent).filter(([own]) => keys.includes(own)).map(([, at]) => at);
   return touchedAfter(touched, Math.max(-Infinity, ...stored));
 }

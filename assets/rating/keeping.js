@@ -11,8 +11,9 @@ export const tab = newKey("tab"); // whose draft it is, of several tabs
 const memory = {};
 
 const isWhole = {
-  outbox: (each) => each.body?.key && each.opinion,
-  drafts: (each) => Array.isArray(each.opinion?.flags) && Array.isArray(each.opinion.spans),
+  outbox: (each) => each.body?.key && each.opinion && each.sent,
+  drafts: (each) => Array.isArray(each.opinion?.flags) && Array.isArray(each.opinion.spans)
+    && each.touched,
   rivals: (each) => Array.isArray(each.opinions),
 };
 
