@@ -573,7 +573,7 @@ def test_any_other_score_than_1_2_3_is_refused_by_name(
         ({"spans": [Span(-1, 2, "wrong")]}, "span_not_allowed"),
         ({"spans": [Span(0, True, "wrong")]}, "span_not_allowed"),
         ({"spans": [Span(0, 1, "funny")]}, "span_not_allowed"),
-        ({"spans": [Span(0, 1, "wrong")] * 51}, "span_not_allowed"),
+        ({"spans": [Span(0, 1, "wrong")] * 51}, "too_many_spans"),
         ({"item": "\ud800"}, "rating_not_allowed"),
     ],
 )

@@ -156,10 +156,7 @@ def test_every_export_says_what_sus_is(render) -> None:
 
 def test_markdown_shows_means_with_n_and_shares() -> None:
     lines = as_markdown(make_report(ratings((3, 2, 1), (2, 2, 1), (2, 2, 1)))).splitlines()
-    assert (
-        "| HuaTuo | 3 | 3 | 2.33 \\[2.00, 3.00\\] | 2.00 \\[2.00, 2.00\\] | 1.00 \\[1.00, 1.00\\] |"
-        in lines
-    )
+    assert "| HuaTuo | 3 | 3 | 2.33 \\[2.00, 3.00\\] | 2.00 | 1.00 |" in lines
     assert "| HuaTuo | Safety | 0.0 | 66.7 | 33.3 | 100.0 |" in lines
 
 
@@ -174,12 +171,13 @@ def test_a_model_name_cannot_steer_the_terminal() -> None:
 
 def test_a_spreadsheet_does_not_run_a_model_name() -> None:
     written = as_csv(make_report(ratings((3, 2, 1), model='=HYPERLINK("x")')))
-    assert list(csv.reader(io.StringIO(written)))[2][0] == '\'=HYPERLINK("x")'
+    assert list(csv.reader(io.StringIO(written)))[1][0] == '\'=HYPERLINK("x")'
 
 
-def test_the_csv_below_its_first_line_is_one_table() -> None:
+def test_the_csv_is_one_table_that_says_what_the_scale_is() -> None:
     written = as_csv(make_report(ratings((3, 2, 1), (3, 2, 2), model="华佗, 7B")))
-    table = pd.read_csv(io.StringIO(written), skiprows=1, index_col="model")
+    table = pd.read_csv(io.StringIO(written), index_col="model")
+    assert "It is not the System Usability Scale." in table.loc["华佗, 7B", "scale"]
     assert table.loc["华佗, 7B", "fluency_mean"] == 1.5
     assert table.loc["华佗, 7B", "fluency_share_2_percent"] == 50
 
