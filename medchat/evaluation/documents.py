@@ -47,8 +47,10 @@ Report = Mapping[str, Any]
 Language = Literal["zh", "en"]
 MOMENT = datetime(1980, 1, 1, tzinfo=UTC)
 LONGEST_CELL = 32_767
-MOST_ROWS = 100_000
+MOST_ROWS = 50_000
 """Of one sheet: more take minutes to write and to open. The score CSV has them all."""
+LEVEL = 1
+"""Of compression: of a million ratings, a higher one takes most of the time and little space."""
 MOST_WORD_ROWS = 300
 """Of one table: a page holds some forty."""
 TEXT_WIDTH = 6.9
@@ -565,7 +567,7 @@ def zipped(members: Mapping[str, bytes]) -> bytes:
             info = zipfile.ZipInfo(name, MOMENT.timetuple()[:6])
             info.external_attr = 0o644 << 16
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, content)
+            archive.writestr(info, content, compresslevel=LEVEL)
     return buffer.getvalue()
 
 
