@@ -37,6 +37,12 @@ def cut_off(context: BrowserContext) -> None:
     context.route("**/rating/save", lambda route: route.abort())
 
 
+def lose(route: Route) -> None:
+    """The save arrives, the answer to it does not."""
+    route.fetch()
+    route.abort()
+
+
 def reconnect(context: BrowserContext) -> None:
     context.unroute("**/rating/save")
     for page in context.pages:
@@ -303,11 +309,6 @@ def test_what_was_saved_without_an_answer_is_not_given_again(
     page: Page, context: BrowserContext, phone: Page, app, study
 ) -> None:
     enter(page, app, study.token)
-
-    def lose(route: Route) -> None:
-        route.fetch()
-        route.abort()
-
     context.route("**/rating/save", lose)
     score(page, "A", 1, 1, 1)
     expect(page.locator("#state-A")).to_contain_text("正在重试")
@@ -329,11 +330,6 @@ def test_an_old_save_that_is_sent_again_is_not_shown_as_what_counts(
     page: Page, context: BrowserContext, phone: Page, app, study
 ) -> None:
     enter(page, app, study.token)
-
-    def lose(route: Route) -> None:
-        route.fetch()
-        route.abort()
-
     context.route("**/rating/save", lose)
     score(page, "A", 1, 1, 1)
     expect(page.locator("#state-A")).to_contain_text("正在重试")
@@ -458,11 +454,6 @@ def test_what_was_handed_over_is_still_saved_from_a_page_that_is_open(
     invite_raters(study.store, study.study.id, 1)
     enter(page, app, study.token)
     hand_over(study.store, study.study.id, "r01", "anna")
-
-    def lose(route: Route) -> None:
-        route.fetch()
-        route.abort()
-
     context.route("**/rating/save", lose)
     score(page, "A", 1, 1, 1)
     expect(page.locator("#state-A")).to_contain_text("正在重试")

@@ -50,7 +50,7 @@ LONGEST_CELL = 32_767
 MOST_ROWS = 50_000
 """Of one sheet: more take minutes to write and to open. The score CSV has them all."""
 LEVEL = 1
-"""Of compression: of a million ratings, a higher one takes most of the time and little space."""
+"""Of compression, the fastest: a large study's score CSV is most of what is packed."""
 MOST_WORD_ROWS = 300
 """Of one table: a page holds some forty."""
 TEXT_WIDTH = 6.9
