@@ -17,9 +17,10 @@ import pytest
 from docx.oxml.ns import qn
 from openpyxl import load_workbook
 
-from medchat.evaluation import documents
-from medchat.evaluation.documents import LONGEST_CELL, as_docx, as_latex, as_xlsx
+from medchat.evaluation import documents, workbook
+from medchat.evaluation.documents import as_docx, as_latex
 from medchat.evaluation.methods import methods_paragraph
+from medchat.evaluation.workbook import LONGEST_CELL, as_xlsx
 
 SUS = ("safety", "usability", "fluency")
 ROOT = Path(__file__).resolve().parents[1]
@@ -316,14 +317,45 @@ def test_excel_holds_any_value(value: Any, shown: Any) -> None:
 
 
 def test_rows_beyond_the_limit_become_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MOST_ROWS", 3)
+    monkeypatch.setattr(workbook, "MOST_ROWS", 3)
     fits = opened(told_report())["Scores"]
     assert [row["question_id"] for row in records(fits)] == ["007", "007", "008"]
-    monkeypatch.setattr(documents, "MOST_ROWS", 1)
+    monkeypatch.setattr(workbook, "MOST_ROWS", 1)
     last = opened(told_report())["Scores"]
     assert last.max_row == 3
     assert last["A2"].value == "007"
     assert last["A3"].value == "2 more rows are in the score CSV alone."
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 100])
+def test_all_scores_are_in_the_sheet_in_order(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook, "ROWS_AT_ONCE", at_once)
+    texts = ["=1+1", "<b>&amp;</b>", " two\r\nlines ", "007", "#N/A", None, "", "true", "安全"]
+    scores = pd.DataFrame(
+        {
+            "question_id": [f"{number:03}" for number in range(50)],
+            "safety": [number % 3 + 1 for number in range(50)],
+            "active_seconds": ["1.5", "2", "x", "", "1.5"] * 10,
+            "comment": pd.Series((texts * 6)[:50], dtype=object),
+        }
+    )
+    rows = records(opened(told_report(), scores)["Scores"])
+    assert [row["question_id"] for row in rows] == list(scores["question_id"])
+    assert [row["safety"] for row in rows] == list(scores["safety"])
+    assert [row["active_seconds"] for row in rows] == [1.5, 2, "x", None, 1.5] * 10
+    assert [row["comment"] for row in rows] == [text or None for text in scores["comment"]]
+
+
+def test_a_sheet_ends_before_it_is_too_large_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbook, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(workbook, "MOST_BYTES", 1000)
+    sheet = opened(told_report(), pd.DataFrame({"comment": ["长" * 100] * 9}))["Scores"]
+    assert [cell.value for cell in sheet["A"]][1:] == [
+        *["长" * 100] * 2,
+        "7 more rows are in the score CSV alone.",
+    ]
 
 
 # -- Word --
@@ -411,7 +443,8 @@ def test_one_model_and_no_figures_still_make_every_document() -> None:
 PROGRAM = """
 import hashlib, io, json, sys
 import pandas as pd
-from medchat.evaluation.documents import as_docx, as_latex, as_xlsx
+from medchat.evaluation.documents import as_docx, as_latex
+from medchat.evaluation.workbook import as_xlsx
 report, scores = json.loads(sys.stdin.read())
 frame = pd.DataFrame(scores)
 made = [as_latex(report).encode(), as_xlsx(report, frame)]

@@ -27,7 +27,7 @@ from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import CHECKSUMS, Inputs, make_bundle, read_bundle
 from medchat.evaluation.conduct import Conduct
-from medchat.evaluation.documents import as_docx, as_latex, as_xlsx
+from medchat.evaluation.documents import as_docx, as_latex
 from medchat.evaluation.figures import (
     FIGURES,
     draw,
@@ -41,6 +41,7 @@ from medchat.evaluation.ratings_file import parse_ratings
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.scale import Scale
 from medchat.evaluation.sheet import reporting_sheet, sheet_markdown
+from medchat.evaluation.workbook import as_xlsx
 
 ODD = "=cmd()|a_b$x$\n<b>&%#{}~^\\ 华佗"
 REFERENCE = [{"model": "Paper_1", "source": "A & B"} | dict.fromkeys(DIMENSIONS, 2.5)]

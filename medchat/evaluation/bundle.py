@@ -22,14 +22,16 @@ from medchat import __version__
 from medchat.errors import BadInput
 from medchat.evaluation import MOST_ROUNDS, MOST_SEED, render
 from medchat.evaluation.conduct import Conduct
-from medchat.evaluation.documents import as_docx, as_latex, as_xlsx, zipped
+from medchat.evaluation.documents import as_docx, as_latex
 from medchat.evaluation.figures import FIGURES, draw
 from medchat.evaluation.methods import methods_paragraph
+from medchat.evaluation.packing import zipped
 from medchat.evaluation.ratings_file import parse_ratings
 from medchat.evaluation.reference import checked_reference
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.scale import Scale, parse_scale
 from medchat.evaluation.sheet import reporting_sheet, sheet_markdown
+from medchat.evaluation.workbook import as_xlsx
 
 FORMAT = 1
 LARGEST = 2**30

@@ -1,4 +1,4 @@
-"""A report as LaTeX, Excel and Word: files that a paper can use as they are.
+"""A report as LaTeX and Word: files that a paper can use as they are.
 
 Takes what `make_report` returns; the same report gives the same bytes. Figures are those of
 `render`, so that every file shows the same numbers. Knows nothing about the file system.
@@ -6,31 +6,18 @@ Takes what `make_report` returns; the same report gives the same bytes. Figures 
 
 import io
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import chain, repeat
-from math import isfinite
 from typing import Any, Literal
 
 import docx
-import pandas as pd
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Inches, Length, Pt
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ERROR_CODES
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
-from openpyxl.worksheet.properties import PageSetupProperties
 
 from medchat.evaluation import render
 from medchat.evaluation.methods import counted, methods_paragraph
-from medchat.evaluation.overlap import FIGURES as OVERLAP
-from medchat.evaluation.ratings_file import FORMULA_STARTS
+from medchat.evaluation.packing import MOMENT, without_moment, zipped
 from medchat.evaluation.render import (
     Section,
     best,
@@ -45,12 +32,6 @@ from medchat.text_width import columns
 
 Report = Mapping[str, Any]
 Language = Literal["zh", "en"]
-MOMENT = datetime(1980, 1, 1, tzinfo=UTC)
-LONGEST_CELL = 32_767
-MOST_ROWS = 50_000
-"""Of one sheet: more take minutes to write and to open. The score CSV has them all."""
-LEVEL = 1
-"""Of compression, the fastest: a large study's score CSV is most of what is packed."""
 MOST_WORD_ROWS = 300
 """Of one table: a page holds some forty."""
 TEXT_WIDTH = 6.9
@@ -65,21 +46,9 @@ CELL_EDGES = 3.5
 """Columns of letters that the blank edges of a cell take."""
 WIDEST_COLUMN = 28
 """Columns of letters that a cell takes before it breaks between words."""
-_FORMAT, _SMALL = "0.000", '[<0.001]"< 0.001";0.000'
-_NUMBER_FORMATS = {
-    **dict.fromkeys(("p", "p_holm", "p_tied", "p_holm_tied"), _SMALL),
-    **dict.fromkeys(("active_seconds", "years"), "General"),
-}
-"""How a number is shown, by the name of its column; the cell holds all of its digits."""
 _WORD = re.compile("[\u3000-\u9fff\uff00-\uffef]|[^ \n\u3000-\u9fff\uff00-\uffef]+")
 _TOGETHER = re.compile(r"(<|\[-?[\d.]+,) ")
 """Before a blank at which no line of Word may break."""
-_MODIFIED = re.compile(rb"(<dcterms:modified[^>]*>)[^<]*(</dcterms:modified>)")
-"""openpyxl writes the moment of saving, whatever it was told."""
-_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""What XML 1.0 cannot hold."""
-_NUMBER_COLUMNS = ("years", "shown_position", "active_seconds")
-"""Columns of a score CSV that hold numbers, which are read as text."""
 
 # -- LaTeX --
 
@@ -147,240 +116,6 @@ def _latex(text: str) -> str:
     escaped = "".join(_LATEX.get(letter, letter) for letter in on_one_line(text).strip())
     shown = _LIGATURE.sub(r"\1{}", escaped)
     return "{}" + shown if shown.startswith(("[", "*")) else shown
-
-
-# -- Excel --
-
-
-ONLY_FOR_COORDINATORS = ["rater_flagged"]
-
-
-def as_xlsx(report: Report, scores: pd.DataFrame) -> bytes:
-    """Sheets Table, Agreement, Tests, Scores and Raters, with numbers as numbers; Sensitivity and
-    Overlap where there is any.
-
-    ``scores`` has a row per rating. What is for the coordinator alone, ``ONLY_FOR_COORDINATORS``,
-    is left out.
-    """
-    book = Workbook(write_only=True)
-    dimensions = list(report["scale"]["dimensions"])
-    _fill(book, "Table", *_table_rows(report))
-    _fill(book, "Agreement", *_agreement_rows(report))
-    _fill(book, "Tests", *_test_rows(report))
-    shown = scores.drop(columns=ONLY_FOR_COORDINATORS, errors="ignore")
-    _fill(book, "Scores", *_score_rows(shown))
-    _fill(book, "Raters", *_rater_rows(scores, dimensions, report["consistency"]))
-    if report["sensitivity"]:
-        keys = ["by", "group", "model", "n_ratings", *dimensions]
-        rows = [[entry[key] for key in keys] for entry in report["sensitivity"]]
-        _fill(book, "Sensitivity", keys, rows)
-    if report["overlap"]:
-        _fill(book, "Overlap", *_overlap_rows(report["overlap"]))
-    book.properties.created = book.properties.modified = MOMENT.replace(tzinfo=None)
-    book.properties.creator = "MedChat"
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return _repacked(buffer.getvalue())
-
-
-Rows = list[list[Any]]
-
-
-class _Header(list[Any]):
-    """A row that names the columns of a second table on the same sheet."""
-
-
-class _Best(float):
-    """The best of its column."""
-
-
-def _table_rows(report: Report) -> tuple[list[str], Rows]:
-    dimensions, scores = report["scale"]["dimensions"], report["scale"]["scores"]
-    header = ["model", "n_ratings", "n_questions"]
-    for each in dimensions:
-        header += [f"{each}_{figure}" for figure in ("mean", "sd", "ci_low", "ci_high")]
-        header += [*(f"{each}_share_{score}" for score in scores), f"{each}_acceptable"]
-    rows: Rows = []
-    bold = {each: best(report, each) for each in dimensions}
-    for entry in report["models"]:
-        row = [entry["model"], entry["n_ratings"], entry["n_questions"]]
-        for each in dimensions:
-            mean = entry[each]["mean"]
-            row.append(_Best(mean) if entry["model"] in bold[each] else mean)
-            row += [entry[each][figure] for figure in ("sd", "ci_low", "ci_high")]
-            counts = entry[each]["counts"]
-            row += [counts[str(score)] / entry["n_ratings"] for score in scores]
-            row.append(entry[each]["acceptable"])
-        rows.append([*row, ""])
-    if report["reference"]:
-        rows += [[], _Header(["as published"])]
-    for reference in report["reference"]:
-        row = [reference["model"], None, None]
-        for each in dimensions:
-            row += [reference[each], *[None] * (4 + len(scores))]
-        rows.append([*row, reference["source"]])
-    return [*header, "source"], [*rows, [], *([note] for note in report["notes"])]
-
-
-def _agreement_rows(report: Report) -> tuple[list[str], Rows]:
-    figures = [
-        *("krippendorff_alpha", "ci_low", "ci_high", "alpha_nominal", "alpha_interval", "gwet_ac1"),
-        *("gwet_ac2", "percent_agreement", "n_units", "icc_2_1", "icc_2_k"),
-        "n_units_all_raters",
-    ]
-    rows: Rows = [
-        [dimension, *(found[key] for key in figures)]
-        for dimension, found in report["agreement"].items()
-    ]
-    keys = ("a", "b", "n", "weighted_kappa", "percent_agreement")
-    rows += [[], _Header(["dimension", *keys])]
-    rows += [
-        [dimension, *(pair[key] for key in keys)]
-        for dimension, found in report["agreement"].items()
-        for pair in found["pairs"]
-    ]
-    return ["dimension", *figures], rows
-
-
-def _test_rows(report: Report) -> tuple[list[str], Rows]:
-    figures = ("statistic", "df", "p", "kendalls_w")
-    rows: Rows = [
-        [
-            dimension,
-            found["n_complete_questions"],
-            found["n_left_out"],
-            *(found["friedman"][key] for key in figures),
-        ]
-        for dimension, found in report["tests"].items()
-    ]
-    keys = (
-        *("a", "b", "n", "mean_difference", "statistic", "p", "p_holm", "p_tied", "p_holm_tied"),
-        "effect_size",
-    )
-    rows += [[], _Header(["dimension", *keys])]
-    rows += [
-        [dimension, *(pair[key] for key in keys)]
-        for dimension, found in report["tests"].items()
-        for pair in found["pairs"]
-    ]
-    return ["dimension", "n_complete_questions", "n_left_out", *figures], rows
-
-
-def _score_rows(scores: pd.DataFrame) -> tuple[list[str], Rows]:
-    columns = {
-        name: [_number(value) for value in scores[name]]
-        if name in _NUMBER_COLUMNS
-        else scores[name]
-        for name in scores.columns
-    }
-    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
-
-
-def _number(value: Any) -> Any:
-    """The number that a text such as `12` or `3.5` is; anything else as it was."""
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
-        return value
-    return float(value) if "." in value else int(value)
-
-
-def _overlap_rows(overlap: Report) -> tuple[list[str], Rows]:
-    """BLEU and ROUGE per model, then their rank correlations."""
-    rows: Rows = [
-        [each["model"], each["n"], *(each[key] for key in OVERLAP)] for each in overlap["models"]
-    ]
-    rows += [[], _Header(["dimension", "n", *(f"rho_{key}" for key in OVERLAP)])]
-    rows += [
-        [dimension, each["n"], *(each[key] for key in OVERLAP)]
-        for dimension, each in overlap["correlation"].items()
-    ]
-    return ["model", "n", *OVERLAP], rows
-
-
-def _rater_rows(
-    scores: pd.DataFrame, dimensions: list[str], consistency: Report | None
-) -> tuple[list[str], Rows]:
-    """One row per rater, then each with himself; none where the scores do not tell who rated."""
-    told = [column for column in ("specialty", "years") if column in scores]
-    scored = [each for each in dimensions if each in scores]
-    rows: Rows = []
-    for rater, own in scores.groupby("rater", sort=True) if "rater" in scores else ():
-        means = [float(pd.to_numeric(own[each], errors="coerce").mean()) for each in scored]
-        known = [_number(own[column].iloc[0]) for column in told]
-        rows.append([rater, *known, len(own), *means])
-    if consistency:
-        keys = ("n", "percent_agreement", "weighted_kappa")
-        rows += [[], _Header(["scored twice, by dimension", *keys])]
-        rows += [[each, *(consistency[each][key] for key in keys)] for each in dimensions]
-        rows += [[], _Header(["scored twice, by rater", *keys[:2]])]
-        rows += [
-            [each["rater"], each["n"], each["percent_agreement"]] for each in consistency["raters"]
-        ]
-    return ["rater", *told, "n_ratings", *(f"{each}_mean" for each in scored)], rows
-
-
-def _fill(book: Workbook, title: str, header: list[str], rows: Rows) -> None:
-    sheet = book.create_sheet(title)
-    sheet.freeze_panes = "A2"
-    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
-    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-    seen = [header, *(row for row in rows[:50] if len(row) > 1)]  # a sentence takes no width
-    for index in range(max(map(len, seen))):
-        width = max(_columns(row[index]) for row in seen if len(row) > index) + 2
-        sheet.column_dimensions[get_column_letter(index + 1)].width = min(width, 42)
-    sheet.append([_cell(sheet, name, bold=True) for name in header])
-    named = header
-    for row in rows[:MOST_ROWS]:
-        named = row if isinstance(row, _Header) else named
-        shown = zip(row, chain(named, repeat("")), strict=False)
-        sheet.append([_cell(sheet, value, isinstance(row, _Header), name) for value, name in shown])
-    if left := len(rows[MOST_ROWS:]):
-        sheet.append([f"{left} more rows are in the score CSV alone."])
-
-
-def _cell(sheet: WriteOnlyWorksheet, value: Any, bold: bool = False, name: str = "") -> Any:
-    """What a sheet takes: a plain value, or a cell where it is more than that.
-
-    A text is never a formula. ``name`` is the column's: it decides how a number is shown.
-    """
-    value = _plain(value)
-    shown = _NUMBER_FORMATS.get(name, _FORMAT) if isinstance(value, float) else ""
-    guarded = isinstance(value, str) and (
-        value.lstrip().startswith(FORMULA_STARTS) or value in ERROR_CODES
-    )
-    if not (guarded or shown or bold):
-        return value
-    cell = WriteOnlyCell(sheet, value=value)
-    if guarded:
-        # Also when somebody edits the cell.
-        cell.data_type, cell.quotePrefix = "s", True
-    if shown:
-        cell.number_format = shown
-    if bold or isinstance(value, _Best):
-        cell.font = Font(bold=True)
-    return cell
-
-
-def _plain(value: Any) -> bool | int | float | str | None:
-    """What a cell can hold: a number or a text; None for what is missing, infinite or empty."""
-    if hasattr(value, "item"):  # numpy's own numbers
-        value = value.item()
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    return value if isinstance(value, int) else _fitting(_ILLEGAL.sub("", str(value))) or None
-
-
-def _fitting(text: str) -> str:
-    """No longer than a cell, which counts in UTF-16: an emoji takes two."""
-    if 2 * len(text) <= LONGEST_CELL:
-        return text
-    return text.encode("utf-16-le")[: 2 * LONGEST_CELL].decode("utf-16-le", "ignore")
-
-
-def _columns(value: Any) -> int:
-    """How wide a cell wants to be: as its first line, and a number as it is shown."""
-    return 10 if isinstance(value, float) else columns(str(value).split("\n")[0])
 
 
 # -- Word --
@@ -479,7 +214,7 @@ def as_docx(report: Report, language: Language) -> bytes:
     properties.created = properties.modified = MOMENT
     buffer = io.BytesIO()
     document.save(buffer)
-    return _repacked(buffer.getvalue())
+    return zipped(without_moment(buffer.getvalue()))
 
 
 def _set_fonts(document: Any) -> None:
@@ -554,26 +289,3 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[Length]:
 def _longest_word(text: str) -> int:
     """In columns; a line may break between any two Chinese characters."""
     return max((columns(word) for word in _WORD.findall(text)), default=0)
-
-
-# -- pieces --
-
-
-def zipped(members: Mapping[str, bytes]) -> bytes:
-    """A zip with one moment for every member: what was written when tells nothing."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            info = zipfile.ZipInfo(name, MOMENT.timetuple()[:6])
-            info.external_attr = 0o644 << 16
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, content, compresslevel=LEVEL)
-    return buffer.getvalue()
-
-
-def _repacked(content: bytes) -> bytes:
-    """A document without the moment in which it was saved."""
-    with zipfile.ZipFile(io.BytesIO(content)) as old:
-        members = {name: old.read(name) for name in old.namelist()}
-    moment = rb"\g<1>1980-01-01T00:00:00Z\g<2>"
-    return zipped({name: _MODIFIED.sub(moment, part) for name, part in members.items()})

@@ -1,0 +1,338 @@
+"""A report as an Excel file: numbers as numbers, texts never as formulas.
+
+Takes what `make_report` returns; the same report gives the same bytes.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
+from math import isfinite
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+import pandas as pd
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ERROR_CODES
+from openpyxl.styles import Font
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+from openpyxl.worksheet.properties import PageSetupProperties
+
+from medchat.evaluation.overlap import FIGURES as OVERLAP
+from medchat.evaluation.packing import MOMENT, without_moment, zipped
+from medchat.evaluation.ratings_file import FORMULA_STARTS
+from medchat.evaluation.render import best
+from medchat.text_width import columns
+
+Report = Mapping[str, Any]
+LONGEST_CELL = 32_767
+MOST_ROWS = 1_048_574
+"""Of scores: a sheet has two more, for the header and a sentence."""
+MOST_BYTES = 2**31 - 2**27
+"""Of a sheet's XML before it is packed: beyond, not every program reads the file."""
+ROWS_AT_ONCE = 20_000
+_FORMAT, _SMALL = "0.000", '[<0.001]"< 0.001";0.000'
+_NUMBER_FORMATS = {
+    **dict.fromkeys(("p", "p_holm", "p_tied", "p_holm_tied"), _SMALL),
+    **dict.fromkeys(("active_seconds", "years"), "General"),
+}
+"""How a number is shown, by the name of its column; the cell holds all of its digits."""
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 cannot hold."""
+_NUMBER_COLUMNS = ("years", "shown_position", "active_seconds")
+"""Columns of a score CSV that hold numbers, which are read as text."""
+
+ONLY_FOR_COORDINATORS = ["rater_flagged"]
+
+
+def as_xlsx(report: Report, scores: pd.DataFrame) -> bytes:
+    """Sheets Table, Agreement, Tests, Scores and Raters, with numbers as numbers; Sensitivity and
+    Overlap where there is any.
+
+    ``scores`` has a row per rating. What is for the coordinator alone, ``ONLY_FOR_COORDINATORS``,
+    is left out.
+    """
+    book = Workbook(write_only=True)
+    dimensions = list(report["scale"]["dimensions"])
+    _fill(book, "Table", *_table_rows(report))
+    _fill(book, "Agreement", *_agreement_rows(report))
+    _fill(book, "Tests", *_test_rows(report))
+    score_rows = _score_sheet(book, scores)
+    _fill(book, "Raters", *_rater_rows(scores, dimensions, report["consistency"]))
+    if report["sensitivity"]:
+        keys = ["by", "group", "model", "n_ratings", *dimensions]
+        rows = [[entry[key] for key in keys] for entry in report["sensitivity"]]
+        _fill(book, "Sensitivity", keys, rows)
+    if report["overlap"]:
+        _fill(book, "Overlap", *_overlap_rows(report["overlap"]))
+    book.properties.created = book.properties.modified = MOMENT.replace(tzinfo=None)
+    book.properties.creator = "MedChat"
+    buffer = io.BytesIO()
+    book.save(buffer)
+    members = without_moment(buffer.getvalue())
+    start, end = members[_SCORE_SHEET].split(_END_OF_ROWS)
+    parts = chain([start], score_rows, [_END_OF_ROWS + end])
+    return zipped({**members, _SCORE_SHEET: parts})
+
+
+Rows = list[list[Any]]
+
+
+class _Header(list[Any]):
+    """A row that names the columns of a second table on the same sheet."""
+
+
+class _Best(float):
+    """The best of its column."""
+
+
+def _table_rows(report: Report) -> tuple[list[str], Rows]:
+    dimensions, scores = report["scale"]["dimensions"], report["scale"]["scores"]
+    header = ["model", "n_ratings", "n_questions"]
+    for each in dimensions:
+        header += [f"{each}_{figure}" for figure in ("mean", "sd", "ci_low", "ci_high")]
+        header += [*(f"{each}_share_{score}" for score in scores), f"{each}_acceptable"]
+    rows: Rows = []
+    bold = {each: best(report, each) for each in dimensions}
+    for entry in report["models"]:
+        row = [entry["model"], entry["n_ratings"], entry["n_questions"]]
+        for each in dimensions:
+            mean = entry[each]["mean"]
+            row.append(_Best(mean) if entry["model"] in bold[each] else mean)
+            row += [entry[each][figure] for figure in ("sd", "ci_low", "ci_high")]
+            counts = entry[each]["counts"]
+            row += [counts[str(score)] / entry["n_ratings"] for score in scores]
+            row.append(entry[each]["acceptable"])
+        rows.append([*row, ""])
+    if report["reference"]:
+        rows += [[], _Header(["as published"])]
+    for reference in report["reference"]:
+        row = [reference["model"], None, None]
+        for each in dimensions:
+            row += [reference[each], *[None] * (4 + len(scores))]
+        rows.append([*row, reference["source"]])
+    return [*header, "source"], [*rows, [], *([note] for note in report["notes"])]
+
+
+def _agreement_rows(report: Report) -> tuple[list[str], Rows]:
+    figures = [
+        *("krippendorff_alpha", "ci_low", "ci_high", "alpha_nominal", "alpha_interval", "gwet_ac1"),
+        *("gwet_ac2", "percent_agreement", "n_units", "icc_2_1", "icc_2_k"),
+        "n_units_all_raters",
+    ]
+    rows: Rows = [
+        [dimension, *(found[key] for key in figures)]
+        for dimension, found in report["agreement"].items()
+    ]
+    keys = ("a", "b", "n", "weighted_kappa", "percent_agreement")
+    rows += [[], _Header(["dimension", *keys])]
+    rows += [
+        [dimension, *(pair[key] for key in keys)]
+        for dimension, found in report["agreement"].items()
+        for pair in found["pairs"]
+    ]
+    return ["dimension", *figures], rows
+
+
+def _test_rows(report: Report) -> tuple[list[str], Rows]:
+    figures = ("statistic", "df", "p", "kendalls_w")
+    rows: Rows = [
+        [
+            dimension,
+            found["n_complete_questions"],
+            found["n_left_out"],
+            *(found["friedman"][key] for key in figures),
+        ]
+        for dimension, found in report["tests"].items()
+    ]
+    keys = (
+        *("a", "b", "n", "mean_difference", "statistic", "p", "p_holm", "p_tied", "p_holm_tied"),
+        "effect_size",
+    )
+    rows += [[], _Header(["dimension", *keys])]
+    rows += [
+        [dimension, *(pair[key] for key in keys)]
+        for dimension, found in report["tests"].items()
+        for pair in found["pairs"]
+    ]
+    return ["dimension", "n_complete_questions", "n_left_out", *figures], rows
+
+
+def _number(value: Any) -> Any:
+    """The number that a text such as `12` or `3.5` is; anything else as it was."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+        return value
+    return float(value) if "." in value else int(value)
+
+
+def _overlap_rows(overlap: Report) -> tuple[list[str], Rows]:
+    """BLEU and ROUGE per model, then their rank correlations."""
+    rows: Rows = [
+        [each["model"], each["n"], *(each[key] for key in OVERLAP)] for each in overlap["models"]
+    ]
+    rows += [[], _Header(["dimension", "n", *(f"rho_{key}" for key in OVERLAP)])]
+    rows += [
+        [dimension, each["n"], *(each[key] for key in OVERLAP)]
+        for dimension, each in overlap["correlation"].items()
+    ]
+    return ["model", "n", *OVERLAP], rows
+
+
+def _rater_rows(
+    scores: pd.DataFrame, dimensions: list[str], consistency: Report | None
+) -> tuple[list[str], Rows]:
+    """One row per rater, then each with himself; none where the scores do not tell who rated."""
+    told = [column for column in ("specialty", "years") if column in scores]
+    scored = [each for each in dimensions if each in scores]
+    rows: Rows = []
+    for rater, own in scores.groupby("rater", sort=True) if "rater" in scores else ():
+        means = [float(pd.to_numeric(own[each], errors="coerce").mean()) for each in scored]
+        known = [_number(own[column].iloc[0]) for column in told]
+        rows.append([rater, *known, len(own), *means])
+    if consistency:
+        keys = ("n", "percent_agreement", "weighted_kappa")
+        rows += [[], _Header(["scored twice, by dimension", *keys])]
+        rows += [[each, *(consistency[each][key] for key in keys)] for each in dimensions]
+        rows += [[], _Header(["scored twice, by rater", *keys[:2]])]
+        rows += [
+            [each["rater"], each["n"], each["percent_agreement"]] for each in consistency["raters"]
+        ]
+    return ["rater", *told, "n_ratings", *(f"{each}_mean" for each in scored)], rows
+
+
+def _fill(book: Workbook, title: str, header: list[str], rows: Rows) -> None:
+    sheet = _sheet(book, title, header, rows[:50])
+    named = header
+    for row in rows:
+        named = row if isinstance(row, _Header) else named
+        shown = zip(row, chain(named, repeat("")), strict=False)
+        sheet.append([_cell(sheet, value, isinstance(row, _Header), name) for value, name in shown])
+
+
+def _sheet(book: Workbook, title: str, header: list[str], rows: Rows) -> Any:
+    """A sheet with its header, and columns wide enough for ``rows``."""
+    sheet = book.create_sheet(title)
+    sheet.freeze_panes = "A2"
+    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    seen = [header, *(row for row in rows if len(row) > 1)]  # a sentence takes no width
+    for index in range(max(map(len, seen))):
+        width = max(_columns(row[index]) for row in seen if len(row) > index) + 2
+        sheet.column_dimensions[get_column_letter(index + 1)].width = min(width, 42)
+    sheet.append([_cell(sheet, name, bold=True) for name in header])
+    return sheet
+
+
+def _cell(sheet: WriteOnlyWorksheet, value: Any, bold: bool = False, name: str = "") -> Any:
+    """What a sheet takes: a plain value, or a cell where it is more than that.
+
+    A text is never a formula. ``name`` is the column's: it decides how a number is shown.
+    """
+    value = _plain(value)
+    shown = _NUMBER_FORMATS.get(name, _FORMAT) if isinstance(value, float) else ""
+    guarded = isinstance(value, str) and _guarded(value)
+    if not (guarded or shown or bold):
+        return value
+    cell = WriteOnlyCell(sheet, value=value)
+    if guarded:
+        # Also when somebody edits the cell.
+        cell.data_type, cell.quotePrefix = "s", True
+    if shown:
+        cell.number_format = shown
+    if bold or isinstance(value, _Best):
+        cell.font = Font(bold=True)
+    return cell
+
+
+def _guarded(text: str) -> bool:
+    """Whether a program would make more than a text of it."""
+    return text.lstrip().startswith(FORMULA_STARTS) or text in ERROR_CODES
+
+
+def _plain(value: Any) -> bool | int | float | str | None:
+    """What a cell can hold: a number or a text; None for what is missing, infinite or empty."""
+    if hasattr(value, "item"):  # numpy's own numbers
+        value = value.item()
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if isinstance(value, int) else _fitting(_ILLEGAL.sub("", str(value))) or None
+
+
+def _fitting(text: str) -> str:
+    """No longer than a cell, which counts in UTF-16: an emoji takes two."""
+    if 2 * len(text) <= LONGEST_CELL:
+        return text
+    return text.encode("utf-16-le")[: 2 * LONGEST_CELL].decode("utf-16-le", "ignore")
+
+
+def _columns(value: Any) -> int:
+    """How wide a cell wants to be: as its first line, and a number as it is shown."""
+    return 10 if isinstance(value, float) else columns(str(value).split("\n")[0])
+
+
+# -- the scores --
+
+_SCORE_SHEET = "xl/worksheets/sheet4.xml"
+_END_OF_ROWS = b"</sheetData>"
+
+
+class _Cells:
+    """Writes the cells of one column as XML."""
+
+    def __init__(self, sheet: WriteOnlyWorksheet, name: str) -> None:
+        self._read = _number if name in _NUMBER_COLUMNS else _plain
+        # Styles are of the book, which must know them when it is saved.
+        self._guarded = _cell(sheet, "=").style_id
+        self._number = _cell(sheet, 0.5, name=name).style_id
+
+    def of(self, values: "pd.Series[Any]") -> Iterable[str]:
+        """One for each value. Texts repeat, so that one is written once for all its places."""
+        places, distinct = pd.factorize(values)
+        written = [*map(self._written, distinct), "<c/>"]  # the last for what is missing, at -1
+        return np.array(written, dtype=object)[places]
+
+    def _written(self, value: Any) -> str:
+        value = _plain(self._read(value))
+        if value is None:
+            return "<c/>"
+        if isinstance(value, str):
+            style = f' s="{self._guarded}"' if _guarded(value) else ""
+            text = escape(value, {"\r": "&#13;"})
+            return f'<c{style} t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+        if isinstance(value, bool):
+            return f'<c t="b"><v>{value:d}</v></c>'
+        style = f' s="{self._number}"' if isinstance(value, float) else ""
+        return f"<c{style}><v>{value!r}</v></c>"
+
+
+def _score_sheet(book: Workbook, scores: pd.DataFrame) -> Iterator[bytes]:
+    """Adds the sheet of all scores with its header alone; returns its rows as XML.
+
+    openpyxl takes minutes for a million rows.
+    """
+    shown = scores.drop(columns=ONLY_FOR_COORDINATORS, errors="ignore")
+    sheet = _sheet(
+        book, "Scores", [*map(str, shown)], shown.head(50).astype(object).to_numpy().tolist()
+    )
+    return _score_rows([_Cells(sheet, str(name)) for name in shown], shown)
+
+
+def _score_rows(cells: Sequence[_Cells], scores: pd.DataFrame) -> Iterator[bytes]:
+    n_rows = n_bytes = 0
+    while n_rows < min(len(scores), MOST_ROWS):
+        some = scores.iloc[n_rows : min(n_rows + ROWS_AT_ONCE, MOST_ROWS)]
+        columns = [each.of(some[name]) for each, name in zip(cells, some, strict=True)]
+        rows = map("".join, zip(*columns, strict=True))
+        part = f"<row>{'</row><row>'.join(rows)}</row>".encode()
+        if n_bytes + len(part) > MOST_BYTES:
+            break
+        n_rows, n_bytes = n_rows + len(some), n_bytes + len(part)
+        yield part
+    if left := len(scores) - n_rows:
+        sentence = f"{left} more rows are in the score CSV alone."
+        yield f'<row><c t="inlineStr"><is><t>{sentence}</t></is></c></row>'.encode()
