@@ -99,16 +99,17 @@ def tables_html(report: Report, texts: Texts) -> str:
         ("overlap", _overlap(report, texts), False),
         ("sensitivity", _sensitivity(report, texts), False),
     ]
-    found = "".join(
-        f'<details class="part"{" open" if is_open else ""}><summary>{texts(f"report_{key}")}'
-        f"</summary>{body}</details>"
-        for key, body, is_open in parts
-        if body
-    )
+    found = "".join(_part(key, body, texts, is_open) for key, body, is_open in parts if body)
     told = report["notes_zh" if texts.language == "zh" else "notes"]
     notes = "".join(f"<li>{as_html(note)}</li>" for note in told)
-    title = texts("report_notes")
-    return f'{found}<details class="part"><summary>{title}</summary><ul>{notes}</ul></details>'
+    return found + _part("notes", f"<ul>{notes}</ul>", texts)
+
+
+def _part(key: str, body: str, texts: Texts, is_open: bool = False) -> str:
+    return (
+        f'<details class="part" data-part="{key}"{" open" if is_open else ""}>'
+        f"<summary>{texts(f'report_{key}')}</summary>{body}</details>"
+    )
 
 
 def _agreement(report: Report, texts: Texts) -> str:
@@ -201,7 +202,7 @@ def _answer(answer: AnswerBehind, dimensions: Sequence[str], texts: Texts) -> st
     spans = [span for rating in answer.ratings for span in rating.spans]
     rows = [
         [
-            rating.rater,
+            texts("behind_adjudicates", rater=rating.rater) if rating.adjudicates else rating.rater,
             *map(str, rating.scores),
             "; ".join(texts(f"flag_{flag}") if flag in FLAGS else flag for flag in rating.flags),
             rating.comment,

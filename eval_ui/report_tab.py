@@ -29,14 +29,36 @@ FILTERED = {"specialty": "specialty_column", "category": "category", "rater": "r
 """Column of the ratings -> key of its name."""
 
 
-OPEN_CELL = """
+ON_LOAD = """
 element.addEventListener("click", (event) => {
     const button = event.target.closest("button.opens");
     if (!button) return;
     trigger("click", { ...button.dataset });
 });
+const unfolded = new Map();
+element.addEventListener("toggle", ({ target }) => {
+    if (target.dataset.part) unfolded.set(target.dataset.part, target.open);
+}, true);
+watch("value", () => {
+    for (const part of element.querySelectorAll("details[data-part]")) {
+        part.open = unfolded.get(part.dataset.part) ?? part.open;
+    }
+});
 """
-"""A click on a figure of Table 4 tells which one it was."""
+"""A click on a figure tells which one it was; what is unfolded stays so in new tables."""
+
+BUSY = """
+(...values) => {{
+    const report = document.getElementById("report"), busy = document.querySelector(".report-busy");
+    if (!report) return values;
+    const running = Math.max(0, Number(report.dataset.running ?? 0) + {change});
+    report.dataset.running = running;
+    report.setAttribute("aria-busy", running > 0);
+    busy.textContent = running ? busy.dataset.text : "";
+    return values;
+}}
+"""
+"""As long as a report is worked out, the old one is dimmed and a line says why."""
 
 SHOW_BEHIND = """
 () => requestAnimationFrame(() => {
@@ -67,7 +89,8 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         )
         with gr.Accordion(texts("filters"), open=False, elem_id="report-filters"), gr.Row():
             filters = [_chooser(texts(key), f"report-{each}") for each, key in FILTERED.items()]
-        report = gr.HTML(elem_id="report", js_on_load=OPEN_CELL)
+        gr.HTML(f'<p class="report-busy" role="status" data-text="{texts("report_busy")}"></p>')
+        report = gr.HTML(elem_id="report", js_on_load=ON_LOAD)
         with gr.Accordion(texts("behind"), open=False, elem_id="report-behind") as looking:
             with gr.Row(elem_classes="field-and-button"):
                 model = gr.Dropdown(
@@ -113,7 +136,9 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     chosen = [study, spread, *filters]
 
     def on(event: Any, handler: Any, inputs: list[Any], outputs: list[Any]) -> None:
-        listen(event, handler, inputs, outputs, texts, services.access)
+        """What works out a report: the page says so until it is there."""
+        start, end = BUSY.format(change=1), BUSY.format(change=-1)
+        listen(event, handler, inputs, outputs, texts, services.access, js=start).then(None, js=end)
 
     on(study.input, handlers.choose, [study, spread], shown)
     on(spread.input, handlers.draw, chosen, [report])
@@ -121,7 +146,8 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         on(each.input, handlers.filtered, chosen, [report, behind])
     on(refresh.click, handlers.refresh, [study, spread], [study, *shown])
     asked = [model, dimension, scores]
-    on(look.click, handlers.behind, [study, *asked, *filters], [behind])
+    found_by = [study, *asked, *filters]
+    listen(look.click, handlers.behind, found_by, [behind], texts, services.access)
     opened = [looking, *asked, behind]
     listen(
         report.click, handlers.behind_cell, [study, *filters], opened, texts, services.access
@@ -133,8 +159,9 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         guarded(open_tab, 3 + len(shown), texts),
         [study, spread],
         [gate, body, study, *shown],
+        js=BUSY.format(change=1),
         **QUEUED,
-    )
+    ).then(None, js=BUSY.format(change=-1))
 
 
 def _chooser(label: str, elem_id: str) -> gr.Dropdown:

@@ -905,6 +905,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "只计入 {count} / {total} 条评分；下载的文件仍包含全部评分。",
         "{count} of {total} ratings are counted; the files below hold all of them.",
     ),
+    "report_busy": ("正在计算…", "Working out the figures…"),
     "report_filtered_out": ("没有符合条件的评分。", "No rating fits these filters."),
     "as_published": ("文献报告值", "As published"),
     "reference_info": (
@@ -926,6 +927,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Choose a model, a dimension and at least one score.",
     ),
     "behind_none": ("没有这样的回答。", "There is no such answer."),
+    "behind_adjudicates": ("{rater}（仲裁）", "{rater} (settles a dispute)"),
     "behind_count": (
         "回答：{count} 个（最多显示 200 个）",
         "Answers: {count} (at most 200 are shown)",

@@ -100,8 +100,10 @@ _BEHIND = """
     SELECT questions.question_id, questions.text AS question, responses.model,
         coalesce(responses.shown_text, responses.text) AS text, raters.label AS rater,
         rating.safety, rating.usability, rating.fluency, rating.comment, rating.flags,
-        rating.spans, responses.id AS response_id, questions.category, raters.specialty
+        rating.spans, items.adjudication, responses.id AS response_id, questions.category,
+        raters.specialty
     FROM current_ratings AS rating
+    JOIN items ON items.id = rating.item
     JOIN responses ON responses.id = rating.response
     JOIN questions ON questions.id = responses.question
     JOIN raters ON raters.id = rating.rater
@@ -207,6 +209,8 @@ class Judged:
     comment: str
     flags: tuple[str, ...]
     spans: tuple[Span, ...]
+    adjudicates: bool
+    """Whether it was given because others disagreed."""
 
 
 @dataclass(frozen=True)
@@ -265,4 +269,5 @@ def answers_behind(
 def _judged(row: dict[str, Any]) -> Judged:
     scores = row["safety"], row["usability"], row["fluency"]
     flags = tuple(json.loads(row["flags"]))
-    return Judged(row["rater"], scores, row["comment"], flags, spans_of(row))
+    adjudicates = bool(row["adjudication"])
+    return Judged(row["rater"], scores, row["comment"], flags, spans_of(row), adjudicates)

@@ -68,6 +68,30 @@ def test_filters_reach_the_table_and_the_answers_behind_it(report: Page) -> None
     expect(report.locator("#behind .behind")).to_have_count(0)
 
 
+def test_a_report_that_is_worked_out_is_told_and_keeps_its_folds(report: Page) -> None:
+    busy, parts = report.locator(".report-busy"), report.locator("#report details.part")
+    expect(busy).to_be_empty()
+    report.locator("details[data-part=tests] summary").click()
+    report.locator("details[data-part=agreement] summary").click()
+    busy.evaluate(
+        """(line) => {
+            const report = document.getElementById("report");
+            window.told = [];
+            const tell = () => window.told.push([line.textContent, report.ariaBusy]);
+            new MutationObserver(tell).observe(line, { childList: true });
+        }"""
+    )
+    report.locator("#report-spread label", has_text="标准差").click()
+    expect(report.locator(".table4 .spread").first).to_contain_text("±")
+    expect(report.locator("#report")).to_have_attribute("aria-busy", "false")
+    assert report.evaluate("window.told") == [["正在计算…", "true"], ["", "false"]]
+    folded = {
+        part.get_attribute("data-part"): part.evaluate("each => each.open") for part in parts.all()
+    }
+    assert folded["tests"] is True
+    assert folded["agreement"] is False
+
+
 def test_a_click_on_a_figure_opens_the_answers_behind_it(report: Page) -> None:
     report.locator("#report-spread label", has_text="各分数占比").click()
     figure = report.locator("button.opens[data-model=B][data-dimension=safety][data-score='1']")

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from storage_fixtures import MODELS, answers_of, entry, new_raters, new_study
 
+from eval_ui.report_html import behind_html
+from eval_ui.texts import Texts
+from medchat.evaluation import DIMENSIONS
 from storage import (
     Handed,
     PracticeItem,
@@ -18,6 +21,7 @@ from storage import (
     add_practice,
     add_question,
     adjudicate,
+    answers_behind,
     assignment,
     board,
     change_settings,
@@ -120,6 +124,14 @@ def test_a_disputed_answer_goes_to_a_rater_who_has_not_seen_the_question(store: 
     assert (found.low, found.high, found.settled) == (("r01", "r03"), ("r02",), 1)
     assert len(score_rows(store, study.id)) == 3
     assert verify(store) == []
+    (behind,) = (
+        found for letter in "ABC" for found in answers_behind(store, study.id, letter, 0, [1, 2, 3])
+    )
+    told = {rating.rater: rating.adjudicates for rating in behind.ratings}
+    assert told == {"r01": False, "r02": False, "r03": True}
+    html = behind_html([behind], DIMENSIONS, Texts("en"))
+    assert "r03 (settles a dispute)" in html
+    assert "r01 (" not in html
 
 
 def test_who_has_handed_over_gets_no_dispute(store: Store) -> None:

@@ -48,7 +48,10 @@ MADE_KEYS = {
     *(f"figure_{name}" for name in FIGURES),
     *(f"flag_{flag}" for flag in FLAGS),
     *(f"span_{kind}" for kind in SPAN_KINDS),
-    *(f"report_{part}" for part in ("agreement", "tests", "consistency", "overlap", "sensitivity")),
+    *(
+        f"report_{part}"
+        for part in ("agreement", "tests", "consistency", "overlap", "sensitivity", "notes")
+    ),
     *(
         "p",
         "p_holm",
