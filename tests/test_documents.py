@@ -19,6 +19,7 @@ from openpyxl import load_workbook
 
 from medchat.evaluation import documents, workbook
 from medchat.evaluation.documents import as_docx, as_latex
+from medchat.evaluation.figures import FIGURES, draw
 from medchat.evaluation.methods import methods_paragraph
 from medchat.evaluation.workbook import LONGEST_CELL, as_xlsx
 
@@ -98,6 +99,7 @@ def told_report(
         "sensitivity": [],
         "consistency": None,
         "overlap": None,
+        "progress": [],
         "conduct": None,
         "notes": ["A note\x00 with <b>HTML</b>."],
     }
@@ -396,6 +398,26 @@ def test_word_repeats_headers_and_breaks_no_word_or_figure() -> None:
         for column, width in zip(table.columns, widths, strict=True):
             word = max(len(w) for cell in column.cells for w in cell.text.split(" "))
             assert width > 0.055 * word, column.cells[0].text
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_word_holds_the_pictures_as_they_are_drawn(language: Any) -> None:
+    report = told_report()
+    document = docx.Document(io.BytesIO(as_docx(report, language)))
+    drawn = [draw(report, name, "png", language) for name in FIGURES]
+    there = [document.part.related_parts[each].blob for each in pictures_of(document)]
+    assert there == [content for content in drawn if content]
+    assert len(there) >= 2
+    titles = [shape._inline.docPr.get("descr") for shape in document.inline_shapes]
+    assert set(titles) <= {paragraph.text for paragraph in document.paragraphs}
+    assert all(shape.width.inches <= documents.TEXT_WIDTH for shape in document.inline_shapes)
+
+
+def pictures_of(document: Any) -> list[str]:
+    return [
+        shape._inline.graphic.graphicData.pic.blipFill.blip.embed
+        for shape in document.inline_shapes
+    ]
 
 
 def test_word_makes_the_best_means_bold_and_no_others() -> None:

@@ -16,6 +16,7 @@ from docx.oxml.ns import qn
 from docx.shared import Inches, Length, Pt
 
 from medchat.evaluation import render
+from medchat.evaluation.figures import FIGURES, draw
 from medchat.evaluation.methods import counted, methods_paragraph
 from medchat.evaluation.packing import MOMENT, without_moment, zipped
 from medchat.evaluation.render import (
@@ -37,16 +38,20 @@ MOST_WORD_ROWS = 300
 TEXT_WIDTH = 6.9
 """Inches of a letter page between its margins; an A4 page has as much with narrower ones."""
 LINE_COLUMNS = 95
-"""Columns of letters in a table's size that fit into the width of the text."""
-MOST_WIDE = 8
-"""Columns of a table in letters of the usual size."""
+"""Columns of letters in a table's largest size that fit into the width of the text."""
+LARGEST, SMALLEST = 8.5, 6.5
+"""Points of a table's letters."""
 BOLD = 1.25
 """How much wider bold letters are."""
+CAPITAL = 0.25
+"""Columns that a capital takes more than a small letter."""
 CELL_EDGES = 3.5
 """Columns of letters that the blank edges of a cell take."""
 WIDEST_COLUMN = 28
 """Columns of letters that a cell takes before it breaks between words."""
-_WORD = re.compile("[\u3000-\u9fff\uff00-\uffef]|[^ \n\u3000-\u9fff\uff00-\uffef]+")
+_CHINESE = "\u3000-\u9fff\uff00-\uffef"
+_WORD = re.compile(f"[{_CHINESE}]{{1,3}}|[^ \n{_CHINESE}]+")
+"""A line may break between any two Chinese characters; three and fewer read better together."""
 _TOGETHER = re.compile(r"(<|\[-?[\d.]+,) ")
 """Before a blank at which no line of Word may break."""
 
@@ -149,6 +154,10 @@ _WORDS = {
     "Answers scored twice": ("评了两次的回答", "Answers scored twice"),
     "By": ("按", "By"),
     "Group": ("组", "Group"),
+    "figure_shares": ("各分数占比（图）", "Picture: shares of each score"),
+    "figure_means": ("平均分与 95% 区间（图）", "Picture: means with 95 % intervals"),
+    "figure_raters": ("评分者两两之间的加权 κ（图）", "Picture: weighted κ between raters"),
+    "figure_progress": ("评分进度（图）", "Picture: progress"),
     "published": ("文献报告值", "As published"),
     "cut": (
         "共 {all} 行，此处列出前 {rows} 行；全部见 report.json 和 Excel 文件。",
@@ -168,7 +177,7 @@ _WORDS = {
 
 
 def as_docx(report: Report, language: Language) -> bytes:
-    """Title, Table 4, shares, methods paragraph, agreement, tests, the other tables and notes.
+    """Title, Table 4, shares, methods paragraph, the other tables, pictures and notes.
 
     Of a table of very many rows the first are there, and a sentence that says where all are.
     """
@@ -206,6 +215,7 @@ def as_docx(report: Report, language: Language) -> bytes:
         if section.rows:
             document.add_heading(word(key), level=2)
             _word_table(document, section, word)
+    _add_pictures(document, report, language, word)
     document.add_heading(word("notes"), level=2)
     for note in _notes(report, language):
         document.add_paragraph(on_one_line(note), style="List Bullet")
@@ -215,6 +225,18 @@ def as_docx(report: Report, language: Language) -> bytes:
     buffer = io.BytesIO()
     document.save(buffer)
     return zipped(without_moment(buffer.getvalue()))
+
+
+def _add_pictures(document: Any, report: Report, language: Language, word: Any) -> None:
+    """Each under its heading, as wide as the text; its alternative text is that heading."""
+    for name in FIGURES:
+        content = draw(report, name, "png", language)
+        if content is None:
+            continue
+        heading = document.add_heading(word(f"figure_{name}"), level=2)
+        heading.paragraph_format.keep_with_next = True
+        picture = document.add_picture(io.BytesIO(content), width=Inches(TEXT_WIDTH))
+        picture._inline.docPr.set("descr", heading.text)
 
 
 def _set_fonts(document: Any) -> None:
@@ -249,7 +271,7 @@ def _word_table(
         shown.append([_TOGETHER.sub("\\1\N{NO-BREAK SPACE}", text) for text in texts])
     table = document.add_table(rows=len(shown), cols=len(section.header), style="Light List")
     table.autofit = False
-    widths = _widths(shown)
+    widths, size = _widths(shown)
     for column, width in zip(table.columns, widths, strict=True):
         column.width = width
     for number, (line, cells) in enumerate(zip(list(table.rows), shown, strict=True), start=-1):
@@ -261,15 +283,15 @@ def _word_table(
             cell.width = widths[column]
             run = cell.paragraphs[0].add_run(text)
             run.bold = True if number < 0 else (number, column) in bold
-            run.font.size = Pt(8.5 if len(widths) <= MOST_WIDE else 7.5)
+            run.font.size = Pt(size)
             if column >= section.n_texts:
                 cell.paragraphs[0].alignment = WD_ALIGN_PARAGRAPH.RIGHT
     if len(rows) < len(section.rows):
         document.add_paragraph(word("cut").format(rows=len(rows), all=len(section.rows)))
 
 
-def _widths(rows: Sequence[Sequence[str]]) -> list[Length]:
-    """Of columns that share the text's width: none narrower than its longest word, if that fits.
+def _widths(rows: Sequence[Sequence[str]]) -> tuple[list[Length], float]:
+    """Of columns that share the text's width, and points of letters in which the longest words fit.
 
     The first row is the header, which is bold and so a little wider.
     """
@@ -279,13 +301,16 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[Length]:
         whole = max([BOLD * columns(header), *map(columns, cells)])
         words.append(word + CELL_EDGES)
         wanted.append(max(word, min(whole, WIDEST_COLUMN)) + CELL_EDGES)
-    if sum(wanted) > LINE_COLUMNS:  # then longer cells break between words
-        rest = max(LINE_COLUMNS - sum(words), 0) / (sum(wanted) - sum(words) or 1)
+    size = min(max(LARGEST * LINE_COLUMNS / sum(words), SMALLEST), LARGEST)
+    room = LINE_COLUMNS * LARGEST / size
+    if sum(wanted) > room:  # then longer cells break between words
+        rest = max(room - sum(words), 0) / (sum(wanted) - sum(words) or 1)
         pairs = zip(words, wanted, strict=True)
         wanted = [word + rest * (whole - word) for word, whole in pairs]
-    return [Inches(TEXT_WIDTH * each / sum(wanted)) for each in wanted]
+    return [Inches(TEXT_WIDTH * each / sum(wanted)) for each in wanted], size
 
 
-def _longest_word(text: str) -> int:
-    """In columns; a line may break between any two Chinese characters."""
-    return max((columns(word) for word in _WORD.findall(text)), default=0)
+def _longest_word(text: str) -> float:
+    """In columns; capitals are wider than small letters."""
+    words = _WORD.findall(text)
+    return max((columns(word) + CAPITAL * sum(map(str.isupper, word)) for word in words), default=0)
