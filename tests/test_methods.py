@@ -140,6 +140,27 @@ def test_ratings_that_settled_disputes_are_told() -> None:
     assert "77 条评分由另外的评分者作出" in chinese
 
 
+def test_repeats_and_references_are_told_with_their_figures() -> None:
+    chinese, english = paragraphs(told_report())
+    assert "twice by the same" not in english
+    assert "BLEU" not in english + chinese
+    twice = {"n": 7, "percent_agreement": 6 / 7, "weighted_kappa": None}
+    nothing = {"n": 0, "percent_agreement": None, "weighted_kappa": None}
+    found = {"safety": twice, "usability": twice | {"weighted_kappa": 0.5}, "fluency": nothing}
+    models = [{"model": "m", "n": 20}, {"model": "n", "n": 21}]
+    more = {"consistency": found | {"raters": []}, "overlap": {"models": models}}
+    chinese, english = paragraphs(told_report() | more)
+    assert (
+        "Same score twice by the same rater: safety 85.7 % (quadratic weighted kappa not "
+        "available, 7 answers); usability 85.7 % (quadratic weighted kappa 0.500, 7 answers)."
+    ) in english
+    assert (
+        "安全性 85.7%（二次加权 κ 无法计算，7 个回答）；实用性 85.7%（二次加权 κ 0.500" in chinese
+    )
+    assert "For 41 answers with a reference answer, BLEU" in english
+    assert "对 41 个有参考答案的回答计算 BLEU" in chinese
+
+
 def test_intervals_say_what_was_drawn() -> None:
     report = told_report()
     report["settings"]["resampled"] = "questions and raters"

@@ -679,3 +679,29 @@ def test_rouge_is_that_of_the_package_and_long_texts_take_no_time() -> None:
     assert found == pytest.approx({key: 100 * wanted[key]["f"] for key in found})
     assert scores("多喝水，" * 1500, "多休息，" * 1500)[3] > 0  # a table of 20 million cells
     assert scores(answer, answer)[0] <= 100
+
+
+def test_the_example_of_the_documentation_gives_the_reports_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    (example,) = re.findall("```python\n(.*?)```", page, re.S)
+    frame = random_ratings(5, questions=12)
+    frame.to_csv(tmp_path / "scores.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    shown: list[Any] = []
+    exec(example, {"print": lambda *values: shown.extend(values)})
+    means, alpha, interval, friedman, icc, of_pairs = shown
+    report = make_report(frame, ReportSettings(bootstrap=2000))
+    agreed, tested = report["agreement"]["safety"], report["tests"]["safety"]
+    assert means["safety_mean"].tolist() == [
+        pytest.approx(entry["safety"]["mean"], abs=0.005) for entry in report["models"]
+    ]
+    assert (alpha, *interval) == tuple(
+        agreed[key] for key in ("krippendorff_alpha", "ci_low", "ci_high")
+    )
+    assert friedman.p == tested["friedman"]["p"]
+    assert icc.icc_2_1 == agreed["icc_2_1"]
+    assert [each.weighted_kappa for each in of_pairs] == [
+        each["weighted_kappa"] for each in agreed["pairs"]
+    ]

@@ -41,8 +41,10 @@ def _english(report: Report) -> list[str]:
         *english_conduct(report),
         _english_intervals(report),
         *(english_agreement(name, found) for name, found in report["agreement"].items()),
+        _english_consistency(report),
         _english_comparison(report),
         *(_english_test(name, found, len(models)) for name, found in report["tests"].items()),
+        _english_overlap(report),
         f"Figures were computed by MedChat {report['version']}.",
     ]
     return [sentence for sentence in sentences if sentence]
@@ -158,6 +160,35 @@ def english_agreement(dimension: str, found: Report) -> str:
     )
 
 
+def _english_consistency(report: Report) -> str:
+    """What raters gave to answers that came a second time; empty where none did."""
+    parts = [
+        f"{name.replace('_', ' ')} {decimals(100 * found['percent_agreement'], 1)} % (quadratic "
+        f"weighted kappa {decimals(found['weighted_kappa'], 3, 'not available')}, "
+        f"{counted(found['n'], 'answer')})"
+        for name, found in _repeated(report)
+    ]
+    return f"Same score twice by the same rater: {'; '.join(parts)}." if parts else ""
+
+
+def _repeated(report: Report) -> list[tuple[str, Report]]:
+    """Each dimension with the agreement of raters with themselves, where it is known."""
+    found = report["consistency"] or {}
+    own = [(each, found[each]) for each in report["scale"]["dimensions"] if found]
+    return [(each, figures) for each, figures in own if figures["percent_agreement"] is not None]
+
+
+def _english_overlap(report: Report) -> str:
+    if not report["overlap"]:
+        return ""
+    answers = sum(each["n"] for each in report["overlap"]["models"])
+    return (
+        f"For {counted(answers, 'answer')} with a reference answer, BLEU (over Chinese characters) "
+        "and ROUGE-1, ROUGE-2 and ROUGE-L (F, over words) were computed, and their Spearman "
+        "correlation with the mean scores."
+    )
+
+
 def _tested(report: Report) -> tuple[bool, bool]:
     """Whether Friedman's test, and whether any pair's, was possible in some dimension."""
     found = report["tests"].values()
@@ -268,11 +299,13 @@ def _chinese(report: Report) -> list[str]:
         *chinese_conduct(report),
         _chinese_intervals(report),
         *(chinese_agreement(name, found) for name, found in report["agreement"].items()),
+        _chinese_consistency(report),
         _chinese_comparison(report),
         *(
             _chinese_test(name, found, len(report["models"]))
             for name, found in report["tests"].items()
         ),
+        _chinese_overlap(report),
         f"统计由 MedChat {report['version']} 完成。",
     ]
     return [sentence for sentence in sentences if sentence]
@@ -378,6 +411,27 @@ def chinese_agreement(dimension: str, found: Report) -> str:
     return (
         f"{name}的一致性：有序 Krippendorff α {alpha}，Gwet AC2 {ac2}"
         f"（{found['n_units']} 个回答有两人以上评分）。"
+    )
+
+
+def _chinese_consistency(report: Report) -> str:
+    """See ``_english_consistency``."""
+    parts = [
+        f"{name_zh(name)} {decimals(100 * found['percent_agreement'], 1)}%（二次加权 κ "
+        f"{decimals(found['weighted_kappa'], 3, '无法计算')}，{found['n']} 个回答）"
+        for name, found in _repeated(report)
+    ]
+    return f"同一评分者两次评分相同的比例：{'；'.join(parts)}。" if parts else ""
+
+
+def _chinese_overlap(report: Report) -> str:
+    """See ``_english_overlap``."""
+    if not report["overlap"]:
+        return ""
+    answers = sum(each["n"] for each in report["overlap"]["models"])
+    return (
+        f"对 {answers} 个有参考答案的回答计算 BLEU（按汉字）和 ROUGE-1、ROUGE-2、ROUGE-L（F 值，"
+        "按词），以及它们与平均评分的 Spearman 秩相关。"
     )
 
 
