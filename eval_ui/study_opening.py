@@ -34,6 +34,13 @@ MOST_PLACES = 5
 USUAL_RATERS = 5
 """For the estimate as long as nobody is invited."""
 
+SHOW_REVIEW = """
+() => requestAnimationFrame(() => {
+    document.getElementById("answer-to-check")?.scrollIntoView({ block: "start" });
+})
+"""
+"""It stands above the answers, out of sight where there are many."""
+
 
 def create_opening_step(work: StudyWork) -> Step:
     texts = work.texts
@@ -68,7 +75,8 @@ def create_opening_step(work: StudyWork) -> Step:
     work.look(trial.click, handlers.trial, [], [link])
     opening.guard(start, handlers.ask_opening, handlers.open, [link])
     reviewing = [review, answer, found, mask, filled]
-    work.look(overview.pick.input, handlers.pick, [overview.pick], reviewing)
+    picked = work.look(overview.pick.input, handlers.pick, [overview.pick], reviewing)
+    picked.then(None, js=SHOW_REVIEW)
     for leaf in overview.leafing:  # what is open for review belongs to the question before
         work.look(leaf.click, handlers.draw_review, [], reviewing)
     pages = OverviewHandlers(work)

@@ -73,19 +73,19 @@ class StudyWork:
 
     def look(
         self, event: Any, handler: Handler, inputs: list[Any], outputs: list[Any], **more: Any
-    ) -> None:
-        """As ``wire``, for what changes nothing."""
+    ) -> Any:
+        """As ``wire``, for what changes nothing. Returns Gradio's dependency, for what follows."""
 
         def run(name: str | None, *values: Any) -> list[Any]:
             return list(handler(self.own(name), *values))
 
-        self._listen(event, run, inputs, outputs, more)
+        return self._listen(event, run, inputs, outputs, more)
 
     def _listen(
         self, event: Any, run: Any, inputs: list[Any], outputs: list[Any], more: Any
-    ) -> None:
+    ) -> Any:
         access = self.services.access
-        listen(event, run, [self.chosen, *inputs], outputs, self.texts, access, **more)
+        return listen(event, run, [self.chosen, *inputs], outputs, self.texts, access, **more)
 
 
 def whole_number(value: float | None, sentence: str) -> int | None:
