@@ -31,18 +31,21 @@ from storage import (
     adjudicate,
     board,
     disputes,
+    list_questions,
+    list_raters,
     score_counts,
     signs,
 )
 
 WAITING = ("invited", "started", "stalled")
 """States of raters who may be reminded."""
-LOOKED_AT_AT_ONCE = 5000
-"""Rated questions up to which the closer look comes with the board; more take seconds, and come
-after it."""
+COUNTED_AT_ONCE = 5000
+"""Questions times raters up to which the board comes with the other steps; more take a part of a
+second, and come after them, and then the closer look, which takes seconds."""
 LOOK_AGAIN_SECONDS = 300
 """For how long such a look is shown again; a click makes a new one."""
-NO_LOOK = ("", 0)
+NOTHING = ("", 0)
+"""A state that asks for nothing; else it holds a study's name and a moment."""
 MOST_NAMED = 8
 """Questions that a sentence lists."""
 SHOWN_ROWS = 100
@@ -64,23 +67,50 @@ def create_board_step(work: StudyWork) -> Step:
         look = gr.Button(texts("closer"), elem_id="closer")
         further = gr.Button(texts("adjudicate"), elem_id="adjudicate")
     closer = gr.HTML(elem_id="closer-look")
-    wanted = gr.State(NO_LOOK)
+    wanted_board, wanted_look = gr.State(NOTHING), gr.State(NOTHING)
 
     # -- wiring --
     handlers = _Handlers(work)
     work.look(look.click, handlers.closer, [], [closer])
-    # Not guarded as a whole: it comes with the page, before anybody has signed in.
-    listen(wanted.change, handlers.follow, [wanted], [closer], texts)
+    # Not guarded as a whole: they come with the page, before anybody has signed in.
+    counted = [progress, questions, reminders, closer, wanted_look]
+    listen(wanted_board.change, handlers.follow, [wanted_board], counted, texts)
+    listen(wanted_look.change, handlers.follow_closer, [wanted_look], [closer], texts)
     work.wire(further.click, handlers.adjudicate, [], [closer])
-    return Step(status=[progress, questions, reminders, closer, wanted], draw=handlers.draw)
+    return Step(status=[*counted, wanted_board], draw=handlers.draw)
 
 
 class _Handlers:
     def __init__(self, work: StudyWork) -> None:
         self._work, self._texts, self._store = work, work.texts, work.services.store
-        self._looks: dict[str, tuple[float, str]] = {}  # by study: when, and what was found
+        # By study:
+        self._boards: dict[str, list[Any]] = {}  # what was shown last
+        self._looks: dict[str, tuple[float, str]] = {}  # when, and what was found
 
     def draw(self, study: Study) -> list[Any]:
+        """The board; of a large study what was shown last, and what asks for the one to follow."""
+        if self._counted_at_once(study):
+            return [*self._count(study), NOTHING]
+        waiting = [f"<p>{self._texts('board_follows')}</p>", "", "", "", NOTHING]
+        return [*self._boards.get(study.id, waiting), (study.name, time.time_ns())]
+
+    def _counted_at_once(self, study: Study) -> bool:
+        questions, raters = (
+            list_questions(self._store, study.id),
+            list_raters(self._store, study.id),
+        )
+        return len(questions) * len(raters) <= COUNTED_AT_ONCE
+
+    def follow(self, wanted: tuple[str, int]) -> list[Any]:
+        """The board that was asked for; the page may not know yet which study it shows."""
+        if wanted == NOTHING:
+            return [gr.skip() for _ in range(5)]
+        study = self._work.own(wanted[0])
+        shown = self._count(study)
+        self._boards[study.id] = [*shown[:-1], NOTHING]
+        return shown
+
+    def _count(self, study: Study) -> list[Any]:
         found = board(self._store, study.id)
         return [
             board_html(found, self._texts),
@@ -92,17 +122,17 @@ class _Handlers:
     def _look(self, study: Study, rated: int) -> list[Any]:
         """The closer look as far as it is at hand, and what asks for one that is to follow."""
         if not rated:
-            return ["", NO_LOOK]
-        if rated <= LOOKED_AT_AT_ONCE:
-            return [*self.closer(study), NO_LOOK]
+            return ["", NOTHING]
+        if self._counted_at_once(study):
+            return [*self.closer(study), NOTHING]
         made_at, html = self._looks.get(study.id, (-math.inf, ""))
         if time.monotonic() - made_at < LOOK_AGAIN_SECONDS:
-            return [html, NO_LOOK]
+            return [html, NOTHING]
         return [f"<p>{self._texts('closer_follows')}</p>", (study.name, time.time_ns())]
 
-    def follow(self, wanted: tuple[str, int]) -> list[Any]:
-        """The look that was asked for; the page may not know yet which study it shows."""
-        return [gr.skip()] if wanted == NO_LOOK else self.closer(self._work.own(wanted[0]))
+    def follow_closer(self, wanted: tuple[str, int]) -> list[Any]:
+        """As ``follow``."""
+        return [gr.skip()] if wanted == NOTHING else self.closer(self._work.own(wanted[0]))
 
     def closer(self, study: Study) -> list[str]:
         as_of = self._texts("as_of", time=clock(datetime.now(UTC).isoformat()))

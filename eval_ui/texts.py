@@ -747,6 +747,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "**Agreement, disputes, signs**: until unblinding nothing here tells one model from "
         "another, and no model’s mean is shown.",
     ),
+    "board_follows": ("正在统计…", "Counting…"),
     "closer_follows": ("正在计算一致性…", "Working out the agreement…"),
     "as_of": ("截至 {time}", "As of {time}"),
     "closer": ("查看", "Take a closer look"),

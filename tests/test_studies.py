@@ -528,19 +528,37 @@ def test_the_board_tells_agreement_disputes_and_signs_without_a_model(work, stor
 
 
 def test_a_large_study_shows_its_board_before_the_closer_look(work, store, monkeypatch) -> None:
-    monkeypatch.setattr(study_board, "LOOKED_AT_AT_ONCE", 0)
+    monkeypatch.setattr(study_board, "COUNTED_AT_ONCE", 0)
     study = new_study(store, questions=1)
     handlers = study_board._Handlers(work)
-    assert handlers.draw(study)[3] == "", "nothing is rated"
     (rater,) = new_raters(store, study, 1)
+    *_, wanted = handlers.draw(study)
+    assert handlers.follow(wanted)[3] == "", "nothing is rated"
     for answer in answers_shown_to(store, rater):
         save_ratings(store, rater.id, [entry(answer.item, answer.item)])
-    *_, told, wanted = handlers.draw(study)
+    told, *_, wanted = handlers.draw(study)
+    assert "0 / 1" in told, "what was shown last"
+    assert wanted[0] == study.name, "its change begins the count"
+    counted, *_, told, look = handlers.follow(wanted)
+    assert "1 / 1" in counted
     assert "正在计算" in told
-    assert wanted[0] == study.name, "its change begins the look"
-    looked = handlers.follow(wanted)
-    assert "r01" in looked[0]
-    assert handlers.draw(study)[3:] == [*looked, study_board.NO_LOOK], "shown again for a while"
+    assert look[0] == study.name, "its change begins the look"
+    (looked,) = handlers.follow_closer(look)
+    assert "r01" in looked
+    assert handlers.follow(wanted)[3:] == [looked, study_board.NOTHING], "shown again for a while"
+    assert handlers.draw(study)[0] == counted
+
+
+def test_a_large_study_that_nobody_has_looked_at_says_that_it_counts(
+    work, store, monkeypatch
+) -> None:
+    monkeypatch.setattr(study_board, "COUNTED_AT_ONCE", 0)
+    study = new_study(store, questions=1)
+    new_raters(store, study, 1)
+    told, *rest, wanted = study_board._Handlers(work).draw(study)
+    assert "正在统计" in told
+    assert rest == ["", "", "", study_board.NOTHING]
+    assert wanted[0] == study.name
 
 
 # -- importing --
