@@ -113,6 +113,23 @@ def _is_coordinator(request: Request, access: Access) -> bool:
         return False
 
 
+class OwnPages:
+    """Refuses what the browser sends for a page of another site, or of another port.
+
+    A cookie goes with such a request too where both have the same host. Plain ASGI, so that streams
+    pass through untouched.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: ASGIApp = self._app
+        if scope["type"] == "http" and not _from_here(Request(scope)):
+            answer = PlainTextResponse("Not from a page of this app.", status_code=403)
+        await answer(scope, receive, send)
+
+
 class Doors:
     """Shows the rating page, and nothing else, to a browser in which a rater's link was opened.
 
@@ -199,8 +216,6 @@ def access_routes(store: Store) -> APIRouter:
     async def enter(request: Request) -> Response:
         form = await _read_form(request)
         to = form.get("to", "/")
-        if not _from_here(request):
-            return _form(to, StorageError("sign_in_failed"))
         address = request.client.host if request.client else ""
         name, password = form.get("name", ""), form.get("password", "")
         try:
@@ -212,7 +227,7 @@ def access_routes(store: Store) -> APIRouter:
     @router.post("/sign-out")
     async def leave(request: Request) -> Response:
         response = with_cookie(RedirectResponse("/", status_code=303), "")
-        if _from_here(request) and await run_in_threadpool(_is_coordinator, request, access):
+        if await run_in_threadpool(_is_coordinator, request, access):
             await run_in_threadpool(sign_out, store, request.cookies.get(COOKIE, ""))
             if await run_in_threadpool(has_trial, request):
                 response.delete_cookie(RATER_COOKIE)
@@ -231,9 +246,13 @@ def _home(wanted: str) -> str:
 
 
 def _from_here(request: Request) -> bool:
-    """Whether a form was sent by a page of this app; browsers name the page's origin."""
+    """Whether a request was sent by a page of this app; browsers name the page's origin.
+
+    A proxy may tell under which name it was asked; no page of another site can tell that.
+    """
     origin = request.headers.get("origin")
-    return origin is None or origin.split("://")[-1] == request.headers.get("host")
+    here = [request.headers.get(each) for each in ("host", "x-forwarded-host")]
+    return origin is None or origin.split("://")[-1] in here
 
 
 async def _read_form(request: Request) -> dict[str, str]:

@@ -194,11 +194,21 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
         return {}
 
     @router.post("/rating/leave")
-    async def leave(request: Request) -> Response:
+    @_answering
+    async def leave(request: Request) -> Any:
         """End the session. The browser stays a rater's, which must not ask the models now; that
         of a dry run is its coordinator's."""
         session = request.cookies.get(COOKIE, "")
-        trial = await asyncio.wrap_future(writer.submit(lambda db: end_session(db, session)))
+
+        def end(db: Any) -> bool:
+            try:
+                _rater_of(db, request)
+            except StorageError as error:
+                if error.code == "another_rater":
+                    raise
+            return end_session(db, session)
+
+        trial = await asyncio.wrap_future(writer.submit(end))
         response = JSONResponse({})
         set_cookie(response, "" if trial else LEFT, 0 if trial else SESSION_SECONDS)
         return response
@@ -226,8 +236,10 @@ def _rater_of(db: Any, request: Request) -> Rater:
 
 
 def _page_owner(rater: Rater) -> str:
-    """Of whom a page is, and under what its browser keeps drafts."""
-    return f"{rater.study_id[:8]}-{rater.label}"
+    """Of whom a page is, and under what its browser keeps drafts. Dry runs are all alike, but none
+    knows the answers of another."""
+    run = f"-{rater.id[:8]}" if rater.trial else ""
+    return f"{rater.study_id[:8]}-{rater.label}{run}"
 
 
 def _is_locked(db: Any, rater: Rater) -> bool:
@@ -302,11 +314,9 @@ def _number(place: str) -> int:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    """The JSON object that the page sent.
-
-    No form of another site can send one: its content type would be another.
-    """
-    if not request.headers.get("content-type", "").startswith("application/json"):
+    """The JSON object that the page sent."""
+    kind = request.headers.get("content-type", "").split(";")[0]
+    if kind.strip().lower() != "application/json":
         raise BadInput("The page must send JSON.", code="not_json")
     content = bytearray()
     async for chunk in request.stream():

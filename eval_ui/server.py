@@ -15,7 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from eval_ui.access import Doors, access_routes, sees_models
+from eval_ui.access import Doors, OwnPages, access_routes, sees_models
 from eval_ui.exports import export_routes
 from eval_ui.page import PATHS, create_page
 from eval_ui.rating_page import create_rating_page
@@ -97,6 +97,7 @@ def build(services: Services) -> FastAPI:
 
     open_to_all = services.settings.is_local
     app.add_middleware(Doors, access=services.access, open_to_all=open_to_all)
+    app.add_middleware(OwnPages)
     app.add_middleware(SecurityHeaders)
     if services.settings.host in LOOPBACK:
         # A page from elsewhere must not reach this one under a name that it made point here.

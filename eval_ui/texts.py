@@ -341,9 +341,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Not saved; kept in this browser and sent once you open your link again",
     ),
     "rival": (
-        "这个浏览器里还有一份更早、没有保存的评分：{opinion}。上面显示的是之后保存的评分。",
-        "This browser still holds an earlier rating that was not saved: {opinion}. What is shown "
-        "above was saved after it.",
+        "这个浏览器里还有您的另一份评分，服务器上没有：{opinion}。上面显示的是服务器上保存的评分。",
+        "This browser still holds another rating of yours, which the server does not have: "
+        "{opinion}. What is shown above is what the server has.",
     ),
     "rival_use": ("改用这一份", "Use that one"),
     "rival_drop": ("不要这一份", "Discard that one"),

@@ -4,13 +4,15 @@ import sqlite3
 from pathlib import Path
 
 from app_server import AppServer
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from storage import (
     NewResponse,
     Profile,
+    Scores,
     Store,
     add_question,
+    assignment,
     create_study,
     find_rater,
     invite_raters,
@@ -77,3 +79,34 @@ def expect_saved(page: Page, letter: str) -> None:
 
 def expect_question(page: Page, number: int) -> None:
     expect(page.locator("#rating .place[aria-current]")).to_have_text(str(number))
+
+
+def look_again(page: Page) -> None:
+    """As when the rater comes back to this tab."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def current(study: RatedStudy) -> Scores | None:
+    return assignment(study.store, study.raters[0].id)[0].answers[0].current
+
+
+def cut_off(context: BrowserContext) -> None:
+    context.route("**/rating/save", lambda route: route.abort())
+
+
+def lose(route: Route) -> None:
+    """The save arrives, the answer to it does not."""
+    route.fetch()
+    route.abort()
+
+
+def reconnect(context: BrowserContext) -> None:
+    context.unroute("**/rating/save")
+    for page in context.pages:
+        page.evaluate("window.dispatchEvent(new Event('online'))")
+
+
+def write_comment(page: Page, text: str) -> None:
+    if page.locator("#answer-A .more").evaluate("box => !box.open"):
+        page.locator("#answer-A .more summary").click()
+    page.locator("#comment-A").press_sequentially(text)

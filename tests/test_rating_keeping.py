@@ -6,8 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 from app_server import AppServer
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
-from rating_steps import DIMENSIONS, RatedStudy, enter, expect_saved, expect_scores, score
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from rating_steps import (
+    DIMENSIONS,
+    RatedStudy,
+    current,
+    cut_off,
+    enter,
+    expect_saved,
+    expect_scores,
+    lose,
+    reconnect,
+    score,
+    write_comment,
+)
 
 from storage import Scores, assignment, hand_over, invite_raters
 
@@ -33,28 +45,6 @@ def study(app: AppServer, request: pytest.FixtureRequest) -> RatedStudy:
     return RatedStudy(app.db, request.node.name)
 
 
-def cut_off(context: BrowserContext) -> None:
-    context.route("**/rating/save", lambda route: route.abort())
-
-
-def lose(route: Route) -> None:
-    """The save arrives, the answer to it does not."""
-    route.fetch()
-    route.abort()
-
-
-def reconnect(context: BrowserContext) -> None:
-    context.unroute("**/rating/save")
-    for page in context.pages:
-        page.evaluate("window.dispatchEvent(new Event('online'))")
-
-
-def comment(page: Page, text: str) -> None:
-    if page.locator("#answer-A .more").evaluate("box => !box.open"):
-        page.locator("#answer-A .more summary").click()
-    page.locator("#comment-A").press_sequentially(text)
-
-
 # -- of what is kept here, the newer --
 
 
@@ -67,7 +57,7 @@ def test_a_draft_that_is_newer_than_what_waits_is_not_lost(
     page.locator("#skip-A").select_option("other")
     expect(page.locator("#state-A")).to_contain_text("正在重试")
     score(page, "A", 3, 2)
-    comment(page, "a long remark")
+    write_comment(page, "a long remark")
     page.reload()
     expect(page.locator("#comment-A")).to_have_value("a long remark")
     reconnect(context)
@@ -85,7 +75,7 @@ def test_a_comment_that_goes_on_while_its_beginning_waits_survives_a_crash(
     enter(page, app, study.token)
     cut_off(context)
     score(page, "A", 3, 2, 1)
-    comment(page, "ab")
+    write_comment(page, "ab")
     expect(page.locator("#state-A")).to_contain_text("正在重试")
     page.wait_for_timeout(900)  # "ab" is handed in
     # As if the browser died before the pause in typing: nothing is handed in any more.
@@ -154,15 +144,15 @@ def test_a_tab_that_only_looks_on_asks_about_no_text_of_the_other(
     enter(page, app, study.token)
     cut_off(context)
     score(page, "A", 3, 2, 1)
-    comment(page, "abc")
+    write_comment(page, "abc")
     other = context.new_page()
     other.goto(f"{app.url}/rate/")
     expect(other.locator("#answer-A")).to_be_visible()
-    comment(page, " def")
+    write_comment(page, " def")
     reconnect(context)
     expect_saved(page, "A")
     expect_saved(other, "A")
-    comment(page, " ghi")
+    write_comment(page, " ghi")
     page.locator("#question-title").focus()
     expect_saved(page, "A")
     for each in (page, other):
@@ -279,10 +269,6 @@ def phone(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def current(study: RatedStudy) -> Scores | None:
-    return assignment(study.store, study.raters[0].id)[0].answers[0].current
-
-
 def test_the_last_word_counts_scale_by_scale(
     page: Page, context: BrowserContext, phone: Page, app, study
 ) -> None:
@@ -389,7 +375,7 @@ def test_a_newer_draft_of_another_tab_outlives_a_refused_entry(
     score(phone, "A", 3, 3, 3)
     expect_saved(phone, "A")
     page.wait_for_timeout(APART)
-    comment(other, "of the other tab")
+    write_comment(other, "of the other tab")
     context.unroute("**/rating/save")
     page.evaluate("window.dispatchEvent(new Event('online'))")
     expect(page.locator("#state-A")).to_contain_text("已保存")

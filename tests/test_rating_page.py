@@ -17,6 +17,7 @@ from rating_steps import (
     expect_question,
     expect_saved,
     expect_scores,
+    look_again,
     score,
 )
 
@@ -369,11 +370,6 @@ def hold_saves(page: Page) -> Callable[[], None]:
             route.continue_()
 
     return release
-
-
-def look_again(page: Page) -> None:
-    """As when the rater comes back to this tab."""
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def set_lock(study: RatedStudy, moment: str | None) -> None:

@@ -13,9 +13,13 @@ from rating_steps import RatedStudy
 
 from eval_ui.rating_routes import COOKIE, rating_routes
 from storage import (
+    NewResponse,
     Store,
     Writer,
+    add_question,
     assignment,
+    begin_trial,
+    create_study,
     find_rater,
     hand_over,
     history,
@@ -373,3 +377,37 @@ def test_half_a_character_in_a_key_and_an_endless_time_are_answered(
     endless = rating(first_item(client), "endless") | {"active_seconds": 10**400}
     refused = client.post("/rating/save", json=endless)
     assert (refused.status_code, refused.json()["code"]) == (422, "active_seconds_out_of_range")
+
+
+def test_a_page_of_another_rater_ends_no_session(app: FastAPI, study: RatedStudy, client) -> None:
+    other = {"X-Rater": f"{study.study.id[:8]}-r99"}
+    answer = client.post("/rating/leave", headers=other)
+    assert (answer.status_code, answer.json()["code"]) == (401, "another_rater")
+    assert client.get("/rating/list").json()["rater"] == "r01"
+    assert client.post("/rating/leave").status_code == 200
+    assert client.post("/rating/leave", headers=other).status_code == 200, "it is over"
+
+
+@pytest.mark.parametrize("kind", ["application/jsonx", "text/plain", ""])
+def test_only_json_is_taken(client: TestClient, kind: str) -> None:
+    item = first_item(client)
+    answer = client.post(
+        "/rating/save", content=json.dumps(rating(item)), headers={"Content-Type": kind}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_json")
+
+
+def test_json_may_say_in_which_letters_it_is_written(client: TestClient) -> None:
+    kind = {"Content-Type": "Application/JSON; charset=utf-8"}
+    content = json.dumps(rating(first_item(client)))
+    assert client.post("/rating/save", content=content, headers=kind).status_code == 200
+
+
+def test_each_dry_run_keeps_drafts_of_its_own(app: FastAPI, study: RatedStudy) -> None:
+    draft = create_study(study.store, "Draft")
+    add_question(study.store, draft.id, "?", [NewResponse("model-x", "a", "stop")])
+    names = set()
+    for _ in range(2):
+        trial = client_of(app, begin_trial(study.store, draft.id).token)
+        names.add(trial.get("/rating/list").json()["store"])
+    assert len(names) == 2

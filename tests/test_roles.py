@@ -90,7 +90,7 @@ def test_signing_in_leads_nowhere_else(client: httpx.Client, to: str) -> None:
 def test_a_form_of_another_site_signs_nobody_in(client: httpx.Client) -> None:
     form = {"name": "coordinator", "password": PASSWORD}
     answer = client.post("/sign-in", data=form, headers={"Origin": "https://example.org"})
-    assert answer.status_code == 401
+    assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
 
 
@@ -293,3 +293,37 @@ def test_a_rater_can_ask_no_model(context: BrowserContext, app: AppServer, study
     chat.locator("#question textarea").fill("我感冒了")
     chat.locator("#send").click()
     expect(chat.locator(".toast-body")).to_contain_text("请先登录")
+
+
+# -- pages of other sites, and of other ports of this machine --
+
+
+@pytest.mark.parametrize("origin", ["https://example.org", "http://127.0.0.1:1", "null"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("OPTIONS", "/rating/save"),
+        ("POST", "/rating/profile"),
+        ("POST", "/rating/leave"),
+        ("POST", "/gradio_api/queue/join"),
+        ("POST", "/sign-out"),
+        ("GET", "/config"),
+        ("GET", "/rating/list"),
+    ],
+)
+def test_a_page_from_elsewhere_is_refused(
+    client: httpx.Client, study, origin: str, method: str, path: str
+) -> None:
+    client.get(f"/r/{study.token}")
+    sign_in(client)
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    answer = client.request(method, path, headers=headers)
+    assert answer.status_code == 403
+    assert "access-control-allow-origin" not in answer.headers
+    client.cookies.clear()
+
+
+def test_a_proxy_may_tell_under_which_name_it_was_asked(client: httpx.Client, study) -> None:
+    client.get(f"/r/{study.token}")
+    headers = {"Origin": "https://study.example.org", "X-Forwarded-Host": "study.example.org"}
+    assert client.post("/rating/leave", headers=headers).status_code == 200

@@ -48,6 +48,12 @@ function differing(one, other) {
   return [...names].filter((name) => one[name] !== other[name]);
 }
 
+// Whether the server knows less than it did: an older database was put in its place. The times of
+// a log never run back, so a save that this page was told of is gone there.
+export function isLost(answer, { saved_at: savedAt }) {
+  return Boolean(answer.savedAt) && answer.savedAt > (savedAt ?? "");
+}
+
 export function sameOpinion(one, other) {
   return differing(fieldsOf(one), fieldsOf(other)).length === 0;
 }
@@ -56,9 +62,15 @@ export function holdsSomething(opinion) {
   return Object.values(fieldsOf(opinion)).some(Boolean);
 }
 
+// Now, or right after all of these moments though a clock was set back.
+export function laterThan(moments, now) {
+  return Math.max(now, ...moments.map((moment) => moment + 1));
+}
+
 // The rater has changed something: which fields, and when.
 export function touch(answer) {
-  const now = serverNow();
+  const sent = Object.values(page.outbox[answer.item]?.sent ?? {});
+  const now = laterThan(sent, serverNow());
   for (const name of differing(fieldsOf(answer.noted), fieldsOf(answer))) {
     answer.touched[name] = now;
   }
@@ -77,7 +89,9 @@ export function serverNow() {
 // What an opinion was made upon (the save's key); which of its fields the rater has changed since,
 // and when, by the server's clock; and when it was made, by this one: so tabs can tell the newer.
 export function foundation(answer) {
-  return { base: answer.key ?? "", touched: { ...answer.touched }, made: Date.now() };
+  const before = ["outbox", "drafts"].map((kind) => storage.read(kind)[answer.item]?.made ?? 0);
+  const made = laterThan(before, Date.now()); // than what it takes the place of
+  return { base: answer.key ?? "", touched: { ...answer.touched }, made };
 }
 
 // Of what was touched, what was not on its way yet at that moment.
@@ -160,7 +174,7 @@ export function prepare(answer, since) {
   answer.feedback = done?.feedback ?? answer.feedback;
   const theirs = { ...answer };
   Object.assign(answer, said(answer));
-  if (done?.at > since) {
+  if (done?.at > since && !(answer.saved_at > done.savedAt)) {
     // The question was fetched just before this was saved.
     const { opinion, key, savedAt } = done;
     Object.assign(answer, opinion, { key, saved_at: savedAt, state: "rated" });

@@ -144,8 +144,9 @@ export async function leave() {
   stay();
   try {
     await ask("leave", {});
-  } catch {
-    announce(text("leave_failed")); // whoever comes next would still be this rater
+  } catch (error) {
+    // Whoever comes next would still be this rater.
+    announce(error instanceof Refused ? error.message : text("leave_failed"));
     return;
   }
   page.target = 0;

@@ -30,7 +30,12 @@ export function drawText(answer) {
 }
 
 export function redrawText(answer) {
-  page.root.querySelector(`#text-${answer.letter}`).replaceWith(drawText(answer));
+  const old = page.root.querySelector(`#text-${answer.letter}`);
+  const made = drawText(answer);
+  if (made.innerHTML === old.innerHTML) return; // a cursor in it stays
+  const focused = old === document.activeElement;
+  old.replaceWith(made);
+  if (focused) made.focus({ preventScroll: true });
 }
 
 // Within a text the arrows move a cursor, which is one selected character; with Shift they select.

@@ -185,9 +185,11 @@ export function drawFeedback(answer) {
   const other = dimensions.filter((dimension) =>
     answer.scores[dimension] && answer.scores[dimension] !== scores[dimension]);
   const joint = page.language === "zh" ? "、" : ", ";
-  const verdict = other.length
-    ? text("feedback_other", { scales: other.map((dimension) => text(dimension)).join(joint) })
-    : text("feedback_same");
+  let verdict = text("feedback_same");
+  if (answer.skipped || missing(answer).length) verdict = ""; // nothing to compare with
+  else if (other.length) {
+    verdict = text("feedback_other", { scales: other.map((each) => text(each)).join(joint) });
+  }
   place.replaceChildren(
     make("strong", {}, `${text("feedback")}${page.language === "zh" ? "：" : ": "}`),
     listed.join(joint),

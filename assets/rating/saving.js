@@ -2,12 +2,13 @@
 // what several tabs and devices made of one answer.
 
 import {
-  adopt, complete, foundation, opinionOf, rebased, refuse, sameOpinion, serverNow, touch,
+  adopt, complete, foundation, isLost, opinionOf, rebased, refuse, sameOpinion, serverNow, touch,
   touchedAfter,
 } from "./answers.js";
 import { stay } from "./going.js";
 import {
-  dropDraft, dropDraftOf, dropWaiting, keepDraft, keepWaiting, rivalOf, storage,
+  dropDraft, dropDraftOf, dropWaiting, keepDraft, keepRival, keepWaiting, rivalOf,
+  storage,
 } from "./keeping.js";
 import { announce, retract } from "./messages.js";
 import { newKey, page, text } from "./page.js";
@@ -59,7 +60,8 @@ export function handIn(item, opinion, { base, touched, made, place, sent = {}, g
     spans, active_seconds: Math.round((seconds ?? 0) * 10) / 10,
   };
   // Each key with the moment up to which what was touched went with it.
-  const keys = { ...sent, ...page.outbox[item]?.sent, [body.key]: serverNow() };
+  const upTo = Math.max(serverNow(), ...Object.values(touched));
+  const keys = { ...sent, ...page.outbox[item]?.sent, [body.key]: upTo };
   page.outbox[item] = { body, opinion, touched, made, place, sent: keys, given };
   keepWaiting(item, page.outbox[item]);
 }
@@ -168,6 +170,7 @@ function reconcile(item, entry, theirs) {
   const answer = shown(item);
   const atWork = answer && (answer.timer || !sameOpinion(answer, entry.opinion));
   const mine = atWork ? { ...entry, opinion: opinionOf(answer), touched: answer.touched } : entry;
+  if (answer && isLost(answer, theirs)) keepRival(item, opinionOf(answer), entry.place);
   const left = rebased(item, mine, theirs);
   dropDraftOf(item, mine, answer);
   if (!left) {
@@ -261,17 +264,19 @@ export async function lookAgain() {
   if (!page.question || page.held || document.visibilityState !== "visible") return;
   const { place } = page.question;
   const before = new Map(page.question.answers.map((answer) => [answer.item, answer.key]));
-  const drafts = storage.read("drafts");
   try {
     const { locked, answers } = await ask(`state/${place}`);
     if (page.question?.place !== place) return;
+    const drafts = storage.read("drafts"); // also what was begun while this was asked
     for (const theirs of answers) {
       const { item } = theirs;
       const answer = page.question.answers.find((each) => each.item === item);
       if (!answer || page.outbox[item] || answer.timer || item in drafts) continue;
       // Unless something was saved from here while this was asked.
       const news = answer.key === before.get(item) && theirs.key !== answer.key;
-      if (news && !page.state.trial) adopt(answer, theirs);
+      if (!news || page.state.trial) continue;
+      if (isLost(answer, theirs)) keepRival(item, opinionOf(answer), place);
+      adopt(answer, theirs);
     }
     setLocked(locked);
   } catch (error) {

@@ -1,0 +1,265 @@
+"""The rating page where clocks are set back, replies are slow, and the server has forgotten."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from app_server import AppServer
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from rating_steps import (
+    RatedStudy,
+    current,
+    cut_off,
+    enter,
+    expect_question,
+    expect_saved,
+    expect_scores,
+    look_again,
+    lose,
+    reconnect,
+    score,
+    write_comment,
+)
+
+from storage import Scores
+
+pytestmark = pytest.mark.browser
+
+BENT = """
+const now = Date.now.bind(Date), fetched = window.fetch;
+window.ahead = Number(sessionStorage.getItem("ahead") ?? 0);
+window.slow = {};
+Date.now = () => now() + window.ahead;
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds ?? 0));
+window.fetch = async (path, options) => {
+    const slow = window.slow[Object.keys(window.slow).find((part) => String(path).includes(part))];
+    await pause(slow?.before);
+    const answer = await fetched(path, options);
+    await pause(slow?.after);
+    return answer;
+};
+"""
+"""A clock that can be set back, and replies that can be slow."""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    folder = tmp_path_factory.mktemp("clocks")
+    with AppServer(folder / "medchat.db", log=folder / "app.log") as server:
+        yield server
+
+
+@pytest.fixture
+def study(app: AppServer, request: pytest.FixtureRequest) -> RatedStudy:
+    return RatedStudy(app.db, request.node.name)
+
+
+@pytest.fixture
+def bent(context: BrowserContext) -> Page:
+    context.add_init_script(BENT)
+    return context.new_page()
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(locale="zh-CN")
+    yield context.new_page()
+    context.close()
+
+
+def set_back(page: Page, milliseconds: int) -> None:
+    page.evaluate(
+        "(by) => { window.ahead = -by; sessionStorage.setItem('ahead', String(-by)); }",
+        milliseconds,
+    )
+
+
+@pytest.mark.parametrize("back", [5000, 3_600_000])
+def test_a_correction_outlives_a_clock_that_was_set_back(
+    bent: Page, context: BrowserContext, app, study, back: int
+) -> None:
+    enter(bent, app, study.token)
+    context.route("**/rating/save", lose)
+    score(bent, "A", 1, 1, 1)
+    expect(bent.locator("#state-A")).to_contain_text("正在重试")
+    context.unroute("**/rating/save")
+    cut_off(context)
+    set_back(bent, back)
+    score(bent, "A", 2)
+    bent.locator("#scale-A-fluency .score-3").click()
+    reconnect(context)
+    expect_saved(bent, "A")
+    expect_scores(bent, "A", 2, 1, 3)
+    assert current(study) == Scores(2, 1, 3)
+
+
+def test_a_correction_outlives_a_slow_reply_that_came_between(
+    bent: Page, context: BrowserContext, app, study
+) -> None:
+    """It had made the page believe that the server's clock is seconds behind."""
+    enter(bent, app, study.token)
+    bent.evaluate("slow['/state/'] = { after: 3000 }")
+    look_again(bent)
+    bent.wait_for_timeout(1800)
+    context.route("**/rating/save", lose)
+    score(bent, "A", 1, 1, 1)
+    bent.wait_for_timeout(250)
+    context.unroute("**/rating/save")
+    cut_off(context)
+    bent.wait_for_timeout(1300)
+    bent.locator("#scale-A-fluency .score-3").click()
+    reconnect(context)
+    expect_saved(bent, "A")
+    expect_scores(bent, "A", 1, 1, 3)
+    assert current(study) == Scores(1, 1, 3)
+
+
+def test_a_slow_link_makes_no_later_word_an_earlier_one(
+    bent: Page, phone: Page, app, study
+) -> None:
+    enter(bent, app, study.token)
+    score(bent, "A", 1, 1, 1)
+    expect_saved(bent, "A")
+    bent.evaluate("slow['/state/'] = slow['/save'] = { after: 4000 }")
+    look_again(bent)
+    bent.wait_for_timeout(4300)
+    enter(phone, app, study.token)
+    score(phone, "A", 2)
+    expect_saved(phone, "A")
+    phone.wait_for_timeout(1200)
+    score(bent, "A", 3)
+    bent.wait_for_timeout(9500)
+    expect_scores(bent, "A", 3, 1, 1)
+    expect(bent.locator("#rival-A")).to_be_empty()
+    assert current(study) == Scores(3, 1, 1)
+
+
+@pytest.mark.parametrize("back", [3000, 3_600_000])
+def test_a_half_rated_answer_outlives_a_clock_that_was_set_back(
+    bent: Page, context: BrowserContext, app, study, back: int
+) -> None:
+    enter(bent, app, study.token)
+    cut_off(context)
+    bent.locator("#answer-A .more summary").click()
+    bent.locator("#skip-A").select_option("other")
+    expect(bent.locator("#state-A")).to_contain_text("正在重试")
+    set_back(bent, back)
+    score(bent, "A", 3)
+    write_comment(bent, "long remark")
+    reconnect(context)
+    expect(bent.locator("#state-A")).to_contain_text("还差")
+    bent.reload()
+    expect(bent.locator("#comment-A")).to_have_value("long remark")
+    expect(bent.locator("#scale-A-safety .score-3")).to_have_attribute("aria-pressed", "true")
+    expect(bent.locator("#state-A")).to_contain_text("还差")
+
+
+def test_what_is_begun_while_the_page_looks_stays(bent: Page, phone: Page, app, study) -> None:
+    enter(bent, app, study.token)
+    enter(phone, app, study.token)
+    score(phone, "A", 2, 2, 2)
+    expect_saved(phone, "A")
+    phone.wait_for_timeout(2600)
+    bent.evaluate("slow['/state/'] = { after: 1500 }")
+    look_again(bent)
+    score(bent, "A", 3, 1)
+    write_comment(bent, "typed meanwhile")
+    bent.wait_for_timeout(2200)
+    expect(bent.locator("#comment-A")).to_have_value("typed meanwhile")
+    expect(bent.locator("#scale-A-safety .score-3")).to_have_attribute("aria-pressed", "true")
+    score(bent, "A", 3, 1, 1)
+    expect_saved(bent, "A")
+    expect_scores(bent, "A", 3, 1, 1)
+    assert current(study) == Scores(3, 1, 1)
+
+
+def test_a_digit_stays_with_the_answer_whose_text_is_drawn_again(
+    page: Page, phone: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    enter(phone, app, study.token)
+    page.locator("#text-B").click()
+    score(phone, "B", 2, 2, 2)
+    expect_saved(phone, "B")
+    look_again(page)
+    expect_scores(page, "B", 2, 2, 2)
+    assert page.evaluate("document.activeElement.id") == "text-B"
+    page.keyboard.press("3")
+    expect(page.locator("#state-A")).to_contain_text("未评分")
+    expect(page.locator("#scale-A-safety [aria-pressed=true]")).to_have_count(0)
+
+
+def test_marks_of_another_device_leave_the_focus_where_it_is(
+    page: Page, phone: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    enter(phone, app, study.token)
+    page.locator("#text-B").click()
+    score(phone, "B", 2, 2, 2)
+    phone.locator("#answer-B .more summary").click()
+    phone.locator("#text-B").evaluate("text => getSelection().selectAllChildren(text)")
+    phone.locator("#answer-B .chip", has_text="有害").click()
+    expect_saved(phone, "B")
+    look_again(page)
+    expect(page.locator("#text-B mark")).to_have_count(1)
+    assert page.evaluate("document.activeElement.id") == "text-B"
+
+
+def test_a_page_that_was_fetched_later_than_its_own_save_shows_what_it_brought(
+    bent: Page, context: BrowserContext, phone: Page, app, study
+) -> None:
+    enter(bent, app, study.token)
+    enter(phone, app, study.token)
+    cut_off(context)
+    score(bent, "A", 1, 1, 1)
+    bent.locator("#rating-next").click()
+    expect_question(bent, 2)
+    bent.evaluate("slow['/page/1'] = { before: 3000 }")
+    bent.locator("#rating-previous").click()
+    reconnect(context)
+    bent.wait_for_timeout(800)
+    assert study.log() == [(1, 1, 1)]
+    score(phone, "A", 3, 3, 3)
+    expect_scores(phone, "A", 3, 3, 3)
+    expect_saved(phone, "A")
+    expect_question(bent, 1)
+    assert current(study) == Scores(3, 3, 3)
+    expect_scores(bent, "A", 3, 3, 3)
+
+
+# -- a server that knows less than it did --
+
+
+def in_memory(path: Path) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:")
+    with closing(sqlite3.connect(path)) as source:
+        source.backup(copy)
+    return copy
+
+
+def test_what_an_older_database_has_lost_is_not_thrown_away(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 1, 1, 1)
+    expect_saved(page, "A")
+    older = in_memory(study.store.path)
+    score(page, "A", 3, 3, 3)
+    expect_scores(page, "A", 3, 3, 3)
+    expect_saved(page, "A")
+    score(page, "B", 2, 2, 2)
+    expect_saved(page, "B")
+    app.stop()
+    for path in study.store.path.parent.glob(f"{study.store.path.name}*"):
+        path.unlink()
+    with closing(older), closing(sqlite3.connect(study.store.path)) as file:
+        older.backup(file)
+    app.start()
+    page.locator("#scale-A-fluency .score-1").click()
+    expect(page.locator("#rival-A")).to_contain_text("安全性 3、实用性 3、流畅性 1", timeout=30_000)
+    look_again(page)
+    expect(page.locator("#rival-B")).to_contain_text("安全性 2、实用性 2、流畅性 2")
+    page.locator("#rival-B button").first.click()
+    expect_saved(page, "B")
+    expect_scores(page, "B", 2, 2, 2)
+    assert study.log()[-1] == (2, 2, 2)
