@@ -113,6 +113,11 @@ def _is_coordinator(request: Request, access: Access) -> bool:
         return False
 
 
+NOT_FROM_HERE = (
+    "This was not sent by a page of this app. A proxy in front of it must pass the host's name on."
+)
+
+
 class OwnPages:
     """Refuses what the browser sends for a page of another site, or of another port.
 
@@ -126,7 +131,7 @@ class OwnPages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer: ASGIApp = self._app
         if scope["type"] == "http" and not _from_here(Request(scope)):
-            answer = PlainTextResponse("Not from a page of this app.", status_code=403)
+            answer = PlainTextResponse(NOT_FROM_HERE, status_code=403)
         await answer(scope, receive, send)
 
 
