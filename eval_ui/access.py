@@ -256,8 +256,10 @@ def _from_here(request: Request) -> bool:
     A proxy may tell under which name it was asked; no page of another site can tell that.
     """
     origin = request.headers.get("origin")
-    here = [request.headers.get(each) for each in ("host", "x-forwarded-host")]
-    return origin is None or origin.split("://")[-1] in here
+    if origin is None:
+        return True
+    told = ",".join(request.headers.get(each, "") for each in ("host", "x-forwarded-host"))
+    return origin.split("://")[-1].lower() in [each.strip().lower() for each in told.split(",")]
 
 
 async def _read_form(request: Request) -> dict[str, str]:

@@ -323,7 +323,10 @@ def test_a_page_from_elsewhere_is_refused(
     client.cookies.clear()
 
 
-def test_a_proxy_may_tell_under_which_name_it_was_asked(client: httpx.Client, study) -> None:
+@pytest.mark.parametrize("names", ["study.example.org", "inner, Study.example.org"])
+def test_a_proxy_may_tell_under_which_name_it_was_asked(
+    client: httpx.Client, study, names: str
+) -> None:
     client.get(f"/r/{study.token}")
-    headers = {"Origin": "https://study.example.org", "X-Forwarded-Host": "study.example.org"}
+    headers = {"Origin": "https://study.example.org", "X-Forwarded-Host": names}
     assert client.post("/rating/leave", headers=headers).status_code == 200
