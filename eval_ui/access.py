@@ -259,7 +259,8 @@ def _from_here(request: Request) -> bool:
     if origin is None:
         return True
     told = ",".join(request.headers.get(each, "") for each in ("host", "x-forwarded-host"))
-    return origin.split("://")[-1].lower() in [each.strip().lower() for each in told.split(",")]
+    names = {each.strip().lower() for each in told.split(",")} - {""}
+    return origin.split("://")[-1].lower() in names
 
 
 async def _read_form(request: Request) -> dict[str, str]:

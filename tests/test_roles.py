@@ -298,7 +298,7 @@ def test_a_rater_can_ask_no_model(context: BrowserContext, app: AppServer, study
 # -- pages of other sites, and of other ports of this machine --
 
 
-@pytest.mark.parametrize("origin", ["https://example.org", "http://127.0.0.1:1", "null"])
+@pytest.mark.parametrize("origin", ["https://example.org", "http://127.0.0.1:1", "null", "file://"])
 @pytest.mark.parametrize(
     ("method", "path"),
     [
