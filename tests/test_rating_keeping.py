@@ -334,6 +334,24 @@ def test_an_old_save_that_is_sent_again_is_not_shown_as_what_counts(
     assert study.log() == [(1, 1, 1), (3, 1, 1)]
 
 
+def test_a_click_on_a_score_that_is_shown_asks_whether_it_still_counts(
+    page: Page, phone: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 3, 1, 1)
+    expect_saved(page, "A")
+    enter(phone, app, study.token)
+    score(phone, "A", 2)
+    expect_scores(phone, "A", 2, 1, 1)
+    expect_saved(phone, "A")
+    score(page, "A", 3)
+    expect_scores(page, "A", 2, 1, 1)
+    score(page, "A", 3)
+    expect_scores(page, "A", 3, 1, 1)
+    expect_saved(page, "A")
+    assert study.log() == [(3, 1, 1), (2, 1, 1), (3, 1, 1)]
+
+
 def test_flags_and_comments_of_two_devices_stand_together(
     page: Page, context: BrowserContext, phone: Page, app, study
 ) -> None:

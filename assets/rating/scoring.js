@@ -4,12 +4,15 @@ import { missing } from "./answers.js";
 import { page } from "./page.js";
 import { inScale, press } from "./question.js";
 import { drawProgress } from "./progress.js";
-import { changed } from "./saving.js";
+import { changed, lookAgain } from "./saving.js";
 
 export function choose(answer, dimension, score) {
   if (page.state.locked || page.held) return;
   const same = answer.scores[dimension] === score && !answer.skipped;
-  if (same && (answer.saved || page.outbox[answer.item])) return; // a second click says nothing new
+  if (same && (answer.saved || page.outbox[answer.item])) {
+    lookAgain(); // a second click says nothing new, unless another device has changed it
+    return;
+  }
   answer.scores = { ...answer.scores, [dimension]: score };
   answer.skipped = "";
   const select = page.root.querySelector(`#skip-${answer.letter}`);
