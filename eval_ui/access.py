@@ -10,12 +10,12 @@ from urllib.parse import parse_qs
 import gradio as gr
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from gradio.context import LocalContext
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from eval_ui.safe_text import as_html
-from eval_ui.texts import Texts
+from eval_ui.texts import LANGUAGES, Texts
 from storage import (
     Coordinator,
     StorageError,
@@ -113,16 +113,12 @@ def _is_coordinator(request: Request, access: Access) -> bool:
         return False
 
 
-NOT_FROM_HERE = (
-    "This was not sent by a page of this app. A proxy in front of it must pass the host's name on."
-)
-
-
 class OwnPages:
     """Refuses what the browser sends for a page of another site, or of another port.
 
-    A cookie goes with such a request too where both have the same host. Plain ASGI, so that streams
-    pass through untouched.
+    A cookie goes with such a request too where both have the same host. What only reads is answered
+    without a word on who may read it, so that the browser keeps it from that page. Plain ASGI, so
+    that streams pass through untouched.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -131,8 +127,40 @@ class OwnPages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer: ASGIApp = self._app
         if scope["type"] == "http" and not _from_here(Request(scope)):
-            answer = PlainTextResponse(NOT_FROM_HERE, status_code=403)
+            if scope["method"] in ("GET", "HEAD"):
+                headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
+                scope = {**scope, "headers": headers}
+            else:
+                answer = _not_from_here()
         await answer(scope, receive, send)
+
+
+def _from_here(request: Request) -> bool:
+    """Whether a page of this app sent a request: browsers tell, or name the page's origin.
+
+    A proxy may tell under which names it was asked; no page of another site can tell that.
+    """
+    origin = request.headers.get("origin")
+    if origin is None or request.headers.get("sec-fetch-site") == "same-origin":
+        return True
+    told = [
+        name
+        for header in ("host", "x-forwarded-host")
+        for names in request.headers.getlist(header)
+        for name in names.split(",")
+    ]
+    scheme, _, page = origin.partition("://")
+    return bool(page) and _without_port(page, scheme) in {_without_port(n, scheme) for n in told}
+
+
+def _without_port(host: str, scheme: str) -> str:
+    """Without the port that a scheme has anyway."""
+    return host.strip().lower().removesuffix(":443" if scheme == "https" else ":80")
+
+
+def _not_from_here() -> Response:
+    sentences = {language: Texts(language)("not_from_here") for language in LANGUAGES}
+    return JSONResponse({"code": "not_from_here", **sentences}, status_code=403)
 
 
 class Doors:
@@ -248,19 +276,6 @@ def access_routes(store: Store) -> APIRouter:
 def _home(wanted: str) -> str:
     """One of the app's own pages: never where a link from elsewhere says."""
     return wanted if wanted in PLACES else "/"
-
-
-def _from_here(request: Request) -> bool:
-    """Whether a request was sent by a page of this app; browsers name the page's origin.
-
-    A proxy may tell under which name it was asked; no page of another site can tell that.
-    """
-    origin = request.headers.get("origin")
-    if origin is None:
-        return True
-    told = ",".join(request.headers.get(each, "") for each in ("host", "x-forwarded-host"))
-    names = {each.strip().lower() for each in told.split(",")} - {""}
-    return origin.split("://")[-1].lower() in names
 
 
 async def _read_form(request: Request) -> dict[str, str]:

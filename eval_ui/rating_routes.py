@@ -126,8 +126,8 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
 
         def read(db: Any, rater: Rater) -> dict[str, Any]:
             require_profile(rater)
-            question = page(db, rater, _number(place))
-            return {"locked": _is_locked(db, rater), "answers": _page(question)["answers"]}
+            question = _page(db, rater, page(db, rater, _number(place)))
+            return {"locked": _is_locked(db, rater), "answers": question["answers"]}
 
         return await reading(request, read)
 
@@ -136,21 +136,19 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     async def show_page(place: str, request: Request) -> Any:
         number = _number(place)
 
-        def read(db: Any, rater: Rater) -> tuple[Rater, AssignedQuestion, bool]:
+        def read(db: Any, rater: Rater) -> tuple[Rater, dict[str, Any]]:
             require_profile(rater)
-            return rater, page(db, rater, number), _is_locked(db, rater)
+            question = _page(db, rater, page(db, rater, number))
+            return rater, question | {"locked": _is_locked(db, rater)}
 
-        rater, question, locked = await reading(request, read)
+        rater, question = await reading(request, read)
         if is_news(rater, number):
             writer.submit(lambda db: note_visit(db, rater.id, number))
-        return _page(question) | {"locked": locked}
+        return question
 
     async def now(request: Request, item: str) -> dict[str, Any]:
-        """What is saved of an answer, with the keys of all that ever was."""
-
         def read(db: Any, rater: Rater) -> dict[str, Any]:
-            answer = answer_of(db, rater.id, item)
-            return _answer(answer) | {"keys": keys_of(db, rater.id, item)}
+            return _answer(db, rater, answer_of(db, rater.id, item))
 
         return await reading(request, read)
 
@@ -278,17 +276,19 @@ def _list(db: Any, rater: Rater) -> dict[str, Any]:
     }
 
 
-def _page(question: AssignedQuestion) -> dict[str, Any]:
+def _page(db: Any, rater: Rater, question: AssignedQuestion) -> dict[str, Any]:
     return {
         "place": question.place,
         "text": question.text,
         "practice": question.practice,
-        "answers": [_answer(answer) for answer in question.answers],
+        "answers": [_answer(db, rater, answer) for answer in question.answers],
     }
 
 
-def _answer(answer: AssignedAnswer) -> dict[str, Any]:
+def _answer(db: Any, rater: Rater, answer: AssignedAnswer) -> dict[str, Any]:
+    """What is saved of an answer, with the keys of all that ever was."""
     return {
+        "keys": keys_of(db, rater.id, answer.item),
         "item": answer.item,
         "letter": answer.letter,
         "text": answer.text,

@@ -335,15 +335,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "在回答文字里：方向键移动，按住 Shift 选中，再用 Tab 到标注按钮",
         "In an answer’s text: arrows move, Shift selects, Tab goes on to the marks",
     ),
+    "not_from_here": (
+        "请求不是从本应用的页面发出的。前面的代理须转发原来的主机名（Host 或 X-Forwarded-Host）。",
+        "This was not sent by a page of this app. A proxy in front of it must pass on the host's "
+        "name (Host or X-Forwarded-Host).",
+    ),
     "coordinators_enter": ("研究协调员登录", "Sign in as a study coordinator"),
     "kept_here": (
         "没有保存；内容已留在本机，重新打开评分链接后会自动发送",
         "Not saved; kept in this browser and sent once you open your link again",
     ),
     "rival": (
-        "这个浏览器里还有您的另一份评分，服务器上没有：{opinion}。上面显示的是服务器上保存的评分。",
-        "This browser still holds another rating of yours, which the server does not have: "
-        "{opinion}. What is shown above is what the server has.",
+        "这个浏览器里还有您的另一份评分：{opinion}。现在算数的是上面显示的这一份。",
+        "This browser holds another rating of yours: {opinion}. What counts is the one above.",
     ),
     "rival_use": ("改用这一份", "Use that one"),
     "rival_drop": ("不要这一份", "Discard that one"),

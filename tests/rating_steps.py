@@ -110,3 +110,8 @@ def write_comment(page: Page, text: str) -> None:
     if page.locator("#answer-A .more").evaluate("box => !box.open"):
         page.locator("#answer-A .more summary").click()
     page.locator("#comment-A").press_sequentially(text)
+
+
+def set_lock(study: RatedStudy, moment: str | None) -> None:
+    with study.store.transaction() as db:
+        db.execute("UPDATE studies SET locked_at = ? WHERE id = ?", [moment, study.study.id])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from app_server import AppServer
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from rating_steps import (
     RatedStudy,
     current,
@@ -20,10 +20,11 @@ from rating_steps import (
     lose,
     reconnect,
     score,
+    set_lock,
     write_comment,
 )
 
-from storage import Scores
+from storage import AssignedAnswer, Scores, assignment
 
 pytestmark = pytest.mark.browser
 
@@ -229,6 +230,137 @@ def test_a_page_that_was_fetched_later_than_its_own_save_shows_what_it_brought(
     expect_scores(bent, "A", 3, 3, 3)
 
 
+@pytest.mark.parametrize("back", [5000, 3_600_000])
+def test_the_word_of_a_second_tab_outlives_a_clock_that_was_set_back(
+    bent: Page, context: BrowserContext, app, study, back: int
+) -> None:
+    enter(bent, app, study.token)
+    other = context.new_page()
+    other.goto(f"{app.url}/rate/")
+    expect(other.locator("#answer-A")).to_be_visible()
+    context.route("**/rating/save", lose)
+    score(bent, "A", 1, 1, 1)
+    expect(bent.locator("#state-A")).to_contain_text("正在重试")
+    context.unroute("**/rating/save")
+    cut_off(context)
+    for each in (bent, other):
+        set_back(each, back)
+    score(other, "A", 3, 3, 3)
+    expect(other.locator("#state-A")).to_contain_text("正在重试")
+    other.close()
+    reconnect(context)
+    expect_saved(bent, "A")
+    expect_scores(bent, "A", 3, 3, 3)
+    assert study.log() == [(1, 1, 1), (3, 3, 3)]
+
+
+def test_a_word_that_seems_to_come_from_the_future_is_asked_about(
+    bent: Page, context: BrowserContext, phone: Page, app, study
+) -> None:
+    enter(bent, app, study.token)
+    score(bent, "A", 1, 1, 1)
+    expect_saved(bent, "A")
+    cut_off(context)
+    set_back(bent, -3_600_000)
+    score(bent, "A", 3)
+    set_back(bent, 0)
+    bent.wait_for_timeout(2600)
+    enter(phone, app, study.token)
+    score(phone, "A", 2)
+    expect_scores(phone, "A", 2, 1, 1)
+    expect_saved(phone, "A")
+    reconnect(context)
+    expect_scores(bent, "A", 3, 1, 1)
+    expect(bent.locator("#rival-A")).to_contain_text("安全性 2、实用性 1、流畅性 1")
+
+
+def test_a_selection_does_not_grow_when_its_text_is_drawn_again(
+    page: Page, phone: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    enter(phone, app, study.token)
+    for each in (page, phone):
+        each.locator("#answer-A .more summary").click()
+    select(page, 8, beyond=True)
+    select(phone, 0)
+    phone.locator("#answer-A .chip", has_text="错误").last.click()
+    score(phone, "A", 2, 2, 2)
+    expect_saved(phone, "A")
+    look_again(page)
+    expect(page.locator("#text-A mark")).to_have_count(1)
+    page.locator("#answer-A .chip", has_text="有害").click()
+    page.wait_for_timeout(500)
+    assert [span.kind for span in answer_of(study).spans] == ["wrong"]
+
+
+def select(page: Page, start: int, *, beyond: bool = False) -> None:
+    page.locator("#text-A").evaluate(
+        """(text, [start, beyond]) => {
+            const range = document.createRange();
+            range.setStart(text.firstChild, start);
+            if (beyond) range.setEnd(document.querySelector("#answer-A .scales"), 0);
+            else range.setEnd(text.firstChild, start + 3);
+            getSelection().removeAllRanges();
+            getSelection().addRange(range);
+        }""",
+        [start, beyond],
+    )
+
+
+def answer_of(study: RatedStudy) -> AssignedAnswer:
+    return assignment(study.store, study.raters[0].id)[0].answers[0]
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["here", "away"])
+def test_what_was_merged_and_then_refused_is_kept(
+    page: Page, context: BrowserContext, phone: Page, app, study, away: bool
+) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 1, 1, 1)
+    expect_saved(page, "A")
+    enter(phone, app, study.token)
+    write_comment(phone, "from the phone")
+    phone.locator("#question-title").focus()
+    expect_saved(phone, "A")
+    cut_off(context)
+    page.locator("#scale-A-fluency .score-3").click()
+    if away:
+        page.locator("#rating-next").click()
+        expect_question(page, 2)
+    context.unroute("**/rating/save")
+    asked: list[Route] = []
+
+    def only_once(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 1:
+            route.continue_()
+        else:
+            route.abort()
+
+    context.route("**/rating/save", only_once)
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+    while len(asked) < 2:
+        page.wait_for_timeout(50)
+    set_lock(study, "2026")
+    context.unroute("**/rating/save")
+    reconnect(context)
+    if away:
+        expect(page.locator("#rating .announcement").first).to_contain_text("没有保存")
+    else:
+        expect(page.locator("#state-A")).to_contain_text("没有保存")
+        page.reload()
+        expect_scores(page, "A", 1, 1, 3)
+    set_lock(study, None)
+    page.reload()
+    if away:
+        page.locator("#rating-previous").click()
+        expect_question(page, 1)
+    expect_scores(page, "A", 1, 1, 3)
+    expect_saved(page, "A")
+    assert current(study) == Scores(1, 1, 3)
+    assert answer_of(study).comment == "from the phone"
+
+
 # -- a server that knows less than it did --
 
 
@@ -237,6 +369,15 @@ def in_memory(path: Path) -> sqlite3.Connection:
     with closing(sqlite3.connect(path)) as source:
         source.backup(copy)
     return copy
+
+
+def put_back(app: AppServer, study: RatedStudy, older: sqlite3.Connection) -> None:
+    app.stop()
+    for path in study.store.path.parent.glob(f"{study.store.path.name}*"):
+        path.unlink()
+    with closing(older), closing(sqlite3.connect(study.store.path)) as file:
+        older.backup(file)
+    app.start()
 
 
 def test_what_an_older_database_has_lost_is_not_thrown_away(page: Page, app, study) -> None:
@@ -249,12 +390,7 @@ def test_what_an_older_database_has_lost_is_not_thrown_away(page: Page, app, stu
     expect_saved(page, "A")
     score(page, "B", 2, 2, 2)
     expect_saved(page, "B")
-    app.stop()
-    for path in study.store.path.parent.glob(f"{study.store.path.name}*"):
-        path.unlink()
-    with closing(older), closing(sqlite3.connect(study.store.path)) as file:
-        older.backup(file)
-    app.start()
+    put_back(app, study, older)
     page.locator("#scale-A-fluency .score-1").click()
     expect(page.locator("#rival-A")).to_contain_text("安全性 3、实用性 3、流畅性 1", timeout=30_000)
     look_again(page)
@@ -263,3 +399,68 @@ def test_what_an_older_database_has_lost_is_not_thrown_away(page: Page, app, stu
     expect_saved(page, "B")
     expect_scores(page, "B", 2, 2, 2)
     assert study.log()[-1] == (2, 2, 2)
+
+
+def test_a_remark_upon_lost_scores_is_kept_and_the_scores_are_asked_about(
+    page: Page, context: BrowserContext, app, study
+) -> None:
+    enter(page, app, study.token)
+    older = in_memory(study.store.path)
+    score(page, "A", 3, 3, 3)
+    expect_saved(page, "A")
+    cut_off(context)
+    write_comment(page, "remark")
+    page.locator("#rating-next").click()
+    expect_question(page, 2)
+    put_back(app, study, older)
+    reconnect(context)
+    expect(page.locator("#rating .announcement").first).to_contain_text("第 1 题", timeout=30_000)
+    page.locator("#rating-previous").click()
+    expect_question(page, 1)
+    expect(page.locator("#comment-A")).to_have_value("remark")
+    expect(page.locator("#state-A")).to_contain_text("还差")
+    expect(page.locator("#rival-A")).to_contain_text("安全性 3、实用性 3、流畅性 3")
+    page.locator("#rival-A button").first.click()
+    expect_saved(page, "A")
+    assert current(study) == Scores(3, 3, 3)
+    assert answer_of(study).comment == "remark"
+
+
+def test_lost_scores_are_asked_about_when_their_question_is_opened_again(
+    page: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    older = in_memory(study.store.path)
+    score(page, "A", 3, 3, 3)
+    expect_saved(page, "A")
+    page.locator("#rating-next").click()
+    expect_question(page, 2)
+    put_back(app, study, older)
+    page.locator("#rating-previous").click()
+    expect_question(page, 1)
+    expect(page.locator("#rival-A")).to_contain_text("安全性 3、实用性 3、流畅性 3")
+    page.locator("#rival-A button").last.click()
+    page.locator("#rating-next").click()
+    expect_question(page, 2)
+    page.locator("#rating-previous").click()
+    expect_question(page, 1)
+    expect(page.locator("#rival-A")).to_be_empty()
+
+
+def test_lost_scores_are_asked_about_though_another_device_has_gone_on(
+    page: Page, phone: Page, app, study
+) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 1, 1, 1)
+    expect_saved(page, "A")
+    older = in_memory(study.store.path)
+    score(page, "A", 3, 3, 3)
+    expect_scores(page, "A", 3, 3, 3)
+    expect_saved(page, "A")
+    put_back(app, study, older)
+    enter(phone, app, study.token)
+    phone.locator("#scale-A-fluency .score-2").click()
+    expect_saved(phone, "A")
+    look_again(page)
+    expect_scores(page, "A", 1, 1, 2)
+    expect(page.locator("#rival-A")).to_contain_text("安全性 3、实用性 3、流畅性 3")

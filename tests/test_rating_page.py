@@ -19,6 +19,7 @@ from rating_steps import (
     expect_scores,
     look_again,
     score,
+    set_lock,
 )
 
 from storage import (
@@ -370,11 +371,6 @@ def hold_saves(page: Page) -> Callable[[], None]:
             route.continue_()
 
     return release
-
-
-def set_lock(study: RatedStudy, moment: str | None) -> None:
-    with study.store.transaction() as db:
-        db.execute("UPDATE studies SET locked_at = ? WHERE id = ?", [moment, study.study.id])
 
 
 def test_a_refused_save_of_another_question_is_said_and_its_place_is_open(

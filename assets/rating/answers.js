@@ -3,7 +3,7 @@
 import { dropDraft, dropWaiting, keepRival, rivalOf, storage } from "./keeping.js";
 import { page, text } from "./page.js";
 import { showOpinion } from "./question.js";
-import { handIn } from "./saving.js";
+import { goOnWith } from "./saving.js";
 
 const CLOCKS_MS = 2000; // how far two clocks may be apart
 
@@ -48,10 +48,10 @@ function differing(one, other) {
   return [...names].filter((name) => one[name] !== other[name]);
 }
 
-// Whether the server knows less than it did: an older database was put in its place. The times of
-// a log never run back, so a save that this page was told of is gone there.
-export function isLost(answer, { saved_at: savedAt }) {
-  return Boolean(answer.savedAt) && answer.savedAt > (savedAt ?? "");
+// Whether the server no longer knows a save that it had acknowledged: an older database was put in
+// its place. (A dry run's server never knows one.)
+export function isLost(key, { keys = [] }) {
+  return Boolean(key) && !page.state.trial && !keys.includes(key);
 }
 
 export function sameOpinion(one, other) {
@@ -69,12 +69,18 @@ export function laterThan(moments, now) {
 
 // The rater has changed something: which fields, and when.
 export function touch(answer) {
-  const sent = Object.values(page.outbox[answer.item]?.sent ?? {});
-  const now = laterThan(sent, serverNow());
+  const now = laterThan(sentBefore(answer), serverNow());
   for (const name of differing(fieldsOf(answer.noted), fieldsOf(answer))) {
     answer.touched[name] = now;
   }
   note(answer);
+}
+
+// The moments of all that went, from any tab, and may have been stored though no reply came.
+function sentBefore({ item, sent }) {
+  const kept = [page.outbox, storage.read("outbox"), storage.read("drafts")];
+  const known = [sent, ...kept.map((each) => each[item]?.sent)];
+  return known.flatMap((each) => Object.values(each ?? {}));
 }
 
 // What the answer holds now was not changed by the rater since.
@@ -87,11 +93,13 @@ export function serverNow() {
 }
 
 // What an opinion was made upon (the save's key); which of its fields the rater has changed since,
-// and when, by the server's clock; and when it was made, by this one: so tabs can tell the newer.
+// and when, by the server's clock; when it was made, by this one: so tabs can tell the newer; and
+// what went before, of which no reply has come.
 export function foundation(answer) {
   const before = ["outbox", "drafts"].map((kind) => storage.read(kind)[answer.item]?.made ?? 0);
   const made = laterThan(before, Date.now()); // than what it takes the place of
-  return { base: answer.key ?? "", touched: { ...answer.touched }, made };
+  const { key, touched, sent } = answer;
+  return { base: key ?? "", touched: { ...touched }, made, sent: { ...sent } };
 }
 
 // Of what was touched, what was not on its way yet at that moment.
@@ -105,9 +113,11 @@ export function touchedAfter(touched, moment) {
 // to be sent.
 export function rebased(item, kept, theirs) {
   const saved = said(theirs);
-  const { opinion, touched, older } = merged(kept, theirs, saved);
-  if (older) keepRival(item, kept.opinion, kept.place);
+  const { opinion, touched, older, unsure } = merged(kept, theirs, saved);
+  const { place } = kept;
+  if (older || isLost(kept.body?.base ?? kept.base, theirs)) keepRival(item, kept.opinion, place);
   if (sameOpinion(opinion, saved)) return null;
+  if (unsure) keepRival(item, saved, place);
   return { ...kept, opinion, touched, base: theirs.key ?? "" };
 }
 
@@ -117,12 +127,17 @@ function merged({ opinion, touched, sent = {} }, theirs, saved) {
   const result = fieldsOf(saved);
   const left = {};
   let older = false;
+  let unsure = false;
   // Scores of an answer that is not scored to the end go together or not at all.
   const half = complete(opinion) ? [] : [...page.known.dimensions.map(scoreName), "skipped"];
   for (const [name, at] of Object.entries(unstored(touched, sent, theirs))) {
     if (mine[name] === result[name]) continue;
     if (isOlder(at, sent, theirs) || (theirs.key && half.includes(name))) older = true;
-    else left[name] = at;
+    else {
+      left[name] = at;
+      // Given, it seems, in the future: this clock was set back since.
+      unsure ||= Boolean(theirs.key) && !(theirs.key in sent) && at > serverNow() + CLOCKS_MS;
+    }
   }
   for (const name of Object.keys(left)) {
     if (mine[name] === undefined) delete result[name];
@@ -134,7 +149,7 @@ function merged({ opinion, touched, sent = {} }, theirs, saved) {
   const made = opinionFrom(result, seconds);
   if (made.skipped) made.scores = {};
   else if (scored) made.scores = { ...opinion.scores, ...made.scores };
-  return { opinion: made, touched: left, older };
+  return { opinion: made, touched: left, older, unsure };
 }
 
 // Without what had been saved, though the answer to that never came.
@@ -155,8 +170,9 @@ function isOlder(at, sent, { key, saved_at: savedAt }) {
 // The server's word on an answer, in place of what was shown; `opinion` where more goes upon it.
 export function adopt(answer, theirs, opinion = said(theirs), touched = {}) {
   const { key, saved_at: savedAt, state, feedback } = theirs;
+  const sent = Object.keys(touched).length ? answer.sent : {};
   Object.assign(answer, structuredClone(opinion), { key, saved_at: savedAt, savedAt, state,
-    feedback, touched });
+    feedback, touched, sent });
   note(answer);
   answer.saved = answer.state !== "open" && sameOpinion(opinion, said(theirs));
   answer.problem = "";
@@ -174,15 +190,20 @@ export function prepare(answer, since) {
   answer.feedback = done?.feedback ?? answer.feedback;
   const theirs = { ...answer };
   Object.assign(answer, said(answer));
-  if (done?.at > since && !(answer.saved_at > done.savedAt)) {
+  if (done && !answer.keys.includes(done.key) && done.at <= since) {
+    if (isLost(done.key, answer)) keepRival(answer.item, done.opinion, page.question.place);
+    delete page.settled[answer.item];
+  } else if (done && !answer.keys.includes(done.key)) {
     // The question was fetched just before this was saved.
     const { opinion, key, savedAt } = done;
     Object.assign(answer, opinion, { key, saved_at: savedAt, state: "rated" });
-    Object.assign(theirs, opinion, { key, saved_at: savedAt, active_seconds: opinion.seconds });
+    Object.assign(theirs, opinion, { key, saved_at: savedAt, active_seconds: opinion.seconds,
+      keys: [...answer.keys, key] });
   }
   const kept = keptOf(answer.item, theirs);
   if (kept) Object.assign(answer, structuredClone(kept.opinion));
   answer.touched = { ...kept?.touched };
+  answer.sent = { ...kept?.sent };
   note(answer);
   answer.draft = kept && structuredClone(kept.opinion);
   answer.kept = Boolean(kept);
@@ -200,13 +221,10 @@ function keptOf(item, theirs) {
   const waiting = page.outbox[item];
   if (!waiting) delete page.outbox[item];
   else if (isBehind(waiting.body.base, waiting.sent, theirs) && item !== page.underWay) {
-    const entry = rebased(item, waiting, theirs);
-    if (entry) {
-      handIn(item, entry.opinion, { ...entry, given: waiting.given ?? waiting.opinion });
-    } else {
-      delete page.outbox[item];
-      dropWaiting(item, waiting);
-    }
+    delete page.outbox[item];
+    dropWaiting(item, waiting);
+    const left = rebased(item, waiting, theirs);
+    if (left) goOnWith(item, left, waiting.given ?? waiting.opinion);
   }
   const draft = draftOf(item, theirs);
   const left = page.outbox[item];

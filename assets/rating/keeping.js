@@ -63,11 +63,15 @@ function put(name, content) {
 export function keepDraft(answer) {
   const { item } = answer;
   keepOther(item, storage.read("drafts")[item], answer); // another tab's draft is not lost
-  const sent = page.outbox[item]?.sent ?? {};
+  const upon = foundation(answer);
   const opinion = opinionOf(answer);
   answer.draft = structuredClone(opinion);
-  const { place } = page.question;
-  storage.write("drafts", item, { opinion, ...foundation(answer), sent, place, tab });
+  keepAsDraft(item, { ...upon, opinion, sent: { ...upon.sent, ...page.outbox[item]?.sent },
+    place: page.question.place });
+}
+
+export function keepAsDraft(item, { opinion, base, touched, made, sent, place }) {
+  storage.write("drafts", item, { opinion, base, touched, made, sent, place, tab });
 }
 
 // A draft of another tab that this page has never shown, before it is written over.

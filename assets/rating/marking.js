@@ -34,6 +34,9 @@ export function redrawText(answer) {
   const made = drawText(answer);
   if (made.innerHTML === old.innerHTML) return; // a cursor in it stays
   const focused = old === document.activeElement;
+  const selection = getSelection();
+  const selected = selection.rangeCount && selection.getRangeAt(0).intersectsNode(old);
+  if (selected) selection.removeAllRanges(); // else it would reach to where the old text began
   old.replaceWith(made);
   if (focused) made.focus({ preventScroll: true });
 }

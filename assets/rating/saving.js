@@ -7,7 +7,7 @@ import {
 } from "./answers.js";
 import { stay } from "./going.js";
 import {
-  dropDraft, dropDraftOf, dropWaiting, keepDraft, keepRival, keepWaiting, rivalOf,
+  dropDraft, dropDraftOf, dropWaiting, keepAsDraft, keepDraft, keepRival, keepWaiting, rivalOf,
   storage,
 } from "./keeping.js";
 import { announce, retract } from "./messages.js";
@@ -64,6 +64,12 @@ export function handIn(item, opinion, { base, touched, made, place, sent = {}, g
   const keys = { ...sent, ...page.outbox[item]?.sent, [body.key]: upTo };
   page.outbox[item] = { body, opinion, touched, made, place, sent: keys, given };
   keepWaiting(item, page.outbox[item]);
+}
+
+// What is left of something kept, upon what is saved now: it goes, or is a draft while half done.
+export function goOnWith(item, left, given) {
+  if (complete(left.opinion)) handIn(item, left.opinion, { ...left, given });
+  else keepAsDraft(item, left);
 }
 
 // What is complete, but was never handed in: the page was closed, or it had been refused.
@@ -170,7 +176,6 @@ function reconcile(item, entry, theirs) {
   const answer = shown(item);
   const atWork = answer && (answer.timer || !sameOpinion(answer, entry.opinion));
   const mine = atWork ? { ...entry, opinion: opinionOf(answer), touched: answer.touched } : entry;
-  if (answer && isLost(answer, theirs)) keepRival(item, opinionOf(answer), entry.place);
   const left = rebased(item, mine, theirs);
   dropDraftOf(item, mine, answer);
   if (!left) {
@@ -178,12 +183,15 @@ function reconcile(item, entry, theirs) {
     else tellOfRival(item, entry.place);
     return;
   }
-  if (answer) adopt(answer, theirs, left.opinion, left.touched);
+  if (answer) {
+    answer.sent = { ...entry.sent };
+    adopt(answer, theirs, left.opinion, left.touched);
+  }
   if (atWork) {
     keepDraft(answer);
     if (!answer.timer && complete(answer)) post(answer);
   } else {
-    handIn(item, left.opinion, { ...left, given: entry.given ?? entry.opinion });
+    goOnWith(item, left, entry.given ?? entry.opinion);
     if (!answer) tellOfRival(item, entry.place);
   }
 }
@@ -200,6 +208,9 @@ function settle(item, done, entry) {
   const answer = shown(item);
   const upTo = entry.sent[entry.body.key];
   if (done.saved_at) settleDraft(item, done, entry, answer);
+  else if (done.code !== "rating_not_allowed" && !storage.read("drafts")[item]) {
+    keepAsDraft(item, { ...entry, base: entry.body.base });
+  }
   if (answer) {
     const changedSince = !sameOpinion(answer, entry.opinion);
     answer.saved = Boolean(done.saved_at) && !changedSince;
@@ -207,6 +218,7 @@ function settle(item, done, entry) {
       answer.saved_at = answer.savedAt = done.saved_at;
       answer.key = done.key;
       answer.touched = touchedAfter(answer.touched, upTo);
+      answer.sent = {};
     }
     answer.problem = "";
     if (done.problem) refuse(answer, done.problem);
@@ -275,7 +287,7 @@ export async function lookAgain() {
       // Unless something was saved from here while this was asked.
       const news = answer.key === before.get(item) && theirs.key !== answer.key;
       if (!news || page.state.trial) continue;
-      if (isLost(answer, theirs)) keepRival(item, opinionOf(answer), place);
+      if (isLost(answer.key, theirs)) keepRival(item, opinionOf(answer), place);
       adopt(answer, theirs);
     }
     setLocked(locked);
