@@ -85,6 +85,11 @@ def guarded(
             if wrapper:
                 sentence = texts(wrapper, error=sentence)
             warn(sentence, texts, duration=None if wrapper else 10)
-        return [gr.skip() for _ in range(outputs)] if outputs != 1 else gr.skip()
+        return skipped(outputs) if outputs != 1 else gr.skip()
 
     return run
+
+
+def skipped(outputs: int) -> list[Any]:
+    """For so many outputs: nothing changes."""
+    return [gr.skip() for _ in range(outputs)]

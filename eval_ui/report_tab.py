@@ -5,7 +5,9 @@ than the scores.
 """
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import gradio as gr
 
 from eval_ui.access import opening
 from eval_ui.exports import FILES, WITHOUT_SCORES, download_path
-from eval_ui.notices import QUEUED, guarded, inform, listen
+from eval_ui.notices import QUEUED, guarded, inform, listen, skipped
 from eval_ui.report_html import SPREADS, behind_html, pictures_html, table4_html, tables_html
 from eval_ui.reporting import Filters, Made
 from eval_ui.safe_text import as_html
@@ -47,19 +49,6 @@ watch("value", () => {
 """
 """A click on a figure tells which one it was; what is unfolded stays so in new tables."""
 
-BUSY = """
-(...values) => {{
-    const report = document.getElementById("report"), busy = document.querySelector(".report-busy");
-    if (!report) return values;
-    const running = Math.max(0, Number(report.dataset.running ?? 0) + {change});
-    report.dataset.running = running;
-    report.setAttribute("aria-busy", running > 0);
-    busy.textContent = running ? busy.dataset.text : "";
-    return values;
-}}
-"""
-"""As long as a report is worked out, the old one is dimmed and a line says why."""
-
 SHOW_BEHIND = """
 () => requestAnimationFrame(() => {
     const shown = document.getElementById("report-behind");
@@ -89,7 +78,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         )
         with gr.Accordion(texts("filters"), open=False, elem_id="report-filters"), gr.Row():
             filters = [_chooser(texts(key), f"report-{each}") for each, key in FILTERED.items()]
-        gr.HTML(f'<p class="report-busy" role="status" data-text="{texts("report_busy")}"></p>')
+        busy = gr.HTML(elem_id="report-busy")
         report = gr.HTML(elem_id="report", js_on_load=ON_LOAD)
         with gr.Accordion(texts("behind"), open=False, elem_id="report-behind") as looking:
             with gr.Row(elem_classes="field-and-button"):
@@ -132,40 +121,57 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
 
     # -- wiring --
     handlers = _Handlers(services, texts)
-    shown = [report, model, *filters, links, behind]
-    chosen = [study, spread, *filters]
+    drawn, changed = gr.State(), gr.State(0)  # of which study, and how often its reference rows
+    shown = [study, report, model, *filters, links, behind, drawn]
+    opened = opening(services.access, texts, "report", handlers.show, len(shown))
+    checked = guarded(opened, 2 + len(shown), texts)
 
-    def on(event: Any, handler: Any, inputs: list[Any], outputs: list[Any]) -> None:
-        """What works out a report: the page says so until it is there."""
-        start, end = BUSY.format(change=1), BUSY.format(change=-1)
-        listen(event, handler, inputs, outputs, texts, services.access, js=start).then(None, js=end)
+    def show(*values: Any) -> Iterator[list[Any]]:
+        yield [f'<p role="status">{texts("report_busy")}</p>', *skipped(2 + len(shown))]
+        yield ["", *checked(*values)]
 
-    on(study.input, handlers.choose, [study, spread], shown)
-    on(spread.input, handlers.draw, chosen, [report])
-    for each in filters:
-        on(each.input, handlers.filtered, chosen, [report, behind])
-    on(refresh.click, handlers.refresh, [study, spread], [study, *shown])
+    # One listener for all of them, which works off one event at a time and the last one always: no
+    # figures come late and stand under other filters.
+    gr.on(
+        [
+            *(tab.select, study.input, spread.input, refresh.click, changed.change),
+            *(each.input for each in filters),
+        ],
+        show,
+        [study, spread, drawn, *filters],
+        [busy, gate, body, *shown],
+        trigger_mode="always_last",
+        **QUEUED,
+    )
     asked = [model, dimension, scores]
     found_by = [study, *asked, *filters]
     listen(look.click, handlers.behind, found_by, [behind], texts, services.access)
-    opened = [looking, *asked, behind]
+    cell = [looking, *asked, behind]
     listen(
-        report.click, handlers.behind_cell, [study, *filters], opened, texts, services.access
+        report.click, handlers.behind_cell, [study, *filters], cell, texts, services.access
     ).then(None, js=SHOW_BEHIND)
-    on(add.click, handlers.set_reference, [*chosen, file], [report, file])
-    on(clear.click, handlers.clear_reference, chosen, [report])
-    open_tab = opening(services.access, texts, "report", handlers.refresh, 1 + len(shown))
-    tab.select(
-        guarded(open_tab, 3 + len(shown), texts),
-        [study, spread],
-        [gate, body, study, *shown],
-        js=BUSY.format(change=1),
-        **QUEUED,
-    ).then(None, js=BUSY.format(change=-1))
+    for event, handler, inputs, outputs in (
+        (add.click, handlers.set_reference, [study, file], [changed, file]),
+        (clear.click, handlers.clear_reference, [study], [changed]),
+    ):
+        listen(event, handler, inputs, outputs, texts, services.access)
 
 
 def _chooser(label: str, elem_id: str) -> gr.Dropdown:
     return gr.Dropdown([], multiselect=True, allow_custom_value=True, label=label, elem_id=elem_id)
+
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the page shows: ``choices`` of a model and of each filter, none before there are any."""
+
+    study: str
+    filters: Filters = NO_FILTERS
+    spread: str = ""
+    choices: tuple[list[str], ...] = ()
 
 
 class _Handlers:
@@ -176,41 +182,44 @@ class _Handlers:
     def _own(self, name: str | None) -> Study:
         return require_own(self._store, name, self._services.access.require(), self._texts)
 
-    def refresh(self, name: str | None, spread: str) -> list[Any]:
+    def show(
+        self,
+        name: str | None,
+        spread: str,
+        drawn: "Drawn | None",
+        *chosen: list[str] | None,
+    ) -> list[Any]:
+        """The report of a study under the chosen filters, and what can be chosen.
+
+        ``drawn`` is what was shown before: filters that were chosen for another study do not count.
+        Fields in which somebody may be choosing meanwhile keep their values.
+        """
         names = study_names(self._store, self._services.access.now())
-        chosen = name if name in names else names[-1] if names else None
-        return [gr.update(choices=names, value=chosen), *self.choose(chosen, spread)]
-
-    def choose(self, name: str | None, spread: str) -> list[Any]:
-        """All of a study, every rating counted; what stood behind a figure was another's."""
+        known = name
+        if not name or (name not in names and drawn is not None and drawn.study == name):
+            known = names[-1] if names else None  # that of another who was signed in before
+        choice = (
+            gr.update(choices=names) if known == name else gr.update(choices=names, value=known)
+        )
         empty = [gr.update(choices=[], value=[]) for _ in FILTERED]
-        if not name:
+        nothing = gr.update(choices=[], value=None)
+        if not known:
             none = f"<p>{self._texts('study_none')}</p>"
-            return [none, gr.update(choices=[], value=None), *empty, "", ""]
-        study = self._own(name)
-        made = self._reports.made(study)
-        html = self._html(study, made, spread)
-        if made is None:
-            links = self._links(study, WITHOUT_SCORES)
-            return [html, gr.update(choices=[], value=None), *empty, links, ""]
-        models = [entry["model"] for entry in made.report["models"]]
-        filters = [gr.update(choices=_values(made, each), value=[]) for each in FILTERED]
-        return [
-            html,
-            gr.update(choices=models, value=models[0]),
-            *filters,
-            self._links(study, tuple(FILES)),
-            "",
-        ]
-
-    def draw(self, name: str | None, spread: str, *filters: list[str] | None) -> list[str]:
-        study = self._own(name)
-        wanted = _filters(filters)
-        return [self._html(study, self._reports.made(study, wanted), spread, bool(wanted))]
-
-    def filtered(self, name: str | None, spread: str, *filters: list[str] | None) -> list[str]:
-        """What stood behind a figure was found with other filters."""
-        return [*self.draw(name, spread, *filters), ""]
+            return [choice, none, nothing, *empty, "", "", None]
+        study = self._own(known)
+        before = drawn if drawn and drawn.study == known else Drawn(known)
+        filters = _filters(chosen) if before is drawn else Filters()
+        whole = self._reports.made(study)
+        counted = self._reports.made(study, filters) if whole and filters else whole
+        html = self._html(study, counted, spread, bool(filters))
+        links = self._links(study, tuple(FILES) if whole else WITHOUT_SCORES)
+        if whole is None:
+            return [choice, html, nothing, *empty, links, "", Drawn(known)]
+        models = [entry["model"] for entry in whole.report["models"]]
+        now = Drawn(known, filters, spread, (models, *(_values(whole, each) for each in FILTERED)))
+        # What stands behind a figure was found with the filters before, or some time ago.
+        behind = gr.skip() if replace(now, spread=before.spread) == before != now else ""
+        return [choice, html, *_fields(now, before), links, behind, now]
 
     def _html(self, study: Study, made: Made | None, spread: Any, filtered: bool = False) -> str:
         texts = self._texts
@@ -255,19 +264,18 @@ class _Handlers:
         (html,) = self.behind(name, model, dimension, scores, *filters)
         return [gr.update(open=True), model, dimension, scores, html]
 
-    def set_reference(self, name: str | None, spread: str, *rest: Any) -> list[Any]:
-        *filters, file = rest
+    def set_reference(self, name: str | None, file: str | None) -> list[Any]:
         study = self._own(name)
         if not file:
             raise BadInput(self._texts("import_none"))
         rows = read_reference(Path(file))
         set_reference_rows(self._store, study.id, json.dumps(rows, ensure_ascii=False))
         inform(self._texts("reference_done", count=len(rows)), self._texts)
-        return [*self.draw(name, spread, *filters), None]
+        return [time.time_ns(), None]
 
-    def clear_reference(self, name: str | None, spread: str, *filters: Any) -> list[str]:
+    def clear_reference(self, name: str | None) -> list[int]:
         set_reference_rows(self._store, self._own(name).id, "[]")
-        return self.draw(name, spread, *filters)
+        return [time.time_ns()]
 
     def _links(self, study: Study, kinds: Sequence[str]) -> str:
         links = "".join(
@@ -276,6 +284,20 @@ class _Handlers:
             for kind in kinds
         )
         return f'<p class="downloads">{links}</p>'
+
+
+def _fields(now: Drawn, before: Drawn) -> list[Any]:
+    """The choices of a model and of each filter. A list that is open would close at an update."""
+    if not before.choices:
+        models, *values = now.choices
+        return [
+            gr.update(choices=models, value=models[0]),
+            *(gr.update(choices=each, value=[]) for each in values),
+        ]
+    return [
+        gr.skip() if own == old else gr.update(choices=own)
+        for own, old in zip(now.choices, before.choices, strict=True)
+    ]
 
 
 def _filters(chosen: Sequence[list[str] | None]) -> Filters:

@@ -797,7 +797,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "median_seconds": ("用时中位数（秒）", "Median seconds"),
     "fast_share": ("过快占比", "Too fast"),
     "repeats_column": ("重复题相同", "Repeats equal"),
-    "repeats_count": ("评了两次的回答", "Answers scored twice"),
+    "repeats_count": ("重复评分数", "Repeated ratings"),
     "signs_column": ("迹象", "Signs"),
     "signs_too_few": ("不足 {least} 个回答，暂不判断", "fewer than {least} answers, not judged"),
     "straight_lining": ("分数雷同", "straight-lining"),
@@ -1114,6 +1114,10 @@ MEDCHAT_TEXTS_ZH = {
     "reference_too_many": "{file} 有 {count} 行，最多列出 {most} 行。",
     "reference_twice": "{file} 有两个名为 {column} 的列，请只保留一个。",
     "reference_model": "{file} 第 {row} 行：model 列是空的。",
+    "reference_again": (
+        "{file} 第 {row} 行：“{model}”连同同一来源已在第 {first} 行。请去掉一行，或写明不同的来源。"
+    ),
+    "reference_no_figure": "{file} 第 {row} 行：“{model}”没有任何数值，请至少填写一个。",
     "reference_figure": (
         "{file} 第 {row} 行，{column} 列：“{value}”不是平均分。请写 {low} 到 {high} 的数"
         "（用小数点），或留空。"

@@ -155,7 +155,7 @@ def test_latex_marks_the_best_and_sets_published_rows_apart() -> None:
     )
     published = lines.index(r"\multicolumn{5}{l}{\emph{As published}} \\")
     assert lines[published - 1] == r"\midrule"
-    assert lines[published + 1] == r"Paper\_1 (A \& B) &  & 2.50 & -- & -- \\"
+    assert lines[published + 1] == r"Paper\_1 &  & 2.50 & -- & -- \\"
     assert next(line for line in lines if "usepackage{booktabs}" in line).startswith("%")
 
 
@@ -499,3 +499,38 @@ def test_the_same_report_gives_the_same_bytes_also_elsewhere(tmp_path: Path) -> 
             assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
             core = archive.read("docProps/core.xml")
             assert set(re.findall(rb"\d{4}-\d\d-\d\dT[^<]*", core)) == {b"1980-01-01T00:00:00Z"}
+
+
+def test_excel_keeps_what_looks_like_the_number_of_a_letter(tmp_path: Path) -> None:
+    """As LibreOffice reads it, which decodes such numbers."""
+    if not shutil.which("soffice"):
+        pytest.skip("needs LibreOffice")
+    told = ["_x000D_", "a_x000a_b", "_x00_", "__x0041__"]
+    file = tmp_path / "r.xlsx"
+    file.write_bytes(as_xlsx(told_report(), pd.DataFrame({"comment": told})))
+    export = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
+    command = ["soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless"]
+    subprocess.run(
+        [*command, "--convert-to", export, "--outdir", tmp_path, file], check=True, timeout=120
+    )
+    scores = (tmp_path / "r-Scores.csv").read_text(encoding="utf-8").splitlines()
+    assert scores == ["comment", *told]
+    assert [row["comment"] for row in records(load_workbook(file)["Scores"])] == told
+
+
+def test_word_breaks_no_figure_beside_long_names_of_models() -> None:
+    long = ("GPT-4-turbo-2024-04-09-with-retrieval", "Qwen_2.5_72B_Instruct_AWQ_quantised")
+    document = docx.Document(io.BytesIO(as_docx(told_report(models=(*long, "m")), "en")))
+    (pairs,) = [table for table in document.tables if table.cell(0, 1).text == "A"]
+    size = pairs.cell(1, 4).paragraphs[0].runs[0].font.size.pt
+    for column in list(pairs.columns)[3:]:
+        longest = max(len(cell.text) for cell in list(column.cells)[1:])
+        room = column.width.pt - 2 * 5.4  # the margins of a cell
+        assert room >= 0.6 * size * longest, column.cells[0].text
+
+
+def test_latex_names_sources_below_the_table() -> None:
+    lines = as_latex(told_report()).splitlines()
+    assert r"    Paper\_1 &  & 2.50 & -- & -- \\" in lines
+    (told,) = [line for line in lines if "As published:" in line]
+    assert r"Paper\_1: A \& B." in told

@@ -148,17 +148,27 @@ def test_repeats_and_references_are_told_with_their_figures() -> None:
     nothing = {"n": 0, "percent_agreement": None, "weighted_kappa": None}
     found = {"safety": twice, "usability": twice | {"weighted_kappa": 0.5}, "fluency": nothing}
     models = [{"model": "m", "n": 20}, {"model": "n", "n": 21}]
-    more = {"consistency": found | {"raters": []}, "overlap": {"models": models}}
+    related = {"safety": {"n": 41, "bleu": None, "rouge_l": 0.5}}
+    overlap = {"models": models, "correlation": related}
+    more = {"consistency": found | {"raters": []}, "overlap": overlap}
     chinese, english = paragraphs(told_report() | more)
     assert (
         "Same score twice by the same rater: safety 85.7 % (quadratic weighted kappa not "
-        "available, 7 answers); usability 85.7 % (quadratic weighted kappa 0.500, 7 answers)."
+        "available, 7 repeated ratings); usability 85.7 % (quadratic weighted kappa 0.500, 7 "
+        "repeated ratings)."
     ) in english
     assert (
-        "安全性 85.7%（二次加权 κ 无法计算，7 个回答）；实用性 85.7%（二次加权 κ 0.500" in chinese
+        "安全性 85.7%（二次加权 κ 无法计算，7 次重复评分）；实用性 85.7%（二次加权 κ 0.500"
+        in chinese
     )
     assert "For 41 answers with a reference answer, BLEU" in english
     assert "对 41 个有参考答案的回答计算 BLEU" in chinese
+    assert "computed, and their Spearman correlation with the mean scores." in english
+    assert "Spearman" in chinese
+    related["safety"]["rouge_l"] = None
+    chinese, english = paragraphs(told_report() | more)
+    assert "(F, over words) were computed." in english
+    assert "Spearman" not in english + chinese
 
 
 def test_intervals_say_what_was_drawn() -> None:

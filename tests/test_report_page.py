@@ -69,27 +69,53 @@ def test_filters_reach_the_table_and_the_answers_behind_it(report: Page) -> None
 
 
 def test_a_report_that_is_worked_out_is_told_and_keeps_its_folds(report: Page) -> None:
-    busy, parts = report.locator(".report-busy"), report.locator("#report details.part")
-    expect(busy).to_be_empty()
+    busy, parts = report.locator("#report-busy"), report.locator("#report details.part")
+    expect(busy.locator("p")).to_have_count(0)
     report.locator("details[data-part=tests] summary").click()
     report.locator("details[data-part=agreement] summary").click()
     busy.evaluate(
         """(line) => {
-            const report = document.getElementById("report");
             window.told = [];
-            const tell = () => window.told.push([line.textContent, report.ariaBusy]);
-            new MutationObserver(tell).observe(line, { childList: true });
+            const tell = () => window.told.push(line.innerText.trim());
+            new MutationObserver(tell).observe(line, { childList: true, subtree: true });
         }"""
     )
     report.locator("#report-spread label", has_text="标准差").click()
     expect(report.locator(".table4 .spread").first).to_contain_text("±")
-    expect(report.locator("#report")).to_have_attribute("aria-busy", "false")
-    assert report.evaluate("window.told") == [["正在计算…", "true"], ["", "false"]]
+    expect(busy.locator("p")).to_have_count(0)
+    assert "正在计算…" in report.evaluate("window.told")
     folded = {
         part.get_attribute("data-part"): part.evaluate("each => each.open") for part in parts.all()
     }
     assert folded["tests"] is True
     assert folded["agreement"] is False
+
+
+def test_of_quick_choices_the_last_one_counts(report: Page) -> None:
+    for switch in ("标准差", "各分数占比"):
+        report.locator("#report-spread label", has_text=switch).click()
+    expect(report.locator(".table4 .spread").first).to_contain_text("%")
+    report.locator("#report-filters button").first.click()
+    report.locator("#report-rater input").click()
+    for rater in ("r01", "r02"):
+        report.get_by_role("option", name=rater).click()
+    report.keyboard.press("Escape")
+    expect(report.locator("#report .notice").last).to_contain_text("只计入 24 / 36")
+    expect(report.locator("#report-rater .token")).to_have_count(2)
+    report.locator("#report-refresh").click()
+    report.locator("#report-rater .token-remove").first.click()
+    expect(report.locator("#report .notice").last).to_contain_text("只计入 12 / 36")
+    expect(report.locator("#report-rater .token")).to_have_count(1)
+
+
+def test_a_refused_request_leaves_no_sign_of_work(report: Page) -> None:
+    report.route("**/queue/join*", lambda route: route.fulfill(status=502, body="bad gateway"))
+    report.locator("#report-spread label", has_text="标准差").click()
+    expect(report.locator(".toast-body")).not_to_have_count(0)
+    report.unroute("**/queue/join*")
+    report.locator("#report-spread label", has_text="各分数占比").click()
+    expect(report.locator(".table4 .spread").first).to_contain_text("%")
+    expect(report.locator("#report-busy p")).to_have_count(0)
 
 
 def test_a_click_on_a_figure_opens_the_answers_behind_it(report: Page) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 from report_fixtures import EVIL, rated
 from storage_fixtures import MODELS, answers_shown_to, new_raters, new_study, unblind
@@ -17,6 +18,7 @@ from eval_ui import report_tab
 from eval_ui import reporting as reporting_of_page
 from eval_ui.guide import default_guide
 from eval_ui.report_html import behind_html, marked
+from eval_ui.report_tab import Drawn
 from eval_ui.reporting import Filters, Reports
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
@@ -66,14 +68,25 @@ def handlers(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
     return report_tab._Handlers(services, ZH)
 
 
+def shown(
+    handlers: Any, name: str | None, spread: str = "interval", *filters: list[str]
+) -> tuple[str, Any, str]:
+    """The report's HTML, the choice of models and the links, under the filters if any."""
+    drawn = Drawn(str(name)) if filters else None
+    _, html, models, *_, links, _, _ = handlers.show(
+        name, spread, drawn, *(filters or [[], [], []])
+    )
+    return html, models, links
+
+
 def test_models_are_letters_until_unblinding_and_names_afterwards(store, handlers) -> None:
     study = rated(store)
-    html, models, *_ = handlers.choose("Pilot", "interval")
+    html, models, _ = shown(handlers, "Pilot")
     assert "尚未揭盲" in html
     assert not [model for model in MODELS if model in html]
     assert models["choices"] == ["A", "B", "C"][: len(MODELS)]
     unblind(store, study)
-    html, models, *_ = handlers.choose("Pilot", "interval")
+    html, models, _ = shown(handlers, "Pilot")
     assert all(model in html for model in MODELS)
     assert models["choices"] == sorted(MODELS)
 
@@ -83,7 +96,7 @@ def test_models_are_letters_until_unblinding_and_names_afterwards(store, handler
 )
 def test_beside_each_mean_stands_what_was_chosen(store, handlers, spread, told) -> None:
     rated(store)
-    (html,) = handlers.draw("Pilot", spread, [], [], [])
+    html, *_ = shown(handlers, "Pilot", spread)
     table = html.partition("</table>")[0]
     nothing = table.count(">–</span>") if spread == "interval" else 0  # all scores are equal
     assert table.count(told) + nothing >= 3 * len(MODELS) > nothing
@@ -129,17 +142,17 @@ def test_a_report_is_made_once_until_something_changes(store, handlers, monkeypa
 
 def test_filters_count_some_ratings_only_and_say_so(store, handlers) -> None:
     study = rated(store)
-    (html,) = handlers.draw("Pilot", "interval", ["内科"], ["外科"], [])
+    html, *_ = shown(handlers, "Pilot", "interval", ["内科"], ["外科"], [])
     assert f"只计入 {2 * 2 * len(MODELS)} / {12 * len(MODELS)} 条评分" in html
     made = handlers._reports.made(study, Filters(raters=("r02",)))
     assert made.report["data"]["n_ratings"] == 4 * len(MODELS)
-    (none,) = handlers.draw("Pilot", "interval", [], [], ["nobody"])
+    none, *_ = shown(handlers, "Pilot", "interval", [], [], ["nobody"])
     assert "没有符合条件的评分" in none
 
 
 def test_behind_a_score_stand_the_answers_with_comments_and_marked_spans(store, handlers) -> None:
     rated(store)
-    _, models, *_ = handlers.choose("Pilot", "interval")
+    _, models, _ = shown(handlers, "Pilot")
     pages = [handlers.behind("Pilot", model, "safety", [1, 2, 3])[0] for model in models["choices"]]
     page = "".join(pages)
     assert "<img" not in page
@@ -176,19 +189,20 @@ def test_published_figures_are_set_apart_kept_and_taken_out(store, handlers, tmp
     rated(store)
     file = tmp_path / "rows.csv"
     file.write_text(f"model,source,safety,usability,fluency\n{EVIL},X 2023,2.88,,2.5\n", "utf-8")
-    html, cleared = handlers.set_reference("Pilot", "interval", [], [], [], str(file))
+    _, cleared = handlers.set_reference("Pilot", str(file))
     assert cleared is None
+    html, *_ = shown(handlers, "Pilot")
     assert "文献报告值" in html
     assert '<td class="figure">2.88</td>' in html
     assert "<img src=http" not in html
     assert "2.88" in find_study(store, "Pilot").reference_rows
-    (html,) = handlers.clear_reference("Pilot", "interval", [], [], [])
-    assert "2.88" not in html
+    handlers.clear_reference("Pilot")
+    assert "2.88" not in shown(handlers, "Pilot")[0]
     file.write_text("model\nx\n", encoding="utf-8")
     with pytest.raises(BadInput, match="header: missing safety"):
-        handlers.set_reference("Pilot", "interval", [], [], [], str(file))
+        handlers.set_reference("Pilot", str(file))
     with pytest.raises(BadInput):
-        handlers.set_reference("Pilot", "interval", [], [], [], None)
+        handlers.set_reference("Pilot", None)
 
 
 def test_overlap_with_references_and_consistency_are_shown(store, handlers) -> None:
@@ -206,7 +220,7 @@ def test_overlap_with_references_and_consistency_are_shown(store, handlers) -> N
         for place, answer in enumerate(question.answers):
             scores = Scores(1 + place % 3, 2, 3)
             save_ratings(store, rater.id, [RatingEntry(answer.item, scores, answer.item)])
-    (html,) = handlers.draw("Repeats", "interval", [], [], [])
+    html, *_ = shown(handlers, "Repeats")
     assert "ROUGE-L" in html
     assert "评分者自身的一致性" in html
     made = handlers._reports.made(study)
@@ -314,21 +328,46 @@ def test_a_report_is_of_one_moment_while_raters_go_on_saving(store, monkeypatch)
 
 def test_a_study_without_scores_offers_what_it_has(store, handlers) -> None:
     new_study(store, name="Empty")
-    html, *_, links, _ = handlers.choose("Empty", "interval")
+    html, _, links = shown(handlers, "Empty")
     assert "还没有评分" in html
     assert "scores.csv" in links
     assert "report.zip" not in links
-    assert handlers.choose(None, "interval")[-1] == ""
+    names, html, *_ = handlers.show(None, "interval", None, [], [], [])
+    assert names["value"] == "Empty", "the newest"
+    assert "还没有评分" in html
+
+
+def test_filters_of_another_study_and_what_stood_behind_its_figures_go(store, handlers) -> None:
+    rated(store)
+    before = Drawn("Other", Filters(raters=("r01",)))
+    _, html, models, *filters, _, behind, drawn = handlers.show(
+        "Pilot", "interval", before, [], [], ["r01"]
+    )
+    assert "只计入" not in html
+    assert [each["value"] for each in filters] == [[], [], []]
+    assert (models["value"], behind, drawn.filters) == ("A", "", Filters())
+    switched = handlers.show("Pilot", "sd", drawn, [], [], [])
+    assert [*switched[2:6], switched[-2]] == [gr.skip()] * 5, "somebody may be choosing, or reading"
+    again = handlers.show("Pilot", "sd", switched[-1], [], [], [])
+    assert again[-2] == "", "refreshed"
+    fewer = handlers.show("Pilot", "sd", switched[-1], [], [], ["r01"])
+    assert (fewer[-2], fewer[-1].filters) == ("", Filters(raters=("r01",)))
+
+
+def test_no_study_leaves_nothing_to_choose(store, handlers) -> None:
+    _, html, models, *_, drawn = handlers.show(None, "interval", None, [], [], [])
+    assert "研究" in html
+    assert (models["choices"], drawn) == ([], None)
 
 
 def test_another_coordinators_study_is_not_shown(store, handlers) -> None:
     other = add_coordinator(store, "bo", "long enough")
     create_study(store, "Bo's", owner=other.id)
     for call in (
-        lambda: handlers.choose("Bo's", "interval"),
-        lambda: handlers.draw("Bo's", "interval", [], [], []),
+        lambda: handlers.show("Bo's", "interval", None, [], [], []),
+        lambda: handlers.show("Bo's", "interval", Drawn("Pilot"), [], [], []),
         lambda: handlers.behind("Bo's", "A", "safety", [1]),
-        lambda: handlers.clear_reference("Bo's", "interval", [], [], []),
+        lambda: handlers.clear_reference("Bo's"),
     ):
         with pytest.raises(StorageError) as refused:
             call()

@@ -145,6 +145,8 @@ def read_bundle(path: Path) -> Inputs:
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, path.name)
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise BadInput(f"{path.name} cannot be read: {error.strerror}.") from error
     except _DAMAGED as error:
         raise BadInput(
             f"{path.name} cannot be read as a zip file: it is damaged, encrypted or cut off. Fetch "

@@ -47,11 +47,15 @@ CAPITAL = 0.25
 """Columns that a capital takes more than a small letter."""
 CELL_EDGES = 3.5
 """Columns of letters that the blank edges of a cell take."""
+NARROWEST_NAME = 8
+"""Columns of letters that a name gets at least."""
 WIDEST_COLUMN = 28
 """Columns of letters that a cell takes before it breaks between words."""
 _CHINESE = "\u3000-\u9fff\uff00-\uffef"
-_WORD = re.compile(f"[{_CHINESE}]{{1,3}}|[^ \n{_CHINESE}]+")
-"""A line may break between any two Chinese characters; three and fewer read better together."""
+_WORD = re.compile(f"[{_CHINESE}]{{1,4}}|[^ \n{_CHINESE}]+")
+"""A line may break between any two Chinese characters; four and fewer read better together."""
+_PIECE = re.compile(f"[{_CHINESE}]{{1,4}}|[^- \n{_CHINESE}]+-?|-")
+"""Of a name, which may also break behind a hyphen."""
 _TOGETHER = re.compile(r"(<|\[-?[\d.]+,) ")
 """Before a blank at which no line of Word may break."""
 
@@ -89,8 +93,13 @@ def as_latex(report: Report) -> str:
         width = 2 + len(dimensions)
         lines += [r"    \midrule", rf"    \multicolumn{{{width}}}{{l}}{{\emph{{As published}}}} \\"]
         lines += [rf"    {_latex_reference(row, dimensions)} \\" for row in report["reference"]]
-    lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]
-    return "\n".join(lines) + "\n"
+    lines += [r"    \bottomrule", r"  \end{tabular}"]
+    sourced = [row for row in report["reference"] if row["source"]]
+    if told := "; ".join(_latex(f"{row['model']}: {row['source']}") for row in sourced):
+        lines.append(
+            rf"  \par\smallskip\parbox{{\linewidth}}{{\footnotesize As published: {told}.}}"
+        )
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
 def _caption(report: Report) -> str:
@@ -111,8 +120,9 @@ def _latex_row(entry: Report, dimensions: Sequence[str], bold: Mapping[str, set[
 
 
 def _latex_reference(row: Report, dimensions: Sequence[str]) -> str:
-    name = _latex(f"{row['model']} ({row['source']})" if row["source"] else row["model"])
-    return " & ".join([name, "", *(decimals(row[each], 2, "--") for each in dimensions)])
+    return " & ".join(
+        [_latex(row["model"]), "", *(decimals(row[each], 2, "--") for each in dimensions)]
+    )
 
 
 def _latex(text: str) -> str:
@@ -151,7 +161,7 @@ _WORDS = {
     "Kendall's W": ("Kendall W", "Kendall’s W"),
     "p, equal ranks": ("p（同秩）", "p, equal ranks"),
     "p (Holm), equal ranks": ("p（Holm，同秩）", "p (Holm), equal ranks"),
-    "Answers scored twice": ("评了两次的回答", "Answers scored twice"),
+    "Repeated ratings": ("重复评分数", "Repeated ratings"),
     "By": ("按", "By"),
     "Group": ("组", "Group"),
     "figure_shares": ("各分数占比（图）", "Picture: shares of each score"),
@@ -271,7 +281,7 @@ def _word_table(
         shown.append([_TOGETHER.sub("\\1\N{NO-BREAK SPACE}", text) for text in texts])
     table = document.add_table(rows=len(shown), cols=len(section.header), style="Light List")
     table.autofit = False
-    widths, size = _widths(shown)
+    widths, size = _widths(shown, section.n_texts)
     for column, width in zip(table.columns, widths, strict=True):
         column.width = width
     for number, (line, cells) in enumerate(zip(list(table.rows), shown, strict=True), start=-1):
@@ -290,27 +300,31 @@ def _word_table(
         document.add_paragraph(word("cut").format(rows=len(rows), all=len(section.rows)))
 
 
-def _widths(rows: Sequence[Sequence[str]]) -> tuple[list[Length], float]:
+def _widths(rows: Sequence[Sequence[str]], n_texts: int) -> tuple[list[Length], float]:
     """Of columns that share the text's width, and points of letters in which the longest words fit.
 
-    The first row is the header, which is bold and so a little wider.
+    The first row is the header, which is bold and so a little wider. Where nothing else helps,
+    headers and the ``n_texts`` columns of names take what the figures leave, which never break.
     """
-    words, wanted = [], []
-    for header, *cells in zip(*rows, strict=True):
-        word = max([BOLD * _longest_word(header), *map(_longest_word, cells)])
+    hard, least, wanted = [], [], []
+    for place, (header, *cells) in enumerate(zip(*rows, strict=True)):
+        parts = _PIECE if place < n_texts else _WORD
+        heads = BOLD * _longest(header, _PIECE)
+        cell = max((_longest(each, parts) for each in cells), default=0)
+        hard.append((min(cell, NARROWEST_NAME) if place < n_texts else cell) + CELL_EDGES)
+        least.append(max(heads, cell) + CELL_EDGES)
         whole = max([BOLD * columns(header), *map(columns, cells)])
-        words.append(word + CELL_EDGES)
-        wanted.append(max(word, min(whole, WIDEST_COLUMN)) + CELL_EDGES)
-    size = min(max(LARGEST * LINE_COLUMNS / sum(words), SMALLEST), LARGEST)
+        wanted.append(max(least[-1], min(whole, WIDEST_COLUMN) + CELL_EDGES))
+    size = min(max(LARGEST * LINE_COLUMNS / sum(least), SMALLEST), LARGEST)
     room = LINE_COLUMNS * LARGEST / size
-    if sum(wanted) > room:  # then longer cells break between words
-        rest = max(room - sum(words), 0) / (sum(wanted) - sum(words) or 1)
-        pairs = zip(words, wanted, strict=True)
-        wanted = [word + rest * (whole - word) for word, whole in pairs]
+    for low, high in ((least, wanted), (hard, least)):
+        if sum(high) > room:  # then longer cells break between words, or names anywhere
+            rest = max(room - sum(low), 0) / (sum(high) - sum(low) or 1)
+            wanted = [a + rest * (b - a) for a, b in zip(low, high, strict=True)]
     return [Inches(TEXT_WIDTH * each / sum(wanted)) for each in wanted], size
 
 
-def _longest_word(text: str) -> float:
+def _longest(text: str, parts: re.Pattern[str]) -> float:
     """In columns; capitals are wider than small letters."""
-    words = _WORD.findall(text)
-    return max((columns(word) + CAPITAL * sum(map(str.isupper, word)) for word in words), default=0)
+    found = parts.findall(text)
+    return max((columns(each) + CAPITAL * sum(map(str.isupper, each)) for each in found), default=0)

@@ -26,7 +26,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from medchat.evaluation.render import half_up, title
+from medchat.evaluation.render import decimals, half_up, title
 from medchat.evaluation.scale import NAMES_ZH
 from medchat.text_width import columns
 
@@ -330,7 +330,7 @@ def _matrix(axes: Axes, table: Any) -> Any:
     for (row, column), value in np.ndenumerate(table):
         if len(table) <= MOST_NUMBERED and row != column:
             known = bool(np.isfinite(value))
-            text = f"{value:.2f}" if known else "–"
+            text = decimals(round(float(value), 9), 2) if known else "–"
             colour = _readable_on(image.to_rgba(value)) if known else QUIET
             place = (column + 0.5, row + 0.5)
             axes.text(*place, text, ha="center", va="center", color=colour, fontsize=size)

@@ -165,7 +165,7 @@ def _english_consistency(report: Report) -> str:
     parts = [
         f"{name.replace('_', ' ')} {decimals(100 * found['percent_agreement'], 1)} % (quadratic "
         f"weighted kappa {decimals(found['weighted_kappa'], 3, 'not available')}, "
-        f"{counted(found['n'], 'answer')})"
+        f"{counted(found['n'], 'repeated rating')})"
         for name, found in _repeated(report)
     ]
     return f"Same score twice by the same rater: {'; '.join(parts)}." if parts else ""
@@ -184,9 +184,15 @@ def _english_overlap(report: Report) -> str:
     answers = sum(each["n"] for each in report["overlap"]["models"])
     return (
         f"For {counted(answers, 'answer')} with a reference answer, BLEU (over Chinese characters) "
-        "and ROUGE-1, ROUGE-2 and ROUGE-L (F, over words) were computed, and their Spearman "
-        "correlation with the mean scores."
+        "and ROUGE-1, ROUGE-2 and ROUGE-L (F, over words) were computed"
+        f"{', and their Spearman correlation with the mean scores' if _is_related(report) else ''}."
     )
+
+
+def _is_related(report: Report) -> bool:
+    """Whether some correlation of BLEU or ROUGE with the scores exists."""
+    found = report["overlap"]["correlation"].values()
+    return any(value is not None for each in found for key, value in each.items() if key != "n")
 
 
 def _tested(report: Report) -> tuple[bool, bool]:
@@ -418,7 +424,7 @@ def _chinese_consistency(report: Report) -> str:
     """See ``_english_consistency``."""
     parts = [
         f"{name_zh(name)} {decimals(100 * found['percent_agreement'], 1)}%（二次加权 κ "
-        f"{decimals(found['weighted_kappa'], 3, '无法计算')}，{found['n']} 个回答）"
+        f"{decimals(found['weighted_kappa'], 3, '无法计算')}，{found['n']} 次重复评分）"
         for name, found in _repeated(report)
     ]
     return f"同一评分者两次评分相同的比例：{'；'.join(parts)}。" if parts else ""
@@ -429,9 +435,10 @@ def _chinese_overlap(report: Report) -> str:
     if not report["overlap"]:
         return ""
     answers = sum(each["n"] for each in report["overlap"]["models"])
+    related = "，以及它们与平均评分的 Spearman 秩相关" if _is_related(report) else ""
     return (
         f"对 {answers} 个有参考答案的回答计算 BLEU（按汉字）和 ROUGE-1、ROUGE-2、ROUGE-L（F 值，"
-        "按词），以及它们与平均评分的 Spearman 秩相关。"
+        f"按词）{related}。"
     )
 
 

@@ -151,7 +151,7 @@ def _overlap(report: Mapping[str, Any], notes: Notes) -> None:
         if None in figures.values():
             notes.add(
                 "a rank correlation needs three answers with a reference, and figures and scores "
-                "that differ between them: it is null otherwise.",
+                "that differ between them: there is none otherwise.",
                 "秩相关需要至少三个有参考答案的回答，且数值与评分都不全相同，否则为空。",
                 dimension,
             )

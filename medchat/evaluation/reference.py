@@ -63,7 +63,22 @@ def read_reference(path: Path, scale: Scale = SUS) -> list[dict[str, Any]]:
             count=len(table.rows),
             most=MOST_ROWS,
         )
-    return [_entry(path.name, row, columns, scale) for row in table.rows]
+    entries = [_entry(path.name, row, columns, scale) for row in table.rows]
+    seen: dict[tuple[str, str], int] = {}
+    for row, entry in zip(table.rows, entries, strict=True):
+        key = entry["model"], entry["source"]
+        if key in seen:
+            raise BadInput(
+                f"{path.name}, row {row.number}: {entry['model']!r} stands in row {seen[key]} with "
+                "the same source already. Take one of them out, or name another source.",
+                code="reference_again",
+                file=path.name,
+                row=row.number,
+                first=seen[key],
+                model=entry["model"],
+            )
+        seen[key] = row.number
+    return entries
 
 
 def _entry(file: str, row: Row, columns: dict[str, str], scale: Scale) -> dict[str, Any]:
@@ -80,6 +95,14 @@ def _entry(file: str, row: Row, columns: dict[str, str], scale: Scale) -> dict[s
     figures = {
         each: _figure(cell(each), file, row.number, each, scale) for each in scale.dimensions
     }
+    if not any(figure is not None for figure in figures.values()):
+        raise BadInput(
+            f"{file}, row {row.number}: {cell('model')!r} has no figure. Fill in at least one.",
+            code="reference_no_figure",
+            file=file,
+            row=row.number,
+            model=cell("model"),
+        )
     return {"model": cell("model"), "source": cell("source"), **figures}
 
 

@@ -263,7 +263,7 @@ def consistency(report: Report) -> Section:
         ]
         for dimension in (report["scale"]["dimensions"] if found else ())
     ]
-    header = ["Dimension", "Answers scored twice", "Agreement (%)", "Quadratic weighted kappa"]
+    header = ["Dimension", "Repeated ratings", "Agreement (%)", "Quadratic weighted kappa"]
     return Section("Consistency of raters", header, rows, n_texts=1)
 
 
@@ -312,7 +312,8 @@ def _part(by: str, language: str) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else decimals(100 * share, 1)
+    """Without the noise behind the ninth decimal: 51 of 80 are 63.75 %."""
+    return "–" if share is None else decimals(round(100 * share, 9), 1)
 
 
 def friedman(report: Report) -> Section:

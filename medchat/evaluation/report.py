@@ -378,13 +378,14 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: No
     reliable = rating.reliability(ratings, index)
     if not reliable.enough:
         notes.add(
-            "ICC needs two raters, and two answers that every rater scored: it is null otherwise.",
+            "ICC needs two raters, and two answers that every rater scored; there is none "
+            "otherwise.",
             "ICC 需要至少两名评分者，以及至少两个由全部评分者评过的回答，否则为空。",
         )
     elif reliable.icc_2_1 is None or reliable.icc_2_k is None:
         notes.add(
-            "ICC needs a variance above 0 to divide by, which these scores do not give: where "
-            "they do not, it is null.",
+            "ICC needs a variance above 0 to divide by, which these scores do not give: there is "
+            "none.",
             "ICC 的分母是方差估计值，这些评分给出的估计值不大于 0，故为空。",
             dimension,
         )
@@ -457,7 +458,11 @@ def _tests(ratings: Ratings, index: int, notes: Notes) -> Entry:
         notes.add(
             "differences of means that are equal but for the last bit get different ranks in "
             f"scipy's Wilcoxon test. As it gives p (after Holm), and with equal ranks: {told}"
-            + (f"; {rest} more pairs (p_tied, p_holm_tied)." if rest > 0 else "."),
+            + (
+                f"; {rest} more pair{'' if rest == 1 else 's'} (p_tied, p_holm_tied)."
+                if rest > 0
+                else "."
+            ),
             "仅末位浮点误差不同的均值差，在 scipy 的 Wilcoxon 检验中秩次不同。scipy 给出的 p"
             f"（Holm 校正后）与按同秩计算的：{told}"
             + (f"；另有 {rest} 对（见 p_tied、p_holm_tied）。" if rest > 0 else "。"),

@@ -85,6 +85,11 @@ def parse_scale(text: str) -> Scale:
     """
     *names, last = [part.strip() for part in text.split(",")]
     found = _PART.fullmatch(last)
+    if re.search("[0-9]", last) and ":" in last and (found is None or found[2] is None):
+        raise BadInput(
+            f"{last.partition(':')[2]!r} is no range of scores. Write the lowest and the highest "
+            "with a hyphen, such as completeness,depth:0-3."
+        )
     if found is None or not all(re.fullmatch(_NAME, name) for name in names):
         raise BadInput(
             f"{text!r} names no dimensions. Write column names with commas between them and the "

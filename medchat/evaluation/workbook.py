@@ -42,6 +42,9 @@ _NUMBER_FORMATS = {
 """How a number is shown, by the name of its column; the cell holds all of its digits."""
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What XML 1.0 cannot hold."""
+_LETTER = re.compile("(?<=_)(?=x[0-9A-Fa-f]+_)")
+"""Within what a spreadsheet takes for the number of a letter (ST_Xstring of ISO/IEC 29500: four
+digits; LibreOffice takes fewer too)."""
 _NUMBER_COLUMNS = ("years", "shown_position", "active_seconds")
 """Columns of a score CSV that hold numbers, which are read as text."""
 
@@ -302,8 +305,10 @@ class _Cells:
             return "<c/>"
         if isinstance(value, str):
             style = f' s="{self._guarded}"' if _guarded(value) else ""
-            text = escape(value, {"\r": "&#13;"})
-            return f'<c{style} t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+            escaped = escape(value, {"\r": "&#13;"})
+            runs = [f'<t xml:space="preserve">{run}</t>' for run in _LETTER.split(escaped)]
+            text = runs[0] if len(runs) == 1 else "".join(f"<r>{run}</r>" for run in runs)
+            return f'<c{style} t="inlineStr"><is>{text}</is></c>'
         if isinstance(value, bool):
             return f'<c t="b"><v>{value:d}</v></c>'
         style = f' s="{self._number}"' if isinstance(value, float) else ""
