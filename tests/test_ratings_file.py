@@ -215,6 +215,12 @@ def test_an_unknown_column_leads_to_the_option_for_other_scales(score_file) -> N
     assert "--dimensions" in said
 
 
+def test_a_header_in_another_language_is_told_to_rename_it(score_file) -> None:
+    said = complaint(score_file("题号,模型,评分者,安全性\nq1,m,r,3\n"))
+    assert "The file has 题号, 模型, 评分者, 安全性: rename those that mean the same." in said
+    assert "--dimensions" not in said
+
+
 def test_a_header_alone_is_refused(score_file) -> None:
     assert (
         complaint(score_file(HEADER))

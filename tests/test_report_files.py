@@ -89,7 +89,8 @@ def test_latex_escapes_every_sign_that_means_something(report) -> None:
     assert line.count(" & ") == 4
     assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
     assert r"\multicolumn{5}{l}{\emph{As published}}" in text
-    assert r"Paper\_1 (A \& B) &  & 2.50 & 2.50 & 2.50" in text
+    assert r"Paper\_1 &  & 2.50 & 2.50 & 2.50" in text
+    assert r"As published: Paper\_1: A \& B." in text
 
 
 def test_latex_compiles(report, tmp_path: Path) -> None:
@@ -331,6 +332,11 @@ def test_checksums_are_those_that_sha256sum_takes(inputs) -> None:
         assert told.keys() == set(archive.namelist()) - {CHECKSUMS}
         for name, digest in told.items():
             assert hashlib.sha256(archive.read(name)).hexdigest() == digest
+
+
+def test_a_zip_that_is_not_there_is_said_to_be_that(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"none\.zip cannot be read: No such file"):
+        read_bundle(tmp_path / "none.zip")
 
 
 def rewritten(content: bytes, change: Any) -> bytes:

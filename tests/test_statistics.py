@@ -586,6 +586,18 @@ def test_a_scale_that_cannot_be_is_refused(text: str) -> None:
         parse_scale(text)
 
 
+@pytest.mark.parametrize("text", ["a:0-1000", "a:0", "a,b:0–3", "a:1-", "a:x-3"])
+def test_a_range_that_is_none_is_told_as_that(text: str) -> None:
+    with pytest.raises(BadInput, match="is no range of scores"):
+        parse_scale(text)
+
+
+def test_a_share_is_rounded_without_the_noise_of_its_fraction() -> None:
+    """51 of 80 are 63.75 %, which a float holds as a little less."""
+    assert render._percent(51 / 80) == "63.8"
+    assert [render._percent(count / 400) for count in (1, 3, 255)] == ["0.3", "0.8", "63.8"]
+
+
 # -- reference rows --
 
 
@@ -611,6 +623,11 @@ def test_reference_rows_are_shown_as_they_were_printed(tmp_path: Path) -> None:
         ('model,safety,usability,fluency\nx,"2,5",1,1\n', "row 2, column safety"),
         ("model,safety,usability,fluency\nx,nan,1,1\n", "row 2, column safety"),
         ("model,safety,usability,fluency\nx,4,1,1\n", "from 1 to 3"),
+        ("model,safety,usability,fluency\nx,1,1,1\ny,,,\n", "row 3: 'y' has no figure"),
+        (
+            "model,source,safety,usability,fluency\nx,A,1,1,1\nx,B,1,1,1\nx,A,2,1,1\n",
+            "row 4: 'x' stands in row 2",
+        ),
     ],
 )
 def test_reference_rows_at_fault_are_named(tmp_path: Path, text: str, told: str) -> None:

@@ -307,10 +307,14 @@ def _check_header(name: str, line: int, columns: list[str], required: Sequence[s
         elif {each.lower() for each in missing} <= {each.lower() for each in columns}:
             hint = " Write the names in small letters."
         elif unknown := [each for each in columns if each not in {*required, *COLUMNS}]:
-            hint = (
-                f" The file also has {', '.join(map(shortened, unknown[:5]))}: if that was scored, "
-                "name what was scored with --dimensions."
-            )
+            scored = {"question_id", "model", "rater"}.isdisjoint(missing)
+            found = ", ".join(map(shortened, unknown[:5]))
+            hint = f" The file has {found}: rename those that mean the same."
+            if scored:
+                hint = (
+                    f" The file also has {found}: if that was scored, name what was scored with "
+                    "--dimensions."
+                )
         raise BadInput(
             f"{name}, line {line}: missing {_named(missing)}. A score file needs "
             f"{', '.join(required)}.{hint}"
