@@ -61,6 +61,7 @@ SHOW_BEHIND = """
 def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     # -- layout --
     gate = gr.HTML(elem_id="report-gate")
+    busy = gr.HTML(elem_id="report-busy")
     with gr.Column(visible=False) as body:
         with gr.Row(elem_classes="field-and-button"):
             study = gr.Dropdown(
@@ -78,7 +79,6 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         )
         with gr.Accordion(texts("filters"), open=False, elem_id="report-filters"), gr.Row():
             filters = [_chooser(texts(key), f"report-{each}") for each, key in FILTERED.items()]
-        busy = gr.HTML(elem_id="report-busy")
         report = gr.HTML(elem_id="report", js_on_load=ON_LOAD)
         with gr.Accordion(texts("behind"), open=False, elem_id="report-behind") as looking:
             with gr.Row(elem_classes="field-and-button"):
@@ -130,23 +130,25 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         yield [f'<p role="status">{texts("report_busy")}</p>', *skipped(2 + len(shown))]
         yield ["", *checked(*values)]
 
-    # One listener for all of them, which works off one event at a time and the last one always: no
-    # figures come late and stand under other filters.
-    gr.on(
+    # One listener for all of them, which works off the last event always. Two that come within some
+    # milliseconds may still run side by side, and the first end last: so it is looked after.
+    asked = [study, spread, drawn, *filters]
+    worked_out = gr.on(
         [
             *(tab.select, study.input, spread.input, refresh.click, changed.change),
             *(each.input for each in filters),
         ],
         show,
-        [study, spread, drawn, *filters],
+        asked,
         [busy, gate, body, *shown],
         trigger_mode="always_last",
         **QUEUED,
     )
-    asked = [model, dimension, scores]
-    found_by = [study, *asked, *filters]
+    listen(worked_out.then, handlers.look_after, asked, [changed], texts)
+    wanted = [model, dimension, scores]
+    found_by = [study, *wanted, *filters]
     listen(look.click, handlers.behind, found_by, [behind], texts, services.access)
-    cell = [looking, *asked, behind]
+    cell = [looking, *wanted, behind]
     listen(
         report.click, handlers.behind_cell, [study, *filters], cell, texts, services.access
     ).then(None, js=SHOW_BEHIND)
@@ -214,12 +216,21 @@ class _Handlers:
         html = self._html(study, counted, spread, bool(filters))
         links = self._links(study, tuple(FILES) if whole else WITHOUT_SCORES)
         if whole is None:
-            return [choice, html, nothing, *empty, links, "", Drawn(known)]
+            return [choice, html, nothing, *empty, links, "", Drawn(known, spread=spread)]
         models = [entry["model"] for entry in whole.report["models"]]
         now = Drawn(known, filters, spread, (models, *(_values(whole, each) for each in FILTERED)))
         # What stands behind a figure was found with the filters before, or some time ago.
         behind = gr.skip() if replace(now, spread=before.spread) == before != now else ""
         return [choice, html, *_fields(now, before), links, behind, now]
+
+    def look_after(
+        self, name: str | None, spread: str, drawn: "Drawn | None", *chosen: list[str] | None
+    ) -> list[Any]:
+        """Has the report worked out again where it is not what is chosen by now."""
+        if drawn is None or name not in study_names(self._store, self._services.access.now()):
+            return [gr.skip()]
+        wanted = replace(drawn, study=name, spread=spread, filters=_filters(chosen))
+        return [gr.skip() if wanted == drawn else time.time_ns()]
 
     def _html(self, study: Study, made: Made | None, spread: Any, filtered: bool = False) -> str:
         texts = self._texts

@@ -13,6 +13,8 @@ from storage_fixtures import MODELS
 from storage import Store, lock_study, unblind_study
 
 pytestmark = pytest.mark.browser
+PATIENCE = 30_000
+"""Milliseconds: several reports, one after the other, on a machine that others use."""
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +96,21 @@ def test_a_report_that_is_worked_out_is_told_and_keeps_its_folds(report: Page) -
 def test_of_quick_choices_the_last_one_counts(report: Page) -> None:
     for switch in ("标准差", "各分数占比"):
         report.locator("#report-spread label", has_text=switch).click()
-    expect(report.locator(".table4 .spread").first).to_contain_text("%")
+    expect(report.locator(".table4 .spread").first).to_contain_text("%", timeout=PATIENCE)
     report.locator("#report-filters button").first.click()
     report.locator("#report-rater input").click()
     for rater in ("r01", "r02"):
         report.get_by_role("option", name=rater).click()
     report.keyboard.press("Escape")
-    expect(report.locator("#report .notice").last).to_contain_text("只计入 24 / 36")
+    expect(report.locator("#report .notice").last).to_contain_text(
+        "只计入 24 / 36", timeout=PATIENCE
+    )
     expect(report.locator("#report-rater .token")).to_have_count(2)
     report.locator("#report-refresh").click()
     report.locator("#report-rater .token-remove").first.click()
-    expect(report.locator("#report .notice").last).to_contain_text("只计入 12 / 36")
+    expect(report.locator("#report .notice").last).to_contain_text(
+        "只计入 12 / 36", timeout=PATIENCE
+    )
     expect(report.locator("#report-rater .token")).to_have_count(1)
 
 

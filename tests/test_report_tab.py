@@ -394,3 +394,20 @@ def test_a_score_that_changes_makes_another_report(store) -> None:
     save_ratings(store, rater, [RatingEntry(item, Scores(3, 3, 1), "again")])
     after = reports.made(study)
     assert after.report["models"] != before.report["models"]
+
+
+def test_a_report_that_came_late_is_worked_out_again(store, handlers) -> None:
+    rated(store)
+    *_, drawn = handlers.show("Pilot", "sd", Drawn("Pilot"), [], [], ["r01"])
+    assert handlers.look_after("Pilot", "sd", drawn, [], [], ["r01"]) == [gr.skip()]
+    for name, spread, raters in (("Pilot", "sd", []), ("Pilot", "shares", ["r01"])):
+        (again,) = handlers.look_after(name, spread, drawn, [], [], raters)
+        assert isinstance(again, int), (name, spread, raters)
+    for name in (None, "no such study"):
+        assert handlers.look_after(name, "sd", drawn, [], [], []) == [gr.skip()], "for good"
+    new_study(store, name="Empty")
+    (again,) = handlers.look_after("Empty", "sd", drawn, [], [], [])
+    assert isinstance(again, int)
+    *_, empty = handlers.show("Empty", "sd", drawn, [], [], ["r01"])
+    assert handlers.look_after("Empty", "sd", empty, [], [], []) == [gr.skip()]
+    assert handlers.look_after("Pilot", "sd", None, [], [], []) == [gr.skip()]
