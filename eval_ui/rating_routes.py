@@ -92,6 +92,7 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     async def reading(request: Request, work: Callable[[Any, Rater], Result]) -> Result:
         def read() -> Result:
             with store.connect() as db:
+                db.execute("BEGIN")  # answers and their keys of one moment
                 return work(db, _rater_of(db, request))
 
         return await run_in_threadpool(read)

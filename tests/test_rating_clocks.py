@@ -361,6 +361,32 @@ def test_what_was_merged_and_then_refused_is_kept(
     assert answer_of(study).comment == "from the phone"
 
 
+def test_a_slow_page_takes_no_other_tabs_save_for_a_lost_one(
+    bent: Page, context: BrowserContext, app, study
+) -> None:
+    enter(bent, app, study.token)
+    slow = context.new_page()
+    slow.goto(f"{app.url}/rate/")
+    expect(slow.locator("#answer-A")).to_be_visible()
+    slow.locator("#rating-next").click()
+    expect_question(slow, 2)
+    slow.evaluate("slow['/page/1'] = { after: 2000 }")
+    slow.locator("#rating-previous").click()
+    score(bent, "A", 1, 1, 1)
+    expect_saved(bent, "A")
+    write_comment(bent, "typed on")
+    expect_question(slow, 1)
+    bent.locator("#question-title").focus()
+    expect_saved(bent, "A")
+    slow.wait_for_timeout(1000)
+    look_again(slow)
+    for each in (bent, slow):
+        expect_scores(each, "A", 1, 1, 1)
+        expect(each.locator("#comment-A")).to_have_value("typed on")
+        expect(each.locator("#rival-A")).to_be_empty()
+    assert answer_of(study).comment == "typed on"
+
+
 # -- a server that knows less than it did --
 
 

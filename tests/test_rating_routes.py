@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from rating_steps import RatedStudy
 
+from eval_ui import rating_routes as routes_of_page
 from eval_ui.rating_routes import COOKIE, rating_routes
 from storage import (
     NewResponse,
@@ -411,3 +413,23 @@ def test_each_dry_run_keeps_drafts_of_its_own(app: FastAPI, study: RatedStudy) -
         trial = client_of(app, begin_trial(study.store, draft.id).token)
         names.add(trial.get("/rating/list").json()["store"])
     assert len(names) == 2
+
+
+def test_answers_and_their_keys_are_of_one_moment(
+    app: FastAPI, study: RatedStudy, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A save that comes between the two reads is in neither."""
+    item = first_item(client)
+    other = client_of(app, study.token)
+    real = routes_of_page.keys_of
+
+    def save_before(db: Any, rater: str, wanted: str) -> list[str]:
+        monkeypatch.setattr(routes_of_page, "keys_of", real)
+        assert other.post("/rating/save", json=rating(item, "between")).status_code == 200
+        return real(db, rater, wanted)
+
+    monkeypatch.setattr(routes_of_page, "keys_of", save_before)
+    answer = client.get("/rating/page/1").json()["answers"][0]
+    assert (answer["scores"], answer["keys"]) == (None, [])
+    answer = client.get("/rating/state/1").json()["answers"][0]
+    assert (answer["key"], answer["keys"]) == ("between", ["between"])

@@ -249,6 +249,13 @@ def test_a_dry_run_says_that_nothing_is_stored(page: Page, app: AppServer) -> No
     score(page, "A", 3, 3, 3)
     expect(page.locator("#state-A")).to_have_text("试评，不保存")
     expect(page.locator("#feedback-A")).to_contain_text("参考分")
+    for _ in range(2):
+        page.locator("#rating-next").click()
+        expect_question(page, 1)
+        page.locator("#rating-previous").click()
+        expect(page.locator("#question-title")).to_contain_text("练习题")
+        expect(page.locator("#feedback-A")).to_contain_text("参考分")
+        expect(page.locator("#rival-A")).to_be_empty()
     assert rows(app, "select count(*) from rating_log") == before
 
 

@@ -190,10 +190,10 @@ export function prepare(answer, since) {
   answer.feedback = done?.feedback ?? answer.feedback;
   const theirs = { ...answer };
   Object.assign(answer, said(answer));
-  if (done && !answer.keys.includes(done.key) && done.at <= since) {
-    if (isLost(done.key, answer)) keepRival(answer.item, done.opinion, page.question.place);
+  if (done?.at <= since && isLost(done.key, answer)) {
+    keepRival(answer.item, done.opinion, page.question.place);
     delete page.settled[answer.item];
-  } else if (done && !answer.keys.includes(done.key)) {
+  } else if (done?.at > since && !answer.keys.includes(done.key)) {
     // The question was fetched just before this was saved.
     const { opinion, key, savedAt } = done;
     Object.assign(answer, opinion, { key, saved_at: savedAt, state: "rated" });
@@ -231,7 +231,10 @@ function keptOf(item, theirs) {
   return draft && (!left || draft.made > left.made) ? draft : left;
 }
 
-function isBehind(base, sent, { key }) {
+// Not where the reply does not know the save that it was made upon: either that is lost, or the
+// question was fetched just before another tab's save. What goes then brings it to light.
+function isBehind(base, sent, { key, keys }) {
+  if (base && !keys.includes(base)) return false;
   return base !== undefined && base !== (key ?? "") && !(key in (sent ?? {}));
 }
 

@@ -75,7 +75,7 @@ export function keepAsDraft(item, { opinion, base, touched, made, sent, place })
 }
 
 // A draft of another tab that this page has never shown, before it is written over.
-function keepOther(item, draft, answer) {
+export function keepOther(item, draft, answer) {
   if (!draft || draft.tab === tab || !holdsSomething(draft.opinion)) return;
   const known = answer && (sameOpinion(draft.opinion, answer)
     || (answer.draft && sameOpinion(draft.opinion, answer.draft)));

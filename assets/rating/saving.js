@@ -7,8 +7,8 @@ import {
 } from "./answers.js";
 import { stay } from "./going.js";
 import {
-  dropDraft, dropDraftOf, dropWaiting, keepAsDraft, keepDraft, keepRival, keepWaiting, rivalOf,
-  storage,
+  dropDraft, dropDraftOf, dropWaiting, keepAsDraft, keepDraft, keepOther, keepRival, keepWaiting,
+  rivalOf, storage,
 } from "./keeping.js";
 import { announce, retract } from "./messages.js";
 import { newKey, page, text } from "./page.js";
@@ -68,8 +68,12 @@ export function handIn(item, opinion, { base, touched, made, place, sent = {}, g
 
 // What is left of something kept, upon what is saved now: it goes, or is a draft while half done.
 export function goOnWith(item, left, given) {
-  if (complete(left.opinion)) handIn(item, left.opinion, { ...left, given });
-  else keepAsDraft(item, left);
+  if (complete(left.opinion)) {
+    handIn(item, left.opinion, { ...left, given });
+  } else {
+    keepOther(item, storage.read("drafts")[item], shown(item));
+    keepAsDraft(item, left);
+  }
 }
 
 // What is complete, but was never handed in: the page was closed, or it had been refused.
