@@ -10,7 +10,7 @@ random, so that an id says nothing about the model, the rater or the order behin
 from sqlite_utils import Database, Migrations
 
 from storage.chain import START, seal
-from storage.ids import new_id
+from storage.ids import new_id, utc_now
 
 MIGRATIONS = Migrations("medchat")
 
@@ -477,4 +477,28 @@ def m011_rater_remark(db: Database) -> None:
         """
         ALTER TABLE raters ADD COLUMN remark TEXT NOT NULL DEFAULT '';  -- raters never see it
         """
+    )
+
+
+@MIGRATIONS()
+def m012_identity(db: Database) -> None:
+    """What tells this database from every other, also one of the same file name."""
+    db.executescript(
+        """
+        CREATE TABLE database_identity (
+            id TEXT PRIMARY KEY NOT NULL,        -- random; a copy and a backup keep it
+            created_at TEXT NOT NULL,
+            -- the highest ids when this row was made: ids above them have no gaps
+            ratings_before INTEGER NOT NULL,
+            events_before INTEGER NOT NULL
+        );
+        """
+    )
+    db.execute(
+        """
+        INSERT INTO database_identity VALUES (?, ?,
+            (SELECT coalesce(max(id), 0) FROM rating_log),
+            (SELECT coalesce(max(id), 0) FROM study_events))
+        """,
+        [new_id(), utc_now()],
     )

@@ -43,6 +43,7 @@ RELEASED = {
     "m009_study_design": "e5b21cbfb70a39a7",
     "m010_reference_rows": "e6a5c753fe7fa3b6",
     "m011_rater_remark": "63f65ba835803368",
+    "m012_identity": "5c744ffd9fc602ae",
 }
 
 
