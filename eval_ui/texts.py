@@ -1152,6 +1152,10 @@ MEDCHAT_TEXTS_ZH = {
     "workbook_broken": (
         "{file} 已损坏，或不是 Excel 工作簿。请用 Excel 或 WPS 打开，重新另存为 .xlsx。"
     ),
+    "workbook_overloaded": (
+        "{file} 的内容远多于一张题目表：单元格、格式、其他部件太多，或文字太多。请只把问题复制到"
+        "一个新工作簿（不带格式），另存为 .xlsx；很长的表请拆分成几个文件。"
+    ),
     "workbook_too_big": ("{file} 解压后超过 {most} MB。请把问题复制到一个新工作簿，另存为 .xlsx。"),
     "encoding_unknown": (
         "{file} 的文字编码既不是完整的 UTF-8，也不是 GB18030（GBK）。"

@@ -10,28 +10,23 @@ import csv
 import io
 import json
 import re
-import warnings
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, datetime, time
 from functools import partial
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
 from medchat.answers import clean_question
 from medchat.errors import BadInput
+from medchat.workbook_parts import LAST_COLUMN, text_of
+from medchat.workbooks import NoWorkbook, read_first_sheet
 
 MOST_ROWS = 20_000
 MOST_COLUMNS = 100
 MOST_BYTES = 20_000_000
-MOST_UNPACKED_BYTES = 200_000_000
-"""Of all parts of a workbook together. A bigger one is refused before anything is unpacked."""
 MOST_CHARACTERS_OF_NAME = 80
 """Of a column name, a question_id or a category."""
 
@@ -55,9 +50,6 @@ _MARKS = (
 _ROWS_ABOVE_HEADER = 5
 _NO_NAME = re.compile(r"[?？。！!]$|怎么|怎样|什么|如何|[吗呢]$|^[-+]?\d+([.,]\d+)*$")
 """What looks like a question or a number, and so like the first row of a file without header."""
-_UNSHOWABLE = re.compile("[\x00\ud800-\udfff]|_x000D_")
-"""``_x000D_`` is how Excel files write the carriage return of a line break within a cell."""
-_FORMULA = re.compile(rb"<(\w+:)?f[ />]")
 
 
 @dataclass(frozen=True)
@@ -84,10 +76,14 @@ class Table:
 
 
 class _Line(NamedTuple):
-    """A row before the header is known; ``formulas`` are places of cells, from 0."""
+    """A row before the header is known: its texts by column, from 0, without the empty ones.
+
+    ``width`` is the number of its cells; ``formulas`` are columns.
+    """
 
     number: int
-    cells: list[str]
+    cells: dict[int, str]
+    width: int
     formulas: tuple[int, ...] = ()
 
 
@@ -206,7 +202,8 @@ def _delimited_lines(name: str, text: str, delimiter: str) -> list[_Line]:
     try:
         for cells in reader:
             if any(map(str.strip, cells)):
-                lines.append(_Line(first, cells))
+                texts = {column: cell for column, cell in enumerate(cells) if cell}
+                lines.append(_Line(first, texts, len(cells)))
                 if len(lines) > MOST_ROWS + 1:
                     break
             first = reader.line_num + 1
@@ -239,110 +236,13 @@ def _csv_error(name: str, line: int, error: csv.Error) -> BadInput:
 
 
 def _workbook_table(name: str, content: bytes, of_questions: bool) -> Table:
-    lines = _workbook_lines(name, content)
-    # A sheet has no width of its own: what stands right of the header is a column without a name.
-    width = max((len(line.cells) for line in lines), default=0)
-    for header in lines[:1]:
-        header.cells.extend(repeat("", width - len(header.cells)))
-    return _grid_table(name, lines, "", of_questions)
-
-
-def _workbook_lines(name: str, content: bytes) -> list[_Line]:
     try:
-        formulas = _check_parts(name, content)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions, which nobody here sees
-            return _first_sheet(content, formulas)
-    except BadInput:
-        raise
-    except Exception as error:  # openpyxl lets through whatever a damaged file makes it stumble on
-        raise BadInput(
-            f"{name} is damaged or not an Excel workbook. Open it in Excel or WPS and save it "
-            "again as .xlsx.",
-            code="workbook_broken",
-            file=name,
-        ) from error
-
-
-def _check_parts(name: str, content: bytes) -> bool:
-    """Whether a sheet holds formulas. Raises BadInput for another format and for a zip bomb."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        parts = archive.infolist()
-        if not any(part.filename.startswith("xl/") for part in parts):
-            raise _wrong_format(name)
-        if sum(part.file_size for part in parts) > MOST_UNPACKED_BYTES:
-            raise BadInput(
-                f"Unpacked, {name} would take more than {MOST_UNPACKED_BYTES // 10**6} MB. Copy "
-                "the questions to a new workbook and save it as .xlsx.",
-                code="workbook_too_big",
-                file=name,
-                most=MOST_UNPACKED_BYTES // 10**6,
-            )
-        sheets = (part for part in parts if part.filename.startswith("xl/worksheets/"))
-        return any(_FORMULA.search(archive.read(part)) for part in sheets)
-
-
-def _first_sheet(content: bytes, formulas: bool) -> list[_Line]:
-    """The lines of the first visible sheet that has cells; [] where none has."""
-    with closing(load_workbook(io.BytesIO(content), read_only=True, data_only=True)) as book:
-        for place, sheet in enumerate(book.worksheets):
-            if sheet.sheet_state == "visible":
-                formula_rows = _formula_rows(content, place) if formulas else repeat(())
-                lines = islice(_sheet_lines(_cells(sheet), formula_rows), MOST_ROWS + 2)
-                if found := list(lines):
-                    return found
-    return []
-
-
-def _cells(sheet: Any) -> Iterator[Sequence[Any]]:
-    sheet.reset_dimensions()  # some programs write them wrong, which would cut the sheet off
-    rows: Iterator[Sequence[Any]] = sheet.iter_rows(max_row=1_048_576)
-    return rows
-
-
-def _formula_rows(content: bytes, place: int) -> Iterator[tuple[int, ...]]:
-    """Where each row of a sheet holds formulas."""
-    with closing(load_workbook(io.BytesIO(content), read_only=True)) as book:
-        for cells in _cells(book.worksheets[place]):
-            yield tuple(place for place, cell in enumerate(cells) if cell.data_type == "f")
-
-
-def _sheet_lines(
-    rows: Iterable[Sequence[Any]], formula_rows: Iterable[tuple[int, ...]]
-) -> Iterator[_Line]:
-    for number, (cells, formulas) in enumerate(zip(rows, formula_rows, strict=False), start=1):
-        texts = ["" if cell.data_type == "e" else _shown(cell.value) for cell in cells]
-        unusable = {place for place in formulas if _is_without_result(cells[place])}
-        unusable |= {place for place, cell in enumerate(cells) if cell.data_type == "e"}
-        while texts and not texts[-1].strip() and len(texts) - 1 not in unusable:
-            texts.pop()
-        if texts:
-            yield _Line(number, texts, tuple(sorted(unusable)))
-
-
-def _is_without_result(cell: Any) -> bool:
-    # openpyxl leaves the type "str" on a formula whose stored result is the empty text.
-    return cell.value is None and cell.data_type != "str"
-
-
-def _shown(value: object) -> str:
-    """A value of Excel or JSON as a person would write it: 1.0 is 1, a date is 2024-03-01."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(value).upper()
-        case float():
-            return str(int(value)) if value.is_integer() else f"{value:.15g}"
-        case datetime() if value.time() == time():
-            return value.date().isoformat()
-        case datetime():
-            return value.isoformat(timespec="seconds")
-        case date() | time():
-            return value.isoformat()
-        case dict() | list():
-            return _UNSHOWABLE.sub("", json.dumps(value, ensure_ascii=False))
-    return _UNSHOWABLE.sub("", str(value))
+        rows = read_first_sheet(name, content, MOST_ROWS + 2)
+    except NoWorkbook as error:
+        raise _wrong_format(name) from error
+    # A sheet has no width of its own: what stands right of the header is a column without a name.
+    lines = [_Line(row.number, row.cells, LAST_COLUMN, tuple(sorted(row.formulas))) for row in rows]
+    return _grid_table(name, lines, "", of_questions)
 
 
 # -- JSON --
@@ -414,7 +314,7 @@ def _unique(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _record(item: dict[str, Any]) -> dict[str, str]:
-    return _folded({key: _shown(value) for key, value in item.items()})
+    return _folded({key: text_of(value) for key, value in item.items()})
 
 
 # -- rows and columns --
@@ -426,17 +326,17 @@ def _grid_table(name: str, lines: list[_Line], encoding: str, of_questions: bool
     header, *below = lines
     if of_questions:
         _check_header(name, header, below)
-    names = dict(_column_names(header, below))
+    names = _column_names(header, below)
     _check_names(name, list(names.values()))
-    rows = (_row(line, names) for line in below if _fits(name, line, len(header.cells)))
+    rows = (_row(line, names) for line in below if _fits(name, line, header.width))
     return _table(name, tuple(_folded(dict.fromkeys(names.values(), ""))), rows, encoding)
 
 
 def _check_header(name: str, header: _Line, below: list[_Line]) -> None:
     """Raises BadInput where the first row seems to be a title or the first question."""
-    if not _holds(header.cells, QUESTION_NAMES):
+    if not _holds(header.cells.values(), QUESTION_NAMES):
         for line in below[:_ROWS_ABOVE_HEADER]:
-            if _holds(line.cells, QUESTION_NAMES):
+            if _holds(line.cells.values(), QUESTION_NAMES):
                 raise BadInput(
                     f"{name}: the column names seem to be in line {line.number}. Delete the lines "
                     "above it.",
@@ -444,9 +344,9 @@ def _check_header(name: str, header: _Line, below: list[_Line]) -> None:
                     file=name,
                     line=line.number,
                 )
-    if _holds(header.cells, _KNOWN):
+    if _holds(header.cells.values(), _KNOWN):
         return
-    for cell in map(_tidy, header.cells):
+    for cell in map(_tidy, header.cells.values()):
         if _NO_NAME.search(cell):
             raise BadInput(
                 f"{name} has no column names: its first row holds {short(cell)!r}. Put a row with "
@@ -457,17 +357,23 @@ def _check_header(name: str, header: _Line, below: list[_Line]) -> None:
             )
 
 
-def _column_names(header: _Line, below: list[_Line]) -> Iterator[tuple[int, str]]:
-    """Place and name of each column; one without a name but with texts is called by its letter."""
-    for place, cell in enumerate(header.cells):
-        if found := _tidy(cell):
-            yield place, found
-        elif any(_has_content(line, place) for line in below):
-            yield place, get_column_letter(place + 1)
+def _column_names(header: _Line, below: list[_Line]) -> dict[int, str]:
+    """The name of each column; one without a name but with texts is called by its letter."""
+    filled = {column for line in below for column in _filled(line) if column < header.width}
+    named = {column: tidy for column, cell in header.cells.items() if (tidy := _tidy(cell))}
+    return {
+        column: named.get(column) or _letters(column) for column in sorted(filled | named.keys())
+    }
 
 
-def _has_content(line: _Line, place: int) -> bool:
-    return place in line.formulas or bool("".join(line.cells[place : place + 1]).strip())
+def _letters(column: int) -> str:
+    """What a spreadsheet calls a column; its number beyond the last that has letters."""
+    return get_column_letter(column + 1) if column < LAST_COLUMN else str(column + 1)
+
+
+def _filled(line: _Line) -> Iterator[int]:
+    yield from line.formulas
+    yield from (column for column, cell in line.cells.items() if cell.strip())
 
 
 def _check_names(name: str, columns: Sequence[str]) -> None:
@@ -508,24 +414,22 @@ def _check_once(name: str, columns: Sequence[str]) -> None:
 
 def _fits(name: str, line: _Line, width: int) -> bool:
     """True; raises BadInput for a text right of the last column."""
-    if any(map(str.strip, line.cells[width:])):
+    if line.width > width and any(column >= width for column in _filled(line)):
         raise BadInput(
-            f"{name}, line {line.number}: it has {len(line.cells)} cells, but the header has "
+            f"{name}, line {line.number}: it has {line.width} cells, but the header has "
             f"{width}. Put a text that holds a separator between quotation marks.",
             code="row_too_wide",
             file=name,
             line=line.number,
-            cells=len(line.cells),
+            cells=line.width,
             columns=width,
         )
     return True
 
 
 def _row(line: _Line, names: dict[int, str]) -> Row:
-    cells = {
-        name: line.cells[place] if place < len(line.cells) else "" for place, name in names.items()
-    }
-    formulas = dict.fromkeys(_name_after_folding(names[place], cells) for place in line.formulas)
+    cells = {name: line.cells.get(column, "") for column, name in names.items()}
+    formulas = dict.fromkeys(_name_after_folding(names[column], cells) for column in line.formulas)
     return Row(line.number, _folded(cells), tuple(formulas))
 
 

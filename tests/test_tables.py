@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attacks import workbooks as hostile
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from eval_ui.texts import Texts
 from medchat import tables
@@ -645,6 +647,107 @@ def test_entities_that_multiply_are_a_sentence(folder: Path) -> None:
     patched(file, "xl/worksheets/sheet1.xml", "<worksheet ", bomb)
     patched(file, "xl/worksheets/sheet1.xml", "<sheetData>", "&e11;<sheetData>")
     assert refused(file).code == "workbook_broken"
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        ("texts_in_the_last_column", 19_999),
+        ("styled_cells_in_the_last_column", 15_000),
+        ("rows_far_apart", 17_477),
+        ("one_row_at_the_end", 1),
+        ("header_of_all_columns", "too_many_columns"),
+        ("empty_header_of_all_columns", 19_999),
+        ("one_shared_string_in_all_cells", "workbook_overloaded"),
+        ("many_sheets", 1),
+        ("long_entity_named_often", "workbook_broken"),
+        ("entries_of_one_name", "workbook_broken"),
+        ("zip64_of_another_size", "workbook_broken"),
+        ("another_method_of_packing", "workbook_broken"),
+    ],
+)
+def test_a_workbook_made_to_take_long_is_refused_or_read_at_once(
+    folder: Path, kind: str, outcome: int | str
+) -> None:
+    """Those that take some seconds to make or to refuse are in tests/attacks/workbooks.py."""
+    file = written(folder, "q.xlsx", hostile.KINDS[kind]())
+    started = time.process_time()
+    if isinstance(outcome, int):
+        assert len(read_table(file).rows) == outcome
+    else:
+        assert refused(file).code == outcome
+    assert time.process_time() - started < 3
+
+
+def test_a_cell_behind_the_last_column_is_refused_and_not_lost(folder: Path) -> None:
+    rows = f'{hostile.HEADER}<row r="2">{"<c/>" * 16_384}<c t="str"><v>头疼</v></c></row>'
+    file = written(folder, "q.xlsx", hostile.packed(hostile.parts(rows)))
+    assert refused(file).code == "workbook_broken"
+
+
+def test_rows_or_cells_that_stand_twice_are_refused_and_not_lost(folder: Path) -> None:
+    text = '<c r="A2" t="str"><v>头疼</v></c>'
+    for rows in (f'<row r="2">{text * 2}</row>', f'<row r="2">{text}</row>' * 2):
+        file = written(folder, "q.xlsx", hostile.packed(hostile.parts(hostile.HEADER + rows)))
+        assert refused(file).code == "workbook_broken"
+
+
+def test_rich_text_is_read_without_how_it_is_pronounced(folder: Path) -> None:
+    contents = hostile.parts(hostile.HEADER + '<row r="2"><c r="A2" t="s"><v>1</v></c></row>')
+    runs = "<r><t>头</t></r><r><t> 疼</t></r><rPh><t>toutong</t></rPh><phoneticPr/>"
+    contents[hostile.STRINGS] = str(contents[hostile.STRINGS]).replace("<t>头疼</t>", runs)
+    file = written(folder, "q.xlsx", hostile.packed(contents))
+    assert cells(read_table(file)) == [["头 疼"]]
+
+
+def test_a_workbook_with_prefixes_and_in_utf_16_is_read(folder: Path) -> None:
+    contents = hostile.parts(hostile.HEADER + hostile.row(2, "A", text="头疼"))
+    sheet = re.sub("<(/?)(?=[a-z])", r"<\1x:", str(contents[hostile.SHEET]))
+    sheet = sheet.replace("xmlns=", "xmlns:x=")
+    contents[hostile.SHEET] = f'<?xml version="1.0" encoding="UTF-16"?>{sheet}'.encode("utf-16")
+    file = written(folder, "q.xlsx", hostile.packed(contents))
+    assert cells(read_table(file)) == [["头疼"]]
+
+
+@pytest.mark.parametrize(
+    ("number", "format_code", "text"),
+    [
+        (45352.0, "yyyy-mm-dd", "2024-03-01"),
+        (45352.354, "m/d/yy h:mm", "2024-03-01T08:29:45"),
+        (0.354, "h:mm", "08:29:45.600000"),
+        (1.25, "[h]:mm", "1 day, 6:00:00"),
+        (45352.0, 'yyyy"年"m"月"d"日"', "2024-03-01"),
+        (45352.0, '"day" 0', "45352"),
+        (45352.5, "[Red]0.00", "45352.5"),
+    ],
+)
+def test_the_format_of_a_number_makes_it_a_date(
+    folder: Path, number: float, format_code: str, text: str
+) -> None:
+    book = Workbook()
+    assert book.active is not None
+    book.active.append(["question"])
+    book.active.append([number])
+    book.active["A2"].number_format = format_code
+    book.save(folder / "q.xlsx")
+    assert cells(read_table(folder / "q.xlsx")) == [[text]]
+
+
+def test_dates_of_a_workbook_that_counts_from_1904_are_right(folder: Path) -> None:
+    book = Workbook()
+    book.epoch = CALENDAR_MAC_1904
+    assert book.active is not None
+    for value in ("question", date(2024, 3, 1)):
+        book.active.append([value])
+    book.save(folder / "q.xlsx")
+    assert cells(read_table(folder / "q.xlsx")) == [["2024-03-01"]]
+
+
+def test_a_csv_with_very_many_empty_columns_is_read_at_once(folder: Path) -> None:
+    text = "question" + "," * 100_000 + "\n" + "头疼\n" * 5_000 + "发热" + "," * 90_000 + "内科\n"
+    started = time.process_time()
+    assert read_table(written(folder, "q.csv", text)).columns == ("question", "90001")
+    assert time.process_time() - started < 3
 
 
 def test_a_workbook_that_was_read_can_be_deleted(folder: Path) -> None:
