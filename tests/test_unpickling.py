@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import struct
+import time
 import tracemalloc
 import zipfile
 from collections import OrderedDict
@@ -189,3 +191,97 @@ def test_a_state_changes_nothing_but_is_dropped(file: Path) -> None:
 def test_instructions_that_no_tensor_needs_are_refused(file: Path, instruction: bytes) -> None:
     with pytest.raises(CheckpointError, match="something other than weights"):
         open_weights(rewritten(file, lambda _: pickle_of(instruction)))
+
+
+# -- what would take long --
+
+NESTED = b")q\x00" + b"h\x00\x86q\x00" * 100
+"""A tuple of itself twice, a hundred times over: 2^100 parts, all of which a hash goes through."""
+TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
+TABLE = b"ccollections\nOrderedDict\n"
+STORAGE = (
+    b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x06tQ"
+)
+HOSTILE = {
+    "key": b"}" + NESTED + b"Ns",
+    "keys": b"}(" + NESTED + b"Nu",
+    "key of a tuple": b"}" + NESTED + b"\x85Ns",
+    "pairs of a table": TABLE + b"]" + NESTED + b"N\x86a\x85R",
+    "key of a called table": TABLE + b")R" + NESTED + b"Ns",
+    "name of a storage": b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\n" + NESTED + b"NK\x06tQ",
+    "kind of a storage": b"(" + NESTED + b"q\x01h\x01h\x01h\x01h\x01tQ",
+    "reference": NESTED + b"Q",
+    "function": NESTED + b")R",
+    "arguments": TENSOR + NESTED + b"R",
+    "shape": TENSOR + b"(" + STORAGE + b"K\x00" + NESTED + b"q\x01h\x01tR",
+    "content": NESTED,
+    "value": b"}X\x01\x00\x00\x00a" + NESTED + b"s",
+    "copies of a table": b"}q\x01("
+    + b"".join(b"J" + struct.pack("<i", n) + b"N" for n in range(50_000))
+    + b"u"
+    + b"".join([TABLE + b"h\x01\x85R"] * 9_000),
+    "copies of a shape": b"("
+    + b"K\x01" * 100_000
+    + b"tq\x01"
+    + (TENSOR + b"(" + STORAGE + b"K\x00h\x01h\x01tR") * 5_000,
+    "copies of arguments": b"(" + b"K\x01" * 100_000 + b"tq\x01" + (TENSOR + b"h\x01R") * 5_000,
+    "instructions": b"}" * 5_000_000,
+    "marks": b"(" * 5_000_000,
+    "text that is said to be long": b"X\xff\xff\xff\xff",
+    "long text": b"X" + struct.pack("<I", 40_000_000) + b"x" * 40_000_000,
+    "name without end": b"c" + b"x" * 40_000_000,
+    "names without end": b"c" + b"x" * 1_000_000 + b"\n" + b"y" * 1_000_000 + b"\n",
+    "frame that is said to be long": b"\x95" + struct.pack("<Q", 2**62),
+    "numbers of 255 bytes": b"}(" + (b"\x8a\xff" + b"\x7f" * 255 + b"N") * 50_000 + b"u",
+    "lists in lists": b"]" * 200_000 + b"a" * 199_999,
+    "tuples in tuples": b")" + b"\x85" * 400_000,
+    "a list of itself": b"]q\x01h\x01a",
+    "a table of itself": b"}q\x01X\x01\x00\x00\x00ah\x01s",
+    "item far behind in a list": b"]J\xff\xff\xff\x7fNs",
+    "tensor as a key": b"}" + TENSOR + b"(" + STORAGE + b"K\x00K\x01\x85K\x01\x85tRNs",
+    "number that is none as a key": b"}G\x7f\xf8\x00\x00\x00\x00\x00\x00Ns",
+    "keys without values": b"}(X\x01\x00\x00\x00au",
+    "items of a table in a list": TABLE + b")R]a",
+    "nothing on the stack": b"s",
+}
+
+
+def old_file_of(folder: Path, content: bytes) -> Path:
+    """A file as torch wrote it before 1.6, with another pickle for its tensors."""
+    path = folder / "old.bin"
+    torch.save({}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    assert whole.count(pickle.dumps({}, protocol=2)) == 1
+    path.write_bytes(whole.replace(pickle.dumps({}, protocol=2), pickle_of(content)))
+    return path
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["zip", "old"])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_pickle_made_to_take_long_is_refused_at_once(
+    file: Path, tmp_path: Path, kind: str, is_old: bool
+) -> None:
+    content = HOSTILE[kind]
+    path = (
+        old_file_of(tmp_path, content) if is_old else rewritten(file, lambda _: pickle_of(content))
+    )
+    started = time.process_time()
+    with pytest.raises(CheckpointError) as caught:
+        open_weights(path)
+    assert time.process_time() - started < 1
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 1_000
+
+
+@pytest.mark.parametrize("parameter", [False, True])
+def test_a_file_from_before_torch_1_6_is_read(tmp_path: Path, parameter: bool) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    weight = torch.arange(6.0).view(2, 3)
+    content = OrderedDict(
+        weight=torch.nn.Parameter(weight) if parameter else weight, part=weight[1:]
+    )
+    content._metadata = OrderedDict({"": {"version": 1}})
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    found = read_tensors(path)
+    assert torch.equal(found["weight"], weight)
+    assert torch.equal(found["part"], weight[1:])

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from medchat.errors import CheckpointError
 from medchat.models.sources import OldTensor, Source, StoredTensor, open_weights, truncated
+from medchat.models.unpickling import check_old_pickles
 
 DTYPES = {
     "F64": torch.float64,
@@ -155,6 +156,7 @@ def old_file(file: Path) -> dict[str, Tensor]:
 
 
 def _load_old(file: Path) -> dict[str, Tensor]:
+    check_old_pickles(file)
     content = torch.load(file, map_location="cpu", weights_only=True)
     if isinstance(content, dict) and all(
         isinstance(name, str) and isinstance(tensor, Tensor) and tensor.layout == torch.strided
