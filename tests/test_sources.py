@@ -110,13 +110,69 @@ def write_safetensors(file: Path, table: object, content: bytes = b"") -> Path:
         ({"dtype": "F32", "shape": [4], "data_offsets": [-8, 8]}, "does not fill its place"),
         ({"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, "ends too early"),
         ({"dtype": "F4", "shape": [4], "data_offsets": [0, 8]}, "unknown precision F4"),
-        ({"dtype": "F32", "shape": [2]}, "cannot be read as weights"),
-        ("text", "cannot be read as weights"),
+        ({"dtype": "F32", "shape": [4], "data_offsets": [8, 0]}, "does not fill its place"),
+        ({"dtype": "F32", "shape": [-2], "data_offsets": [8, 0]}, "not made of sizes"),
+        ({"dtype": "F32", "shape": [-2, -1], "data_offsets": [0, 8]}, "not made of sizes"),
+        ({"dtype": "F32", "shape": [-1, 0], "data_offsets": [0, 0]}, "not made of sizes"),
+        ({"dtype": "F32", "shape": [2.0], "data_offsets": [0, 8]}, "not made of sizes"),
+        ({"dtype": "F32", "shape": ["2"], "data_offsets": [0, 8]}, "not made of sizes"),
+        ({"dtype": "F32", "shape": [True, 2], "data_offsets": [0, 8]}, "not made of sizes"),
+        ({"dtype": "F32", "shape": [None], "data_offsets": [0, 8]}, "not made of sizes"),
+        ({"dtype": "F32", "shape": [2**63], "data_offsets": [0, 8]}, "not made of sizes"),
+        ({"dtype": "F32", "shape": [1] * 65, "data_offsets": [0, 4]}, "not made of sizes"),
+        (
+            {"dtype": "F32", "shape": [2**62] * 60, "data_offsets": [0, 8]},
+            "does not fill its place",
+        ),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [0.0, 8]}, "does not fill its place"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [False, 8]}, "does not fill its place"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [2**62, 2**62 + 8]}, "ends too early"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [0, 4, 8]}, "does not say where"),
+        ({"dtype": "F32", "shape": 2, "data_offsets": [0, 8]}, "does not say where"),
+        ({"dtype": "F32", "shape": {"0": 2}, "data_offsets": [0, 8]}, "does not say where"),
+        ({"dtype": ["F32"], "shape": [2], "data_offsets": [0, 8]}, "does not say where"),
+        ({"dtype": "F32", "shape": [2]}, "does not say where"),
+        ("text", "does not say where"),
+        (None, "does not say where"),
     ],
 )
 def test_a_table_of_contents_that_lies_is_refused(tmp_path: Path, entry, told) -> None:
     file = write_safetensors(tmp_path / "model.safetensors", {"weight": entry}, b"\0" * 8)
     assert told in complaint(file)
+
+
+@pytest.mark.parametrize("second", [(0, 8), (4, 12), (0, 16)])
+def test_tensors_that_lie_in_one_place_are_refused(tmp_path: Path, second) -> None:
+    begin, end = second
+    table = {
+        "one": {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]},
+        "none": {"dtype": "U8", "shape": [0], "data_offsets": [4, 4]},
+        "two": {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]},
+    }
+    file = write_safetensors(tmp_path / "model.safetensors", table, b"\0" * 16)
+    assert "'one' and 'two' lie in one place" in complaint(file)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (b"[]", "no table of tensors"),
+        (b"3", "no table of tensors"),
+        (b'{"a": {}, "a": {}}', "stands in its header twice"),
+        (b'{"a": {"dtype": "U8", "dtype": "F32"}}', "stands in its header twice"),
+        (b"", "cannot be read as weights"),
+        (b"{", "cannot be read as weights"),
+        (b"[" * 100_000, "cannot be read as weights"),
+        (b'{"a": ' + b"9" * 5_000 + b"}", "cannot be read as weights"),
+        (b"\xff\xfe", "cannot be read as weights"),
+        (b'{"' + b"a" * 10**6 + b'": 1}', "does not say where"),
+    ],
+)
+def test_a_header_that_is_no_table_is_refused_in_a_short_sentence(tmp_path, header, told) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header)
+    assert told in complaint(file)
+    assert len(complaint(file)) < 1_000
 
 
 def test_a_header_longer_than_the_file_is_an_incomplete_download(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pickle
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from medchat.errors import CheckpointError
-from medchat.models.unpickling import pickled_tensors, root
+from medchat.models.unpickling import MAX_DIMENSIONS, pickled_tensors, root
 
 ITEM_BYTES = {
     "F64": 8,
@@ -34,6 +35,7 @@ ITEM_BYTES = {
 FLOATS = ("F64", "F32", "F16", "BF16")
 LONGEST_HEADER = 100 * 10**6
 """Bytes; the safetensors format allows no longer one."""
+MAX_SHOWN_NAME = 100
 _LOCAL_HEADER = 30
 """Bytes of a zip entry's own header in front of its name and extra field."""
 
@@ -171,20 +173,65 @@ def _open_safetensors(file: Path) -> Iterator[tuple[str, Source]]:
         length = int.from_bytes(stream.read(8), "little")
         if length > min(LONGEST_HEADER, _size(file)):
             raise CheckpointError(truncated(file))
-        table: dict[str, Any] = json.loads(stream.read(length))
+        table = json.loads(stream.read(length), object_pairs_hook=_once)
+    if not isinstance(table, dict):
+        raise _damaged(file, "its header is no table of tensors")
     table.pop("__metadata__", None)
-    start = 8 + length
+    spans = []
     for name, entry in table.items():
-        shape = tuple(int(size) for size in entry["shape"])
-        begin, end = entry["data_offsets"]
-        if entry["dtype"] not in ITEM_BYTES:
-            raise CheckpointError(f"{file}: {name} has the unknown precision {entry['dtype']}.")
-        tensor = StoredTensor(file, entry["dtype"], shape, contiguous_stride(shape), start + begin)
-        if begin < 0 or end - begin != tensor.bytes:
-            raise CheckpointError(f"{file} is damaged: {name} does not fill its place.")
-        if start + end > _size(file):
+        dtype, shape, begin, end = _checked(file, name, entry)
+        tensor = StoredTensor(file, dtype, shape, contiguous_stride(shape), 8 + length + begin)
+        if end - begin != tensor.bytes:
+            raise _damaged(file, f"{_quoted(name)} does not fill its place")
+        if 8 + length + end > _size(file):
             raise CheckpointError(truncated(file))
+        spans.append((begin, end, name))
         yield name, tensor
+    _refuse_overlap(file, spans)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Of two tensors under one name, one would be lost without a word."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a name stands in its header twice")
+    return table
+
+
+def _checked(file: Path, name: str, entry: object) -> tuple[str, tuple[int, ...], int, int]:
+    """Precision, shape, begin and end of a tensor as the header gives them."""
+    match entry:
+        case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [begin, end]}:
+            pass
+        case _:
+            raise _damaged(file, f"its header does not say where {_quoted(name)} lies")
+    if dtype not in ITEM_BYTES:
+        raise CheckpointError(f"{file}: {_quoted(name)} has the unknown precision {dtype[:20]}.")
+    if len(shape) > MAX_DIMENSIONS or not all(map(_is_size, shape)):
+        raise _damaged(file, f"the shape of {_quoted(name)} is not made of sizes")
+    if not (_is_size(begin) and _is_size(end)):
+        raise _damaged(file, f"{_quoted(name)} does not fill its place")
+    return dtype, tuple(shape), begin, end
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _refuse_overlap(file: Path, spans: list[tuple[int, int, str]]) -> None:
+    filled = sorted(span for span in spans if span[0] < span[1])
+    for (_, end, name), (begin, _, other) in pairwise(filled):
+        if begin < end:
+            raise _damaged(file, f"{_quoted(name)} and {_quoted(other)} lie in one place")
+
+
+def _damaged(file: Path, reason: str) -> CheckpointError:
+    return CheckpointError(f"{file} is damaged: {reason}. Download it again.")
+
+
+def _quoted(name: str) -> str:
+    """A tensor's name as a complaint shows it: a file may hold any text in its place."""
+    return repr(name if len(name) <= MAX_SHOWN_NAME else f"{name[:MAX_SHOWN_NAME]}…")
 
 
 def _open_zip(file: Path) -> Iterator[tuple[str, Source]]:
@@ -198,8 +245,12 @@ def _open_zip(file: Path) -> Iterator[tuple[str, Source]]:
             if not entry.CRC:  # torch can be told to compute none; zipfile would then complain
                 del entry.CRC
         folder = root(archive)
-        if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
-            raise CheckpointError(f"{file} was written on a big-endian machine; convert it there.")
+        if f"{folder}byteorder" in entries:
+            with archive.open(f"{folder}byteorder") as order:
+                if order.read(len(b"little") + 1) != b"little":
+                    raise CheckpointError(
+                        f"{file} was written on a big-endian machine; convert it there."
+                    )
         for name, tensor in pickled_tensors(archive, file).items():
             entry = entries[f"{folder}data/{tensor.storage.key}"]
             width = ITEM_BYTES[tensor.storage.dtype]
@@ -217,7 +268,7 @@ def _open_zip(file: Path) -> Iterator[tuple[str, Source]]:
                 or (tensor.offset + stored.span) * width > entry.file_size
                 or stored.bytes > entry.file_size  # parts of it would be the same numbers
             ):
-                raise CheckpointError(f"{file} is damaged: {name} does not fit its storage.")
+                raise _damaged(file, f"{_quoted(name)} does not fit its storage")
             yield name, stored
 
 
