@@ -74,8 +74,18 @@ _ORDER = """
     ORDER BY length(raters.label), raters.label, items.place, items.position
     """
 
-# What Excel, LibreOffice or WPS takes for the start of a formula, in both widths.
-_FORMULA_STARTS = tuple("=+-@＝＋－＠")
+# What Excel, LibreOffice or WPS takes for the start of a formula, in all widths.
+_FORMULA_STARTS = tuple("=+@＝＋－＠﹦﹢﹣﹫-")
+# Blanks, what nobody sees, and quotation marks: a spreadsheet may look behind them.
+_UNSEEN = (
+    r"\x00-\x08\x0b\x0c\x0e-\x20\x22\x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2"
+    r"\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000"
+    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+# In front of a formula, at the start of a text or behind a semicolon, a tab or the end of a line:
+# where semicolons separate the cells of a file, Excel divides a cell there, also a quoted one.
+_FORMULA = re.compile(rf"(?<![^;\t\n\r])(?='*[{_UNSEEN}]*[{''.join(_FORMULA_STARTS)}])")
 # Numbers and dates of which it would show less, or something else: 007, 1.10, 1e5, 1-2.
 _LOSES_DIGITS = re.compile(
     r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+"
@@ -201,13 +211,11 @@ def _harmless(value: str) -> str:
     """Return a text without what harms a spreadsheet."""
     text = _without_control_characters(value)
     # An apostrophe in front makes a spreadsheet show the cell instead of running it, or instead of
-    # making a number of 007. Looked at before and after cleaning, because a control character can
-    # hide the start.
-    # What already begins with one gets another, so that a reader can take it away again.
-    bare = text.lstrip("'")
-    if value.startswith(("\t", "\r")) or bare.lstrip().startswith(_FORMULA_STARTS):
+    # making a number of 007. What already begins with one gets another, so that a reader can take
+    # it away again.
+    if _LOSES_DIGITS.fullmatch(text.lstrip("'").strip()):
         return "'" + text
-    return "'" + text if _LOSES_DIGITS.fullmatch(bare.strip()) else text
+    return _FORMULA.sub("'", text)
 
 
 def _without_control_characters(text: str) -> str:

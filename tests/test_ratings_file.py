@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,19 @@ def test_a_quoted_formula_is_read_as_it_was(score_file) -> None:
     assert frame.loc[1, "question_id"] == "'q"
 
 
-@given(st.text() | st.text("'=-0 1a", max_size=6))
+@given(
+    st.text() | st.text("'=-0 1a", max_size=6) | st.text("'=-0;\n\t\r\"\ufeff\u3000a", max_size=12)
+)
 def test_quoting_a_formula_and_back_changes_nothing(text: str) -> None:
-    assert unquote_formula(quote_formula(text)) == text
+    quoted = quote_formula(text)
+    assert unquote_formula(quoted) == text
+    assert not re.search(r"(?:^|[;\t\n\r])[\s\"\ufeff]*[=+@-]", re.sub("[\t\r]", "\n", quoted))
+
+
+def test_texts_with_apostrophes_of_their_own_come_back_from_a_score_file(score_file) -> None:
+    for text in ("a;'=1", "a;''=1;=2", "'\ufeff=1", "一\n'- 二\n- 三"):
+        written = HEADER.replace("\n", ",comment\n") + f'q1,m,r1,3,2,1,"{quote_formula(text)}"\n'
+        assert read_ratings(score_file(written))["comment"].tolist() == [text]
 
 
 def test_two_models_that_differ_by_a_quote_stay_two(score_file) -> None:

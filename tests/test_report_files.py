@@ -24,7 +24,7 @@ from openpyxl import load_workbook
 from PIL import Image
 
 from medchat.errors import BadInput
-from medchat.evaluation import DIMENSIONS
+from medchat.evaluation import DIMENSIONS, bundle
 from medchat.evaluation.bundle import CHECKSUMS, Inputs, make_bundle, read_bundle
 from medchat.evaluation.conduct import Conduct
 from medchat.evaluation.documents import as_docx, as_latex
@@ -111,6 +111,26 @@ def test_the_best_of_each_column_is_bold_and_ties_are_all_bold() -> None:
     rows = as_latex(make_report(frame, QUICK)).splitlines()
     first = [row.split(" & ")[2] for row in rows if re.match(r"    [abc] &", row)]
     assert ["textbf" in cell for cell in first] == [True, True, False]
+
+
+def test_tables_beside_the_scores_run_no_formula_and_come_back() -> None:
+    texts = ["=1+1", "\ufeff=1", "头疼;=1", "一\n- 二", "'=1", "007", "头疼"]
+    answers = pd.DataFrame({"response_id": [f"r{n}" for n in range(len(texts))], "answer": texts})
+    content = bundle._csv(answers)
+    assert content is not None
+    assert "\r\nr0,'=1+1\r\nr1,'\ufeff=1\r\nr2,头疼;'=1\r\n" in content.decode("utf-8-sig")
+    again = bundle._frame({bundle.ANSWERS: content}, bundle.ANSWERS, list(answers))
+    pd.testing.assert_frame_equal(again, answers)
+
+
+@pytest.mark.parametrize("text", ["=1", "\ufeff=1", " @x", "a;=1"])
+def test_excel_holds_every_text_as_a_text(report, frame, text: str) -> None:
+    frame = frame.copy()
+    frame.loc[0, "comment"] = text
+    book = load_workbook(io.BytesIO(as_xlsx(report, frame)))
+    columns = {cell.value: cell.column for cell in book["Scores"][1]}
+    cell = book["Scores"].cell(2, columns["comment"])
+    assert (cell.value, cell.data_type) == (text, "s")
 
 
 # -- Excel --

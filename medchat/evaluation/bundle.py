@@ -26,7 +26,7 @@ from medchat.evaluation.documents import as_docx, as_latex
 from medchat.evaluation.figures import FIGURES, draw
 from medchat.evaluation.methods import methods_paragraph
 from medchat.evaluation.packing import zipped
-from medchat.evaluation.ratings_file import parse_ratings
+from medchat.evaluation.ratings_file import parse_ratings, quote_formula, unquote_formula
 from medchat.evaluation.reference import checked_reference
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.scale import Scale, parse_scale
@@ -39,6 +39,8 @@ LARGEST = 2**30
 CHECKSUMS = "SHA256SUMS"
 SCORES, EXTRAS, REPEATS = "data/scores.csv", "data/extras.csv", "data/repeats.csv"
 ANSWERS = "data/answers.csv"
+TEXTS = ("rater", "response_id", "category", "answer", "reference")
+"""The columns of these files that hold texts; all others hold numbers."""
 SETTINGS = "data/settings.json"
 BOM = "\ufeff".encode()
 _KEYS = ["response_id", "rater"]
@@ -256,7 +258,12 @@ def _json(value: Any) -> bytes:
 def _csv(frame: pd.DataFrame) -> bytes | None:
     if frame.empty:
         return None
-    return BOM + frame.to_csv(index=False, lineterminator="\r\n").encode()
+    texts = {column: frame[column].map(_harmless) for column in TEXTS if column in frame}
+    return BOM + frame.assign(**texts).to_csv(index=False, lineterminator="\r\n").encode()
+
+
+def _harmless(value: Any) -> Any:
+    return quote_formula(value) if isinstance(value, str) else value
 
 
 def _repeats(members: dict[str, bytes], scale: Scale) -> pd.DataFrame:
@@ -284,8 +291,8 @@ def _frame(
             io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig"
         )
         for column in frame:
-            if column not in ("rater", "response_id", "category", "answer", "reference"):
-                frame[column] = pd.to_numeric(frame[column])
+            read = frame[column].map(unquote_formula) if column in TEXTS else frame[column]
+            frame[column] = read if column in TEXTS else pd.to_numeric(read)
     except ValueError as error:
         raise ValueError(f"{member} cannot be read: {error}") from error
     if missing := [column for column in needed if column not in frame]:

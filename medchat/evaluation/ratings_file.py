@@ -25,9 +25,22 @@ from medchat.tables import on_one_line, short
 
 IDENTIFIERS = ("question_id", "model", "rater")
 
-# A spreadsheet runs a cell that begins with one of these; a quote in front makes it plain text.
-# The same as what ``storage`` quotes: some take the full-width ones too, and look behind blanks.
-FORMULA_STARTS = tuple("=+-@＝＋－＠")
+FORMULA_STARTS = tuple("=+@＝＋－＠﹦﹢﹣﹫-")
+"""A spreadsheet may run a cell that begins with one of these, in any of their widths."""
+UNSEEN = (
+    r"\x00-\x08\x0b\x0c\x0e-\x20\x22\x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2"
+    r"\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000"
+    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""As a set of a regular expression: blanks, what nobody sees, and quotation marks. A spreadsheet
+may look behind them for the start of a formula."""
+FORMULA = re.compile(rf"(?<![^;\t\n\r])(?='*[{UNSEEN}]*[{''.join(FORMULA_STARTS)}])")
+"""The places of a text in front of which a formula may begin: its start, and behind a semicolon, a
+tab or the end of a line. Where semicolons separate the cells of a file, Excel divides a cell there,
+also one in quotation marks."""
+QUOTED_FORMULA = re.compile(rf"(?<![^;\t\n\r])'(?='*[{UNSEEN}]*[{''.join(FORMULA_STARTS)}])")
+"""The apostrophes that stand in such places."""
 LOSES_DIGITS = re.compile(
     r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+"
     r"|\d+[.,]\d*0|\d{1,3}([.,]\d{3})+|\d+:\d\d(:\d\d)?"
@@ -51,22 +64,28 @@ def shortened(text: str) -> str:
 
 
 def quote_formula(text: str) -> str:
-    """Put a `'` before a text that a spreadsheet would run as a formula, or change as a number.
+    """Put a `'` before all that a spreadsheet would run as a formula, or change as a number.
 
-    Also before one that looks as if that were done already, so that `unquote_formula` gives every
-    text back.
+    Also before what looks as if that were done already, so that `unquote_formula` gives every text
+    back.
     """
-    return f"'{text}" if _is_quoted(text) else text
+    return f"'{text}" if _loses_digits(text) else FORMULA.sub("'", text)
 
 
 def unquote_formula(text: str) -> str:
     """Undo `quote_formula`."""
-    return text[1:] if text.startswith("'") and _is_quoted(text[1:]) else text
+    if text.startswith("'") and _loses_digits(text[1:]):
+        return text[1:]
+    return QUOTED_FORMULA.sub("", text)
 
 
-def _is_quoted(text: str) -> bool:
-    bare = text.lstrip("'")
-    return bare.lstrip().startswith(FORMULA_STARTS) or bool(LOSES_DIGITS.fullmatch(bare.strip()))
+def starts_formula(text: str) -> bool:
+    """Whether a spreadsheet may take a whole text for a formula."""
+    return bool(FORMULA.match(text))
+
+
+def _loses_digits(text: str) -> bool:
+    return bool(LOSES_DIGITS.fullmatch(text.lstrip("'").strip()))
 
 
 def read_ratings(path: Path, scale: Scale = SUS) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 
 from medchat.evaluation.overlap import FIGURES as OVERLAP
 from medchat.evaluation.packing import MOMENT, without_moment, zipped
-from medchat.evaluation.ratings_file import FORMULA_STARTS
+from medchat.evaluation.ratings_file import starts_formula
 from medchat.evaluation.render import best
 from medchat.text_width import columns
 
@@ -252,7 +252,7 @@ def _cell(sheet: WriteOnlyWorksheet, value: Any, bold: bool = False, name: str =
 
 def _guarded(text: str) -> bool:
     """Whether a program would make more than a text of it."""
-    return text.lstrip().startswith(FORMULA_STARTS) or text in ERROR_CODES
+    return starts_formula(text) or text in ERROR_CODES
 
 
 def _plain(value: Any) -> bool | int | float | str | None:
