@@ -485,6 +485,32 @@ def test_a_key_that_is_held_down_scores_once(page: Page, app, study) -> None:
     assert study.log() == [(2, 2, 2)], "a score that is chosen already says nothing new"
 
 
+NOT_A_SCORE = [
+    *({"key": key} for key in ("", "12", "23", "123", "4", "0", "１", "Process", "Dead")),
+    *({"key": key} for key in ("Unidentified", "undefined", "constructor", "toString")),
+    {"key": "1", "isComposing": True},
+    *({"key": "1", modifier: True} for modifier in ("ctrlKey", "altKey", "metaKey")),
+]
+
+
+def test_a_key_that_names_no_score_changes_none(page: Page, app, study) -> None:
+    enter(page, app, study.token)
+    score(page, "A", 3, 2, 1)
+    expect_saved(page, "A")
+    mistakes = []
+    page.on("pageerror", lambda mistake: mistakes.append(mistake))
+    page.locator("#scale-A-safety .score-3").focus()
+    for target in ("document.activeElement", "document.querySelector('#text-A')", "document.body"):
+        for values in NOT_A_SCORE:
+            for kind in ("KeyboardEvent", "Event"):  # the second has no key at all
+                options = json.dumps({**values, "bubbles": True, "cancelable": True})
+                page.evaluate(f"{target}.dispatchEvent(new {kind}('keydown', {options}))")
+    expect_scores(page, "A", 3, 2, 1)
+    expect_saved(page, "A")
+    assert study.log() == [(3, 2, 1)]
+    assert mistakes == []
+
+
 def test_a_digit_is_for_the_answer_in_which_the_focus_is(page: Page, app, study) -> None:
     enter(page, app, study.token)
     for letter in "AB":

@@ -4,6 +4,9 @@ import { nextUnrated, step } from "./going.js";
 import { make, page, text } from "./page.js";
 import { aim, choose, goOn, moveScale } from "./scoring.js";
 
+const SCORES = ["1", "2", "3"]; // no text: that would include the name of a key without one
+const ONCE = [...SCORES, "?"]; // however long they are held down
+
 export function showKeys() {
   const old = page.root.querySelector("dialog");
   if (old) { old.remove(); return; }
@@ -21,15 +24,15 @@ export function showKeys() {
 }
 
 export function onKey(event) {
+  const key = event.key ?? ""; // programs that fill in fields send events without one
   if (!page.question || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (!page.root.contains(event.target) && event.target !== document.body) return;
   if (event.target.closest("input:not([type=checkbox]), textarea, select")) return;
-  if (event.repeat && "123?".includes(event.key)) return event.preventDefault(); // held down
-  const key = event.key;
+  if (event.repeat && ONCE.includes(key)) return event.preventDefault();
   const dialog = page.root.querySelector("dialog");
   if (key === "?") showKeys();
   else if (dialog) return;
-  else if ("123".includes(key)) {
+  else if (SCORES.includes(key)) {
     if (page.held || !aim(event.target)) return;
     choose(page.current.answer, page.current.dimension, Number(key));
     goOn();

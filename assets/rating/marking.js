@@ -4,12 +4,12 @@ import { page, make, text } from "./page.js";
 import { hint } from "./progress.js";
 import { changed } from "./saving.js";
 
-const STEPS = {
-  ArrowLeft: ["backward", "character"],
-  ArrowRight: ["forward", "character"],
-  ArrowUp: ["backward", "line"],
-  ArrowDown: ["forward", "line"],
-};
+const STEPS = new Map([ // no object: that also knows names such as constructor
+  ["ArrowLeft", ["backward", "character"]],
+  ["ArrowRight", ["forward", "character"]],
+  ["ArrowUp", ["backward", "line"]],
+  ["ArrowDown", ["forward", "line"]],
+]);
 
 export function drawText(answer) {
   const place = make("div", { class: "text", id: `text-${answer.letter}`, tabindex: 0,
@@ -43,7 +43,7 @@ export function redrawText(answer) {
 
 // Within a text the arrows move a cursor, which is one selected character; with Shift they select.
 function walk(event) {
-  const step = STEPS[event.key];
+  const step = STEPS.get(event.key);
   const place = event.currentTarget;
   // Who came with the pointer does not mean the text.
   if (!step || event.ctrlKey || event.metaKey || event.altKey || !place.matches(":focus-visible")) {
