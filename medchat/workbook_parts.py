@@ -19,12 +19,14 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, WINDOWS_EPOCH, from_excel
 
 from medchat.bounded_xml import Finished, TooMuch, local_name
 
-MAX_CELLS = 1_000_000
+MAX_CELLS = 500_000
 """Cells that hold something."""
 MAX_CHARACTERS = 60_000_000
 """Of all cells together; a text that many cells share counts in each of them."""
 MAX_CHARACTERS_OF_TEXT = 1_000_000
 """Of one cell. Excel allows 32,767."""
+MAX_DIGITS = 400
+"""Of a number; the largest that Excel knows has 309."""
 MAX_TEXT_MEMORY = 150_000_000
 """Bytes of all texts together, a shared one once."""
 LAST_ROW = 1_048_576
@@ -294,6 +296,8 @@ class CellValues:
         raise ValueError("a cell of an unknown kind")
 
     def _number(self, raw: str, style: int) -> str:
+        if len(raw) > MAX_DIGITS:
+            raise ValueError("a number that no cell can hold")
         number = int(raw) if raw.lstrip("-").isdecimal() else float(raw)
         if style not in self.formats.dates:
             return text_of(number) if isinstance(number, float) else str(number)
@@ -323,10 +327,9 @@ class Sheet(_Texts):
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "c":
             self._start_cell(attributes)
-        elif tag == "row":
-            self._start_row(attributes)
         elif self._cell is None:
-            return
+            if tag == "row":
+                self._start_row(attributes)
         elif tag == "f":
             self._is_formula = True
         elif tag == "v":
@@ -337,10 +340,11 @@ class Sheet(_Texts):
     def end(self, tag: str) -> None:
         if tag == "c":
             self._end_cell()
-        elif tag == "row":
-            self._end_row()
-        elif tag == "sheetData":
-            raise Finished  # behind it are only merged cells, links, rules and drawings
+        elif self._cell is None:
+            if tag == "row":
+                self._end_row()
+            elif tag == "sheetData":
+                raise Finished  # behind it are only merged cells, links, rules and drawings
         elif tag == "v":
             self._is_text = False
         else:

@@ -26,10 +26,11 @@ from openpyxl import Workbook
 from medchat.errors import BadInput
 from medchat.tables import read_table
 
-MAX_SECONDS = 10.0
+MAX_SECONDS = 8.0
+"""Of one processor. How long it takes in all depends on who else works on the machine."""
 MAX_MIB = 300.0
 MAX_LATENESS_MS = 50.0
-"""Of 95 in 100 wake-ups."""
+"""Of 95 in 100 wake-ups, beyond what they were late before: others may use the machine."""
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -442,7 +443,7 @@ def a_long_table_with_its_texts_in_the_sheet() -> bytes:
 
 
 def a_table_of_short_cells() -> bytes:
-    names = ALL_COLUMNS[:50]
+    names = ALL_COLUMNS[:25]
     header = "".join(
         f'<c r="{column}1" t="inlineStr"><is><t>c{column}</t></is></c>' for column in names
     )
@@ -480,35 +481,50 @@ def memory_mib(field: str) -> float:
     return int(re.search(rf"{field}:\s+(\d+)", status)[1]) / 1024
 
 
-def measure(file: Path) -> dict[str, object]:
-    """Read a file in this process: seconds, MiB beyond what it had, lateness of a thread."""
-    late: list[float] = []
-    done = threading.Event()
+class Waker:
+    """A thread that wants to wake every 5 ms, and notes by how many ms it is late."""
 
-    def wake_often() -> None:
-        while not done.is_set():
+    def __init__(self) -> None:
+        self._late: list[float] = []
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._wake_often)
+
+    def __enter__(self) -> "Waker":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def late(self, share: float) -> float:
+        return sorted(self._late)[int(len(self._late) * share)]
+
+    def _wake_often(self) -> None:
+        while not self._done.is_set():
             started = time.perf_counter()
             time.sleep(0.005)
-            late.append((time.perf_counter() - started - 0.005) * 1000)
+            self._late.append((time.perf_counter() - started - 0.005) * 1000)
 
-    thread = threading.Thread(target=wake_often)
-    thread.start()
+
+def measure(file: Path) -> dict[str, object]:
+    """Read a file in this process: seconds, MiB beyond what it had, lateness of a thread."""
+    with Waker() as idle:
+        time.sleep(1)
     before = memory_mib("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the most it ever was begins anew
-    started = time.perf_counter()
-    try:
-        outcome = f"{len(read_table(file).rows)} rows"
-    except BadInput as error:
-        outcome = str(error.code)
-    seconds = time.perf_counter() - started
-    done.set()
-    thread.join()
-    late.sort()
+    started, used = time.perf_counter(), time.thread_time()
+    with Waker() as waker:
+        try:
+            outcome = f"{len(read_table(file).rows)} rows"
+        except BadInput as error:
+            outcome = str(error.code)
     return {
-        "seconds": seconds,
+        "seconds": time.perf_counter() - started,
+        "cpu": time.thread_time() - used,
         "mib": memory_mib("VmHWM") - before,
-        "late_ms": late[int(len(late) * 0.95)],
-        "latest_ms": late[-1],
+        "idle_ms": idle.late(0.95),
+        "late_ms": waker.late(0.95),
         "outcome": outcome,
     }
 
@@ -522,16 +538,16 @@ def measured(file: Path) -> dict[str, object]:
 
 def is_missed(kind: str, figures: dict[str, object]) -> bool:
     return (
-        figures["seconds"] > MAX_SECONDS
+        figures["cpu"] > MAX_SECONDS
         or figures["mib"] > MAX_MIB
-        or figures["late_ms"] > MAX_LATENESS_MS
+        or figures["late_ms"] - figures["idle_ms"] > MAX_LATENESS_MS
         or (KINDS[kind] in READABLE and "rows" not in str(figures["outcome"]))
     )
 
 
 def main(kinds: list[str]) -> int:
     missed = 0
-    print(f"{'kind':42}{'MB':>7}{'s':>7}{'MiB':>7}{'p95 ms':>8}{'max ms':>8}  outcome")
+    print(f"{'kind':42}{'MB':>7}{'s':>7}{'CPU s':>7}{'MiB':>7}{'idle ms':>8}{'p95 ms':>8}  outcome")
     with tempfile.TemporaryDirectory() as folder:
         for kind in kinds or KINDS:
             file = Path(folder, f"{kind}.xlsx")
@@ -541,7 +557,8 @@ def main(kinds: list[str]) -> int:
             missed += is_bad
             print(
                 f"{kind:42}{file.stat().st_size / 1e6:7.2f}{figures['seconds']:7.1f}"
-                f"{figures['mib']:7.0f}{figures['late_ms']:8.1f}{figures['latest_ms']:8.1f}"
+                f"{figures['cpu']:7.1f}"
+                f"{figures['mib']:7.0f}{figures['idle_ms']:8.1f}{figures['late_ms']:8.1f}"
                 f"  {figures['outcome']}{'   MISSED' if is_bad else ''}",
                 flush=True,
             )
