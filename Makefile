@@ -1,6 +1,7 @@
 # make run   sets everything up on a fresh machine and starts the app
 # make test  sets up what the tests need and runs them all
 # make bench measures loading, checking, decoding, saving, a large study and reporting
+# make attack tries every attempt to get in, to fill the machine and to tamper that is known
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 RUNTIME_STAMP := $(VENV)/.runtime-$(shell cksum < requirements.txt | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
 
-.PHONY: run setup setup-dev browser test bench lint types clean demo-models
+.PHONY: run setup setup-dev browser test bench attack lint types clean demo-models
 .DEFAULT_GOAL := run
 
 run: setup
@@ -67,6 +68,12 @@ bench: setup-dev
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/saving.py
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/large_study.py
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/reporting.py
+
+# Some minutes. Needs nginx, caddy and openssl, and says so.
+attack: setup-dev browser
+	@failed=; for script in tests/attacks/*.py; do \
+	  echo "== $$script"; PYTHONPATH=.:tests $(BIN)/python "$$script" || failed="$$failed $$script"; \
+	done; [ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 # Leaves the environment and everything under data and build alone.
 clean:

@@ -19,6 +19,19 @@ def main(
     dtype: Annotated[
         str | None, typer.Option(help="auto, float32, float16 or bfloat16 [auto].")
     ] = None,
+    allowed_hosts: Annotated[
+        str | None, typer.Option(help="Public names of the app, with commas between [none].")
+    ] = None,
+    trusted_proxies: Annotated[
+        str | None, typer.Option(help="Addresses of proxies to believe [127.0.0.1,::1].")
+    ] = None,
+    open_chat: Annotated[
+        bool | None,
+        typer.Option(
+            help="Who may ask the models without signing in: all but raters, or nobody "
+            "[browsers on this machine]."
+        ),
+    ] = None,
 ) -> None:
     """Compare medical models side by side and let physicians score them blind.
 
@@ -28,6 +41,9 @@ def main(
     Example:
       python app.py --port 7861 --db data/study.db
     """
+    from eval_ui.upload_folder import prepare
+
+    prepare()  # before Gradio is imported, which it tells where files go
     from eval_ui.server import build, listen, serve
     from eval_ui.services import Services
     from medchat.config import Settings
@@ -43,6 +59,9 @@ def main(
             backups=backups,
             device=device,
             dtype=dtype,
+            allowed_hosts=allowed_hosts,
+            trusted_proxies=trusted_proxies,
+            open_chat=open_chat,
         )
         with listen(settings) as listener:
             services = Services.start(settings)

@@ -4,16 +4,19 @@ The check is made on the server for every click and every route, whatever the pa
 """
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 import gradio as gr
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from gradio.context import LocalContext
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from eval_ui.proxies import caller_of, is_secure
 from eval_ui.safe_text import as_html
 from eval_ui.texts import LANGUAGES, Texts
 from storage import (
@@ -22,6 +25,7 @@ from storage import (
     Store,
     coordinator_of_session,
     is_trial,
+    knows_address,
     sign_in,
     sign_out,
 )
@@ -29,31 +33,36 @@ from storage import (
 COOKIE = "medchat_coordinator"
 RATER_COOKIE = "medchat_rater"
 SIGN_IN = "/sign-in"
-UPLOAD = "/gradio_api/upload"
-LARGEST_FORM = 4096
+MAX_FORM = 4096
 HOMES = {"zh": "/", "en": "/en/"}
 PLACES = {f"{home}{tab}" for home in HOMES.values() for tab in ("", "#study", "#report")}
 """Where somebody may be sent after signing in; a tab of the page is named behind the #."""
-CLOSED_TO_RATERS = {
-    *("/", "/en", "/en/"),
-    *(
-        f"{home}{description}"
-        for home in ("/", "/en/")
-        for description in ("config", "config/", "info", "gradio_api/info", "gradio_api/info/")
-    ),
-}
+MAX_WAITING_SIGN_INS = 30
+TOKEN_LENGTHS = range(20, 200)
+"""Lengths of a cookie that can be a session's token; others are not looked up."""
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who sent a request: a coordinator, a rater's browser, or a stranger."""
+
+    coordinator: Coordinator | None
+    is_rater: bool
+    """Whether a rater's link was opened in this browser, and no coordinator is signed in there."""
+    is_local: bool
+    """Whether a browser on this machine sent the request, with no proxy between."""
 
 
 class Access:
     """Tells coordinators by the session in their browser's cookie."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, *, open_chat: bool | None = None) -> None:
+        self._store, self._open_chat = store, open_chat
 
     def of_request(self, request: Request | gr.Request | None) -> Coordinator | None:
         """Whoever sent a request, None if it is no coordinator."""
         token = request.cookies.get(COOKIE, "") if request else ""
-        if not token:
+        if len(token) not in TOKEN_LENGTHS:
             return None
         with self._store.connect() as db:
             return coordinator_of_session(db, token)
@@ -73,52 +82,54 @@ class Access:
         """Raises StorageError sign_in_needed where whoever clicked may not."""
         self.require()
 
+    def visitor(self, request: Request) -> Visitor:
+        """Who sent a request. A database that does not answer makes nobody a coordinator."""
+        try:
+            coordinator = self.of_request(request)
+        except StorageError:
+            coordinator = None
+        has_link = bool(request.cookies.get(RATER_COOKIE))
+        is_local = caller_of(request).is_local
+        return Visitor(coordinator, has_link and coordinator is None, is_local)
 
-class ChatAccess(Access):
-    """Who may ask the models: coordinators, and where the app is open to all, whoever is no rater.
+    def may_chat(self, visitor: Visitor) -> bool:
+        """Whether somebody may read the models' names and ask them.
 
-    A rater who could ask them would learn whose answers are whose.
-    """
+        A rater who could would learn whose answers are whose.
+        """
+        if visitor.coordinator or visitor.is_rater:
+            return visitor.coordinator is not None
+        return visitor.is_local if self._open_chat is None else self._open_chat
 
-    def __init__(self, store: Store, *, open_to_all: bool) -> None:
-        super().__init__(store)
-        self._open_to_all = open_to_all
+
+class Check(Protocol):
+    """What a listener asks before it does anything."""
+
+    def check(self) -> None:
+        """Raises StorageError sign_in_needed where whoever clicked may not."""
+
+
+class ChatAccess:
+    """The check for listeners of the chat tab: whoever may chat."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     def check(self) -> None:
         """Raises StorageError sign_in_needed."""
         request = LocalContext.request.get(None)
-        found = self.of_request(request)
-        is_rater = bool(request and request.cookies.get(RATER_COOKIE))
-        if found is None and (is_rater or not self._open_to_all):
+        sent = request.request if request else None
+        if sent is None or not self._access.may_chat(self._access.visitor(sent)):
             raise StorageError("sign_in_needed")
 
 
-def is_rater(request: Request, access: Access) -> bool:
-    """Whether a request comes from a browser in which a rater's link was opened, and nobody is
-    signed in."""
-    return bool(request.cookies.get(RATER_COOKIE)) and not _is_coordinator(request, access)
-
-
-def sees_models(request: Request, access: Access, *, open_to_all: bool) -> bool:
-    """Whether the models' names may be told: to who may ask them."""
-    if is_rater(request, access):
-        return False
-    return open_to_all or _is_coordinator(request, access)
-
-
-def _is_coordinator(request: Request, access: Access) -> bool:
-    try:
-        return access.of_request(request) is not None
-    except StorageError:  # nobody knows, so nothing is told
-        return False
-
-
-class OwnPages:
+class SameOriginGuard:
     """Refuses what the browser sends for a page of another site, or of another port.
 
     A cookie goes with such a request too where both have the same host. What only reads is answered
-    without a word on who may read it, so that the browser keeps it from that page. Plain ASGI, so
-    that streams pass through untouched.
+    without a word on who may read it, so that the browser keeps it from that page. Stands behind
+    ``ProxyHeaders``, which knows under which host the page was asked for. Plain ASGI, so that
+    streams pass through untouched.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -126,31 +137,23 @@ class OwnPages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer: ASGIApp = self._app
-        if scope["type"] == "http" and not _from_here(Request(scope)):
+        if scope["type"] == "http" and not _is_same_origin(Request(scope)):
             if scope["method"] in ("GET", "HEAD"):
                 headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
                 scope = {**scope, "headers": headers}
             else:
-                answer = _not_from_here()
+                answer = refusal("not_from_here", 403)
         await answer(scope, receive, send)
 
 
-def _from_here(request: Request) -> bool:
-    """Whether a page of this app sent a request: browsers tell, or name the page's origin.
-
-    A proxy may tell under which names it was asked; no page of another site can tell that.
-    """
+def _is_same_origin(request: Request) -> bool:
+    """Whether a page of this app sent a request: browsers say so, or name the page's origin."""
     origin = request.headers.get("origin")
     if origin is None or request.headers.get("sec-fetch-site") == "same-origin":
         return True
-    told = [
-        name
-        for header in ("host", "x-forwarded-host")
-        for names in request.headers.getlist(header)
-        for name in names.split(",")
-    ]
     scheme, _, page = origin.partition("://")
-    return bool(page) and _without_port(page, scheme) in {_without_port(n, scheme) for n in told}
+    host = request.headers.get("host", "")
+    return bool(page) and _without_port(page, scheme) == _without_port(host, scheme)
 
 
 def _without_port(host: str, scheme: str) -> str:
@@ -158,45 +161,15 @@ def _without_port(host: str, scheme: str) -> str:
     return host.strip().lower().removesuffix(":443" if scheme == "https" else ":80")
 
 
-def _not_from_here() -> Response:
-    sentences = {language: Texts(language)("not_from_here") for language in LANGUAGES}
-    return JSONResponse({"code": "not_from_here", **sentences}, status_code=403)
-
-
-class Doors:
-    """Shows the rating page, and nothing else, to a browser in which a rater's link was opened.
-
-    The other pages' own descriptions list the models, so those are refused too. Where the app is
-    not ``open_to_all``, they are for coordinators alone: who may not ask the models reads no names
-    of them. Files are taken from coordinators only.
-
-    Plain ASGI, so that streams pass through untouched.
-    """
-
-    def __init__(self, app: ASGIApp, access: Access, *, open_to_all: bool) -> None:
-        self._app, self._access, self._open_to_all = app, access, open_to_all
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = None
-        if scope["type"] == "http" and scope["path"] in CLOSED_TO_RATERS:
-            answer = self._of_page
-        elif scope["type"] == "http" and scope["path"].rstrip("/").endswith(UPLOAD):
-            answer = self._of_upload
-        refused = await run_in_threadpool(answer, Request(scope)) if answer else None
-        await (refused or self._app)(scope, receive, send)
-
-    def _of_page(self, request: Request) -> Response | None:
-        """What is answered instead of a page; None where it may be shown."""
-        if sees_models(request, self._access, open_to_all=self._open_to_all):
-            return None
-        home = "/en/" if request.url.path.startswith("/en") else "/"
-        rater = is_rater(request, self._access)
-        to = f"{home}rate/" if rater else f"{SIGN_IN}?to={home}"
-        return RedirectResponse(to, status_code=303)
-
-    def _of_upload(self, request: Request) -> Response | None:
-        may = _is_coordinator(request, self._access)
-        return None if may else PlainTextResponse("Sign in first.", status_code=401)
+def refusal(key: str, status: int, **words: object) -> JSONResponse:
+    """A refused request's answer: a sentence in both languages. Gradio's page shows ``detail``."""
+    sentences = [Texts(language)(key, **words) for language in LANGUAGES]
+    content = {
+        "code": key,
+        **{str(code): text for code, text in zip(LANGUAGES, sentences, strict=True)},
+        "detail": " ".join(sentences),
+    }
+    return JSONResponse(content, status, headers={"Cache-Control": "no-store"})
 
 
 def gate_html(access: Access, texts: Texts, tab: str) -> str:
@@ -232,35 +205,69 @@ def opening(
     return run
 
 
+class SignIns:
+    """Bounds how many passwords are checked at once: each costs 64 MiB and a tenth of a second.
+
+    Coordinators at an address from which they signed in before have their own turn, so that a flood
+    of strangers' attempts does not delay them.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lookups, self._known, self._others = (CapacityLimiter(n) for n in (4, 2, 1))
+
+    async def sign_in(self, name: str, password: str, address: str) -> str | None:
+        """The new session's token; None where too many are waiting. Raises as ``sign_in``."""
+        known = await to_thread.run_sync(
+            knows_address, self._store, name, address, limiter=self._lookups
+        )
+        limiter = self._known if known else self._others
+        if not known and limiter.statistics().tasks_waiting >= MAX_WAITING_SIGN_INS:
+            return None
+        return await to_thread.run_sync(
+            sign_in, self._store, name, password, address, limiter=limiter
+        )
+
+
 def access_routes(store: Store) -> APIRouter:
     """``/sign-in`` and ``/sign-out``."""
-    router, access = APIRouter(), Access(store)
+    router, access, sign_ins = APIRouter(), Access(store), SignIns(store)
 
-    def with_cookie(response: Response, value: str) -> Response:
-        age = None if value else 0
-        response.set_cookie(COOKIE, value, max_age=age, path="/", httponly=True, samesite="strict")
+    def with_cookie(request: Request, response: Response, value: str) -> Response:
+        response.set_cookie(
+            COOKIE,
+            value,
+            max_age=None if value else 0,
+            path="/",
+            secure=is_secure(request),
+            httponly=True,
+            samesite="strict",
+        )
         return response
 
     @router.get(SIGN_IN)
     def show(to: str = "/") -> Response:
-        return _form(to, None)
+        return _form(to)
 
     @router.post(SIGN_IN)
     async def enter(request: Request) -> Response:
         form = await _read_form(request)
         to = form.get("to", "/")
-        address = request.client.host if request.client else ""
         name, password = form.get("name", ""), form.get("password", "")
         try:
-            token = await run_in_threadpool(sign_in, store, name, password, address)
+            token = await sign_ins.sign_in(name, password, caller_of(request).address)
         except StorageError as error:
-            return _form(to, error)
-        return with_cookie(RedirectResponse(_home(to), status_code=303), token)
+            refused = error
+            return _form(to, lambda texts: texts.error(refused), 401)
+        if token is None:
+            return _form(to, lambda texts: texts("sign_in_busy"), 503)
+        return with_cookie(request, RedirectResponse(_home(to), status_code=303), token)
 
     @router.post("/sign-out")
     async def leave(request: Request) -> Response:
-        response = with_cookie(RedirectResponse("/", status_code=303), "")
-        if await run_in_threadpool(_is_coordinator, request, access):
+        response = with_cookie(request, RedirectResponse("/", status_code=303), "")
+        visitor = await run_in_threadpool(access.visitor, request)
+        if visitor.coordinator:
             await run_in_threadpool(sign_out, store, request.cookies.get(COOKIE, ""))
             if await run_in_threadpool(has_trial, request):
                 response.delete_cookie(RATER_COOKIE)
@@ -282,24 +289,24 @@ async def _read_form(request: Request) -> dict[str, str]:
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > LARGEST_FORM:
+        if len(content) > MAX_FORM:
             return {}
     text = content.decode("utf-8", "replace")
     return {name: values[0] for name, values in parse_qs(text).items()}
 
 
-def _form(to: str, error: StorageError | None) -> Response:
-    """The sign-in page, in both languages."""
+def _form(to: str, sentence: Callable[[Texts], str] | None = None, status: int = 200) -> Response:
+    """The sign-in page, in both languages, with a sentence on what went wrong."""
     both = [Texts("zh"), Texts("en")]
     label = {
         key: " · ".join(texts(key) for texts in both)
         for key in ("sign_in", "coordinator_name", "password", "sign_in_info")
     }
-    told = ""
-    if error:
+    alerts = ""
+    if sentence:
         for texts in both:
-            sentence = as_html(texts.error(error))
-            told += f'<p role="alert" lang="{texts.language}">{sentence}</p>'
+            alert = as_html(sentence(texts))
+            alerts += f'<p role="alert" lang="{texts.language}">{alert}</p>'
     content = f"""<!doctype html>
 <html lang="zh"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>MedChat · {label["sign_in"]}</title>
@@ -315,7 +322,7 @@ button {{ width: 100%; margin-top: .6rem; background: #0f766e; border-color: #0f
 [role=alert] {{ color: #b91c1c; margin: .3rem 0; }}
 @media (prefers-color-scheme: dark) {{ [role=alert] {{ color: #fca5a5; }} }}
 </style>
-<h1>MedChat</h1><p>{label["sign_in_info"]}</p>{told}
+<h1>MedChat</h1><p>{label["sign_in_info"]}</p>{alerts}
 <form method="post" action="{SIGN_IN}">
 <input type="hidden" name="to" value="{_home(to)}">
 <label>{label["coordinator_name"]}<input name="name" required maxlength="200"
@@ -323,4 +330,4 @@ button {{ width: 100%; margin-top: .6rem; background: #0f766e; border-color: #0f
 <label>{label["password"]}<input name="password" type="password" required maxlength="200"
   autocomplete="current-password" autofocus></label>
 <button type="submit">{label["sign_in"]}</button></form></html>"""
-    return HTMLResponse(content, status_code=401 if error else 200)
+    return HTMLResponse(content, status_code=status)

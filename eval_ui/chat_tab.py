@@ -97,7 +97,7 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
     sessions = [pane.session for pane in panes]
     chats = [pane.chat for pane in panes]
     statuses = [pane.status for pane in panes]
-    may_ask = ChatAccess(services.store, open_to_all=services.settings.is_local)
+    may_ask = ChatAccess(services.access)
     asked = gr.on(  # a refused question leaves nothing pending, so the listeners do nothing
         [send.click, question.submit],
         guarded(
@@ -128,7 +128,12 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
             [*sessions, *chats, *statuses],
             **QUEUED,
         )
-    stop.click(_stop(services, texts), sessions, statuses, queue=False, api_visibility="private")
+    stop.click(
+        guarded(_stop(services, texts), len(panes), texts),
+        sessions,
+        statuses,
+        **{**QUEUED, "concurrency_limit": None},  # must not wait for what it is to stop
+    )
     clear.click(
         guarded(_clear(services, texts, notice=False), 3 * len(panes), texts, access=may_ask),
         [*[pane.model for pane in panes], *sessions],

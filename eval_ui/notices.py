@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.access import Access
+from eval_ui.access import Check
 from eval_ui.safe_text import as_html
 from eval_ui.texts import Texts
 from medchat.errors import MedchatError
@@ -42,7 +42,7 @@ def listen(
     inputs: Any,
     outputs: list[Any],
     texts: Texts,
-    access: Access | None = None,
+    access: Check | None = None,
     **more: Any,
 ) -> Any:
     """Let ``event`` run ``handler``, guarded, which returns a list with a value per output.
@@ -64,7 +64,7 @@ def guarded(
     outputs: int,
     texts: Texts,
     wrapper: str = "",
-    access: Access | None = None,
+    access: Check | None = None,
 ) -> Callable[..., Any]:
     """``handler``, but a known error of it is shown as a notice and its ``outputs`` stay.
 

@@ -20,6 +20,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from eval_ui.access import RATER_COOKIE as COOKIE
 from eval_ui.guide import default_guide, guide_html
+from eval_ui.proxies import is_secure
 from eval_ui.rating_page import FLAGS, SKIPS
 from eval_ui.safe_text import as_html
 from eval_ui.texts import LANGUAGES, Texts
@@ -86,8 +87,16 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     """The routes below ``/rating`` and the links ``/r/TOKEN``."""
     router = APIRouter()
 
-    def set_cookie(response: Response, value: str, seconds: int | None) -> None:
-        response.set_cookie(COOKIE, value, max_age=seconds, path="/", httponly=True, samesite="lax")
+    def set_cookie(request: Request, response: Response, value: str, seconds: int | None) -> None:
+        response.set_cookie(
+            COOKIE,
+            value,
+            max_age=seconds,
+            path="/",
+            secure=is_secure(request),
+            httponly=True,
+            samesite="lax",
+        )
 
     async def reading(request: Request, work: Callable[[Any, Rater], Result]) -> Result:
         def read() -> Result:
@@ -110,7 +119,7 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
         language = "en" if _prefers_english(request) else "zh"
         response = RedirectResponse(PAGES[language], status_code=303)
         # A dry run ends with the browser: its coordinator must not stay a rater.
-        set_cookie(response, session, None if rater.trial else SESSION_SECONDS)
+        set_cookie(request, response, session, None if rater.trial else SESSION_SECONDS)
         return response
 
     @router.get("/rating/list")
@@ -209,7 +218,7 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
 
         trial = await asyncio.wrap_future(writer.submit(end))
         response = JSONResponse({})
-        set_cookie(response, "" if trial else LEFT, 0 if trial else SESSION_SECONDS)
+        set_cookie(request, response, "" if trial else LEFT, 0 if trial else SESSION_SECONDS)
         return response
 
     return router

@@ -15,6 +15,7 @@ import gradio as gr
 
 from eval_ui.access import opening
 from eval_ui.exports import FILES, WITHOUT_SCORES, download_path
+from eval_ui.file_field import FileField
 from eval_ui.notices import QUEUED, guarded, inform, listen, skipped
 from eval_ui.report_html import SPREADS, behind_html, pictures_html, table4_html, tables_html
 from eval_ui.reporting import Filters, Made
@@ -108,7 +109,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
             behind = gr.HTML(elem_id="behind")
         with gr.Accordion(texts("as_published"), open=False, elem_id="report-reference"):
             gr.Markdown(texts("reference_info"), elem_classes="hint")
-            file = gr.File(
+            file = FileField(
                 file_types=[".csv", ".tsv", ".xlsx"],
                 label=texts("reference_file"),
                 height=160,
@@ -180,6 +181,7 @@ class _Handlers:
     def __init__(self, services: Services, texts: Texts) -> None:
         self._services, self._texts = services, texts
         self._store, self._reports = services.store, services.reports
+        self._uploads = services.uploads
 
     def _own(self, name: str | None) -> Study:
         return require_own(self._store, name, self._services.access.require(), self._texts)
@@ -281,6 +283,7 @@ class _Handlers:
             raise BadInput(self._texts("import_none"))
         rows = read_reference(Path(file))
         set_reference_rows(self._store, study.id, json.dumps(rows, ensure_ascii=False))
+        self._uploads.remove(file)
         inform(self._texts("reference_done", count=len(rows)), self._texts)
         return [time.time_ns(), None]
 

@@ -1,5 +1,6 @@
 """The web server around the page: security headers, health, downloads, both languages."""
 
+import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -12,25 +13,29 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.datastructures import MutableHeaders
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from eval_ui.access import Doors, OwnPages, access_routes, sees_models
+from eval_ui.access import SameOriginGuard, access_routes
+from eval_ui.connections import BoundedConnection, allow_files
 from eval_ui.exports import export_routes
+from eval_ui.gate import Gate
 from eval_ui.page import PATHS, create_page
+from eval_ui.page_sessions import MAX_EVENTS
+from eval_ui.proxies import ProxyHeaders
 from eval_ui.rating_page import create_rating_page
 from eval_ui.rating_routes import PAGES as RATING_PATHS
 from eval_ui.rating_routes import rating_routes
 from eval_ui.rating_script import RatingScript
 from eval_ui.services import Services
 from eval_ui.texts import Language
+from eval_ui.uploads import Uploads
 from medchat import __version__
 from medchat.config import LOOPBACK, Settings
 from medchat.errors import BadInput
 from storage import BackupTimer, StorageError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-MOST_UPLOAD = "20mb"
+SECONDS_BETWEEN_TIDYING = 60
 SECONDS_TO_SHUT_DOWN = 3
 """Open pages keep a stream open for ever; the end must not wait for them."""
 
@@ -84,28 +89,31 @@ def build(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         timer = _backup_timer(services)
+        tidying = asyncio.create_task(_remove_old_uploads(services.uploads))
         yield
+        tidying.cancel()
         if timer:
             timer.close()
         services.answering.close()
         services.engine.close()
         services.writer.close()
+        services.uploads.close()
 
     app = FastAPI(
         title="MedChat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
 
-    open_to_all = services.settings.is_local
-    app.add_middleware(Doors, access=services.access, open_to_all=open_to_all)
-    app.add_middleware(OwnPages)
+    # What is added last sees a request first.
+    full_pages: dict[str, Any] = {}
+    app.add_middleware(Gate, access=services.access, uploads=services.uploads, pages=full_pages)
+    app.add_middleware(SameOriginGuard)
+    app.add_middleware(ProxyHeaders, settings=services.settings)
     app.add_middleware(SecurityHeaders)
-    if services.settings.host in LOOPBACK:
-        # A page from elsewhere must not reach this one under a name that it made point here.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
 
     @app.get("/healthz")
     def healthz(request: Request) -> JSONResponse:
-        named = sees_models(request, services.access, open_to_all=open_to_all)
+        access = services.access
+        named = access.may_chat(access.visitor(request))
         return JSONResponse(*_health(services, named=named))
 
     @app.get("/en")
@@ -116,6 +124,10 @@ def build(services: Services) -> FastAPI:
     def rating() -> RedirectResponse:
         return RedirectResponse(RATING_PATHS["zh"])
 
+    @app.get("/en/rate")
+    def rating_english() -> RedirectResponse:
+        return RedirectResponse(RATING_PATHS["en"])
+
     script = RatingScript()
     app.include_router(script.routes())
     app.include_router(access_routes(services.store))
@@ -125,7 +137,7 @@ def build(services: Services) -> FastAPI:
     for path, page in sorted(_pages(services).items(), key=lambda item: -len(item[0])):
         app = gr.mount_gradio_app(
             app,
-            page.queue(api_open=False),
+            page.queue(api_open=False, max_size=MAX_EVENTS),
             path=path.rstrip("/") or "/",
             server_name=services.settings.host,
             server_port=services.settings.port,
@@ -135,24 +147,30 @@ def build(services: Services) -> FastAPI:
             show_error=False,
             ssr_mode=False,
             mcp_server=False,
-            max_file_size=MOST_UPLOAD,
             theme=_theme(),
             css_paths=[ASSETS / "style.css"],
             head=script.head,
         )
+        if path in PATHS.values():
+            full_pages[path.rstrip("/")] = page.app
     return app
+
+
+async def _remove_old_uploads(uploads: Uploads) -> None:
+    while True:
+        await asyncio.sleep(SECONDS_BETWEEN_TIDYING)
+        uploads.remove_old()
 
 
 def _backup_timer(services: Services) -> BackupTimer | None:
     settings = services.settings
     if not settings.backup_hours:
         return None
-    folder = settings.backups or settings.db.parent / "backups"
 
     def complain(sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
 
-    return BackupTimer(services.store, folder, settings.backup_hours, complain)
+    return BackupTimer(services.store, services.backup_folder, settings.backup_hours, complain)
 
 
 def _pages(services: Services) -> dict[str, gr.Blocks]:
@@ -189,8 +207,14 @@ def serve(app: FastAPI, services: Services, listener: socket.socket) -> None:
     print(f"MedChat {__version__}: http://{host}:{settings.port}", flush=True)
     if settings.host not in LOOPBACK:
         print(OPEN_TO_OTHERS, file=sys.stderr, flush=True)
+    allow_files()
     config = uvicorn.Config(
-        app, log_level="warning", timeout_graceful_shutdown=SECONDS_TO_SHUT_DOWN
+        app,
+        http=BoundedConnection,
+        ws="none",
+        proxy_headers=False,  # ProxyHeaders does that, and knows whom to believe
+        log_level="warning",
+        timeout_graceful_shutdown=SECONDS_TO_SHUT_DOWN,
     )
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):  # which uvicorn passes on when all has been shut down

@@ -1,11 +1,14 @@
 """What the page works with, and nothing else: settings, models, engine and database."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from eval_ui.access import Access
 from eval_ui.answering import Answering
 from eval_ui.reporting import Reports
 from eval_ui.studies import names_of_models
+from eval_ui.upload_folder import prepare
+from eval_ui.uploads import Uploads
 from medchat.config import Settings
 from medchat.engine import LocalEngine
 from medchat.models import ModelSpec, Registry
@@ -24,6 +27,7 @@ class Services:
     access: Access
     answering: Answering
     reports: Reports
+    uploads: Uploads
 
     @classmethod
     def start(cls, settings: Settings) -> "Services":
@@ -36,9 +40,11 @@ class Services:
         _announce_first_account(store, settings)
         engine = LocalEngine(registry, device=settings.device, dtype=settings.dtype)
         answering = Answering(store, engine, registry)
-        access, reports = Access(store), Reports(store)
-        writer = Writer(store)
-        services = cls(settings, registry, engine, store, writer, access, answering, reports)
+        access = Access(store, open_chat=settings.open_chat)
+        reports, uploads, writer = Reports(store), Uploads(prepare()), Writer(store)
+        services = cls(
+            settings, registry, engine, store, writer, access, answering, reports, uploads
+        )
         answering.resume()
         engine.preload([spec.name for spec in services.first_models])
         return services
@@ -47,6 +53,10 @@ class Services:
     def names_of_models(self) -> list[str]:
         """Names and labels of all models: what no rater may read in an answer."""
         return names_of_models(self.registry)
+
+    @property
+    def backup_folder(self) -> Path:
+        return self.settings.backups or self.settings.db.parent / "backups"
 
     @property
     def first_models(self) -> list[ModelSpec]:

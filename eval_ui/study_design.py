@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval_ui.file_field import FileField
 from eval_ui.guide import default_guide
 from eval_ui.notices import inform
 from eval_ui.studies import refuse_known
@@ -55,7 +56,7 @@ def create_design_step(work: StudyWork) -> Step:
     with gr.Accordion(texts("practice"), open=False, elem_id="practice"):
         hint(texts, "practice_info")
         practice = gr.HTML(elem_id="practice-state")
-        file = gr.File(
+        file = FileField(
             file_types=[".jsonl", ".json", ".csv", ".xlsx"],
             label=texts("practice_file"),
             height=120,
@@ -120,6 +121,7 @@ class _Handlers:
         if not file:
             raise BadInput(self._texts("import_none"))
         self._add(study, Path(file))
+        self._work.services.uploads.remove(file)
         return [None]
 
     def _add(self, study: Study, file: Path) -> None:

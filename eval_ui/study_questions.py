@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from eval_ui.file_field import FileField
 from eval_ui.notices import inform
 from eval_ui.safe_text import as_html, table
 from eval_ui.studies import check_count, refuse_disclosures, refuse_known
@@ -32,7 +33,7 @@ def create_questions_step(work: StudyWork) -> Step:
     # -- layout --
     hint(texts, "questions_info")
     state = gr.HTML(elem_id="questions-state")
-    file = gr.File(
+    file = FileField(
         file_types=[".csv", ".tsv", ".txt", ".jsonl", ".json", ".xlsx", ".xlsm"],
         label=texts("question_file"),
         height=160,
@@ -126,7 +127,9 @@ class _Handlers:
         refuse_known(self._store, study, [each.text for each in new], "real", self._texts)
         if study.opened_at:
             refuse_disclosures(new, self._work.services.names_of_models, self._texts)
-        added = len(add_questions(self._store, study.id, new, draft=not study.opened_at))
+        draft, by = not study.opened_at, self._work.coordinator
+        added = len(add_questions(self._store, study.id, new, draft=draft, coordinator=by))
+        self._work.services.uploads.remove(file)
         inform(self._texts("import_done", count=added, study=study.name), self._texts)
         emptied = [gr.update(choices=[], value=None) for _ in PARTS]
         return [None, "", *emptied, gr.update(choices=[], value=[])]

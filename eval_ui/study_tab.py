@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from eval_ui.access import opening
+from eval_ui.file_field import FileField
 from eval_ui.notices import QUEUED, guarded, inform, listen
 from eval_ui.safe_text import as_html
 from eval_ui.services import Services
@@ -59,7 +60,7 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
                     min_width=140,
                 )
             with gr.Row(elem_classes="field-and-button"):
-                packed = gr.File(
+                packed = FileField(
                     file_types=[".zip"],
                     label=texts("unpack_file"),
                     height=160,
@@ -146,6 +147,7 @@ class _Handlers:
             raise BadInput(self._texts("import_none"))
         owner = self._work.services.access.require()
         study = unpack_study(self._store, Path(file), owner)
+        self._work.services.uploads.remove(file)
         inform(self._texts("unpacked", study=study.name), self._texts)
         return [None, *self._made(study.name)]
 

@@ -340,6 +340,51 @@ TEXTS: dict[str, tuple[str, str]] = {
         "This was not sent by a page of this app. A proxy in front of it must pass on the host's "
         "name (Host or X-Forwarded-Host).",
     ),
+    "unknown_host": (
+        "本应用不认识主机名“{host}”。如果这是它的公开名称，请把它写入 "
+        "MEDCHAT_ALLOWED_HOSTS 再启动。",
+        "This app does not answer to the host name “{host}”. If that is its public name, put it "
+        "into MEDCHAT_ALLOWED_HOSTS and start again.",
+    ),
+    "no_such_page": (
+        "没有这个页面，或者不能这样使用。",
+        "There is no such page, or no such use of it.",
+    ),
+    "gate_sign_in": (
+        "请先登录：只有协调员可以这样做。",
+        "Sign in first: only coordinators can do this.",
+    ),
+    "session_of_another": (
+        "这一页是在另一次登录时打开的。请刷新页面。",
+        "This page was opened under another sign-in. Please reload it.",
+    ),
+    "upload_gone": (
+        "这个文件已经不在服务器上（上传的文件只保留一小时）。请重新选择文件。",
+        "This file is no longer on the server (uploads are kept for an hour). Please choose it "
+        "again.",
+    ),
+    "bad_event": (
+        "服务器不能处理收到的内容。请刷新页面后再试。",
+        "The server cannot use what it received. Please reload the page and try again.",
+    ),
+    "too_slow": (
+        "内容没有在限定时间内发送完。请检查网络后再试。",
+        "Sending took too long. Please check the network and try again.",
+    ),
+    "event_too_large": (
+        "一次发送的内容太多。请缩短后再试。",
+        "Too much was sent at once. Please shorten it and try again.",
+    ),
+    "upload_too_large": ("文件超过 20 MB。", "The file is larger than 20 MB."),
+    "no_room": (
+        "现在使用的人太多，或者打开的页面太多。请关闭不用的页面，几分钟后再试。",
+        "Too many people or pages at once. Please close pages that you do not need and try again "
+        "in some minutes.",
+    ),
+    "sign_in_busy": (
+        "正在登录的人太多。请几秒后再试。",
+        "Too many people are signing in. Please try again in some seconds.",
+    ),
     "coordinators_enter": ("研究协调员登录", "Sign in as a study coordinator"),
     "kept_here": (
         "没有保存；内容已留在本机，重新打开评分链接后会自动发送",

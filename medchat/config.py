@@ -3,18 +3,23 @@
 Both are frozen, checked once with every problem listed, and passed in; nothing here is global.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from medchat.errors import BadInput
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROJECT = Path(__file__).resolve().parent.parent
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
+
+Network = IPv4Network | IPv6Network
 
 
 class Settings(BaseSettings):
@@ -36,10 +41,42 @@ class Settings(BaseSettings):
     coordinator_password: SecretStr | None = None
     """Of the first coordinator's account, if there is none yet; else a random one is made."""
 
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names, besides those of this machine, under which browsers reach the app: its public ones."""
+    trusted_proxies: Annotated[tuple[Network, ...] | None, NoDecode] = None
+    """Addresses or networks whose X-Forwarded-* headers are believed; this machine's, if unset."""
+    open_chat: bool | None = None
+    """Who may ask the models without signing in: unset, this machine's browsers; true, all but
+    raters' browsers; false, nobody."""
+
     @property
-    def is_local(self) -> bool:
-        """Whether only this machine can reach the app."""
+    def listens_locally(self) -> bool:
+        """Whether nothing but this machine, and a proxy on it, can connect to the app."""
         return self.host in LOOPBACK
+
+    @property
+    def behind_proxy(self) -> bool:
+        """Whether a setting says that a proxy stands in front: then no request counts as one of
+        this machine's own browsers, as the proxy's requests cannot be told from theirs."""
+        public = [name for name in self.allowed_hosts if name not in LOOPBACK]
+        return bool(public) or self.trusted_proxies is not None
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _check_hosts(cls, value: Any) -> Any:
+        names = [name.lower().strip("[]") for name in _listed(value)]
+        wrong = [name for name in names if not HOST_NAME.fullmatch(name)]
+        if wrong:
+            raise ValueError(
+                "a host is a bare name such as study.example.org, without https://, port or path; "
+                f"{', '.join(wrong)} is none"
+            )
+        return tuple(names)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _check_proxies(cls, value: Any) -> Any:
+        return value if value is None else tuple(_network(item) for item in _listed(value))
 
     @field_validator("backup_hours")
     @classmethod
@@ -69,6 +106,21 @@ class Settings(BaseSettings):
                 for problem in error.errors()
             )
             raise BadInput(f"These settings cannot be used: {problems}.") from error
+
+
+def _listed(value: Any) -> list[str]:
+    """The items of a list, or of a text with commas between them."""
+    items = value.split(",") if isinstance(value, str) else value
+    return [str(item).strip() for item in items if str(item).strip()]
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValueError(
+            f"a proxy is an address or a network such as 10.0.0.0/8; {text} is none"
+        ) from error
 
 
 @dataclass(frozen=True)

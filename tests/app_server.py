@@ -27,8 +27,11 @@ PASSWORD = "of the coordinator"
 class AppServer:
     """``with AppServer(db) as app: app.url``. What it prints goes to ``log``."""
 
-    def __init__(self, db: Path, *, log: Path, models: Path | None = None) -> None:
+    def __init__(self, db: Path, *, log: Path, models: Path | None = None, **settings: str) -> None:
+        """``settings`` are further ones, such as ``open_chat="true"``."""
         self.db = db
+        self.temporary = db.parent / "temporary"
+        self._settings = {f"MEDCHAT_{name.upper()}": text for name, text in settings.items()}
         self.log = log
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -47,7 +50,10 @@ class AppServer:
         if self._models:
             command += ["--models", str(self._models)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MEDCHAT_")}
+        self.temporary.mkdir(exist_ok=True)
+        environment["TMPDIR"] = str(self.temporary)
         environment["MEDCHAT_COORDINATOR_PASSWORD"] = PASSWORD
+        environment |= self._settings
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=log, stderr=log
@@ -72,6 +78,15 @@ class AppServer:
         form = {"name": "coordinator", "password": PASSWORD, "to": "/"}
         answer = context.request.post(f"{self.url}/sign-in", form=form)
         assert answer.ok, answer.text()
+
+    @property
+    def process(self) -> int:
+        """The number of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def upload_folders(self) -> list[Path]:
+        return list(self.temporary.glob("medchat-uploads-*"))
 
     def health(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}/healthz", timeout=10) as answer:

@@ -1,5 +1,9 @@
 """What several browser tests do on the pages."""
 
+import json
+import re
+from typing import Any
+
 from playwright.sync_api import Page, expect
 
 
@@ -23,3 +27,10 @@ def confirm(page: Page, button: str, name: str) -> None:
     page.locator(f"#{button}").click()
     page.locator(f"#{name}-yes").click()
     expect(page.locator(f"#{name}-asks")).to_be_hidden()
+
+
+def page_config(html: str) -> dict[str, Any]:
+    """Gradio's description of a page, as it stands in the page itself."""
+    found = re.search(r"window\.gradio_config = (\{.*?\});</script>", html, re.DOTALL)
+    assert found, html[:500]
+    return dict(json.loads(found[1]))

@@ -198,7 +198,7 @@ def test_the_page_speaks_english(page: Page, app: AppServer) -> None:
 
 
 def test_every_answer_carries_the_security_headers(app: AppServer) -> None:
-    for path in ("/", "/en/", "/healthz", "/config"):
+    for path in ("/", "/en/", "/healthz", "/rate/"):
         with urllib.request.urlopen(app.url + path, timeout=10) as answer:
             policy = answer.headers["Content-Security-Policy"]
             assert "default-src 'self'" in policy, path

@@ -1,0 +1,191 @@
+"""The files that coordinators upload: whose each is, where it lies, and when it goes.
+
+A file waits under a name that nobody can guess until the click that uses it, and is never served to
+anybody. It is removed when that click is done, when another takes its field, when its coordinator
+signs out, and after an hour. Knows nothing of what files hold.
+"""
+
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.types import Receive
+
+MIB = 1024 * 1024
+MAX_UPLOAD = 20 * MIB
+MAX_FORM_AROUND = 64 * 1024
+"""Bytes of an upload beside the file itself."""
+MAX_FILES = 8
+MAX_TOTAL = 64 * MIB
+"""Waiting at once, of one coordinator; the oldest gives way to a new one."""
+MAX_UPLOADING = 2
+"""Uploads under way at once, of one coordinator."""
+SECONDS_KEPT = 3600
+MAX_NAME = 100
+
+
+class UploadTooLarge(Exception):
+    """More bytes were sent than a file may have."""
+
+
+class NoUpload(Exception):
+    """What was sent is no form with one file in it."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    token: str
+    owner: str
+    path: Path
+    size: int
+    uploaded_at: float
+
+
+class Uploads:
+    """All uploads of the running app, below ``folder``."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder, self._clock = folder, clock
+        self._uploads: dict[str, Upload] = {}
+        self._in_field: dict[tuple[str, int], str] = {}
+        self._uploading: dict[str, int] = {}
+        self._lock = threading.RLock()
+
+    def begin(self, owner: str) -> bool:
+        """Note that an upload of a coordinator begins; False where enough are under way."""
+        with self._lock:
+            if self._uploading.get(owner, 0) >= MAX_UPLOADING:
+                return False
+            self._uploading[owner] = self._uploading.get(owner, 0) + 1
+            return True
+
+    def end(self, owner: str) -> None:
+        with self._lock:
+            self._uploading[owner] -= 1
+            if not self._uploading[owner]:
+                del self._uploading[owner]
+
+    def add(self, owner: str, file: Any, name: str, size: int) -> str:
+        """Keep what an open file holds; returns the name by which its page calls it."""
+        token = secrets.token_urlsafe(18)
+        folder = self._folder / secrets.token_hex(16)
+        folder.mkdir(mode=0o700)
+        path = folder / safe_name(name)
+        try:
+            with path.open("xb") as target:
+                shutil.copyfileobj(file, target)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        with self._lock:
+            self._uploads[token] = Upload(token, owner, path, size, self._clock())
+            self._make_room(owner)
+        return f"{token}/{path.name}"
+
+    def use(self, owner: str, called: str, field: tuple[str, int] | None = None) -> Upload | None:
+        """The upload that a coordinator's page calls so; None where there is none, or no longer.
+
+        ``field`` is a page's session and the component that holds it: what was there before goes.
+        """
+        self.remove_old()
+        token = called.partition("/")[0]
+        with self._lock:
+            upload = self._uploads.get(token)
+            if upload is None or upload.owner != owner:
+                return None
+            if field is not None:
+                before = self._in_field.get(field)
+                if before not in (None, token):
+                    self._remove(before)
+                self._in_field[field] = token
+            return upload
+
+    def remove(self, path: str | Path | None) -> None:
+        """Remove the upload that lies at a path; nothing else."""
+        with self._lock:
+            for upload in [each for each in self._uploads.values() if str(each.path) == str(path)]:
+                self._remove(upload.token)
+
+    def remove_owner(self, owner: str) -> None:
+        with self._lock:
+            for upload in [each for each in self._uploads.values() if each.owner == owner]:
+                self._remove(upload.token)
+
+    def remove_old(self) -> None:
+        oldest = self._clock() - SECONDS_KEPT
+        with self._lock:
+            for upload in [u for u in self._uploads.values() if u.uploaded_at < oldest]:
+                self._remove(upload.token)
+
+    def close(self) -> None:
+        """Remove everything."""
+        with self._lock:
+            for token in list(self._uploads):
+                self._remove(token)
+
+    def __len__(self) -> int:
+        return len(self._uploads)
+
+    def _make_room(self, owner: str) -> None:
+        mine = [upload for upload in self._uploads.values() if upload.owner == owner]
+        while len(mine) > MAX_FILES or sum(upload.size for upload in mine) > MAX_TOTAL:
+            self._remove(mine.pop(0).token)
+
+    def _remove(self, token: str | None) -> None:
+        upload = self._uploads.pop(token or "", None)
+        self._in_field = {field: held for field, held in self._in_field.items() if held != token}
+        if upload:
+            with suppress(OSError):
+                shutil.rmtree(upload.path.parent)
+
+
+async def read_upload(headers: Headers, receive: Receive) -> tuple[FormData, UploadFile]:
+    """The form and the one file in it. The file has no name on the disk until it is kept, so that
+    an upload that ends early leaves nothing. The caller closes the form.
+
+    Raises UploadTooLarge and NoUpload, and whatever ``receive`` raises.
+    """
+    read = 0
+
+    async def chunks() -> Any:
+        nonlocal read
+        more = True
+        while more:
+            message = await receive()
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            read += len(chunk)
+            if read > MAX_UPLOAD + MAX_FORM_AROUND:
+                raise UploadTooLarge
+            yield chunk
+
+    if not headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise NoUpload
+    parser = MultiPartParser(headers, chunks(), max_files=1, max_fields=4)
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError, UnicodeError) as error:
+        raise NoUpload from error
+    file = form.get("files")
+    if not isinstance(file, UploadFile):
+        await form.close()
+        raise NoUpload
+    if (file.size or 0) > MAX_UPLOAD:
+        await form.close()
+        raise UploadTooLarge
+    return form, file
+
+
+def safe_name(name: str) -> str:
+    """A file's own name without what a path could be made of; its ending stays."""
+    kept = re.sub(r"[^\w.\- ]", "_", name.replace("\\", "/").rpartition("/")[2]).strip(". ")
+    stem, dot, ending = kept.rpartition(".")
+    return f"{stem[:MAX_NAME]}{dot}{ending[:10]}" if dot and stem else kept[:MAX_NAME] or "file"
