@@ -29,10 +29,12 @@ from storage import (
     Store,
     Study,
     adjudicate,
+    backup_is_overdue,
     board,
     disputes,
     list_questions,
     list_raters,
+    newest_backup,
     score_counts,
     signs,
 )
@@ -113,11 +115,22 @@ class _Handlers:
     def _count(self, study: Study) -> list[Any]:
         found = board(self._store, study.id)
         return [
-            board_html(found, self._texts),
+            self._backup_complaint() + board_html(found, self._texts),
             coverage_html(found, self._texts),
             reminders_of(found, study.name, self._texts),
             *self._look(study, _rated(found)),
         ]
+
+    def _backup_complaint(self) -> str:
+        """A sentence where backups are switched on and two of them have not come."""
+        services, hours = self._work.services, self._work.services.settings.backup_hours
+        if not hours or not backup_is_overdue(self._store, services.backup_folder, hours):
+            return ""
+        newest = newest_backup(self._store.path, services.backup_folder)
+        if newest is None:
+            return f"<p role='alert'>{self._texts('backup_none')}</p>"
+        time_made = clock(newest.isoformat())
+        return f"<p role='alert'>{self._texts('backup_old', time=time_made)}</p>"
 
     def _look(self, study: Study, rated: int) -> list[Any]:
         """The closer look as far as it is at hand, and what asks for one that is to follow."""

@@ -779,6 +779,17 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{rater} 有了新链接，旧链接从现在起无效。",
         "{rater} has a new link; the old one no longer works.",
     ),
+    "backup_none": (
+        "还没有这个数据库的备份。原因写在应用的终端里；也可手动备份：python -m storage backup。",
+        "There is no backup of this database yet. See why where the app was started, or back up by "
+        "hand: python -m storage backup.",
+    ),
+    "backup_old": (
+        "最近一次备份是 {time}，此后的内容还没有备份。原因写在启动应用的终端里；"
+        "也可手动备份：python -m storage backup。",
+        "The newest backup is of {time}; what came later is in none. See why where the app was "
+        "started, or back up by hand: python -m storage backup.",
+    ),
     "coverage_full": (
         "每道题都已由分到的评分者评完。",
         "Every question has all its raters' scores.",
@@ -1032,6 +1043,10 @@ TEXTS: dict[str, tuple[str, str]] = {
 
 STORAGE_TEXTS_ZH = {
     "database_missing": "数据库 {path} 不存在。请检查 --db 给出的路径。",
+    "database_gone": (
+        "{path} 曾有数据库，现在不见了或是空的。请把它放回，或恢复备份"
+        "（python -m storage restore 备份文件 --db {path}）。只有要从空库开始时，才删除 {marker}。"
+    ),
     "database_cannot_open": "数据库 {path} 打不开（{reason}）。请确认文件夹存在，且有读写权限。",
     "database_readonly": "数据库 {path} 是只读的，什么也没有保存。请给文件和所在文件夹写权限。",
     "database_busy": "没有保存：另一个程序占用数据库 {path} 太久。请关闭它后重试。",
@@ -1116,6 +1131,15 @@ STORAGE_TEXTS_ZH = {
     "save_key_missing": "页面发来的评分缺少编号。请重新进入。",
     "save_key_reused": "页面用同一编号发来两次不同的评分。请重新进入并核对；什么也没有保存。",
     "backup_failed": "备份写不到 {path}（{reason}）。请腾出空间或换一个文件夹；以前的备份都在。",
+    "backup_too_slow": (
+        "写到 {path} 的备份过了 {seconds} 秒仍未完成，已放弃。请换更快的磁盘；以前的备份都在。"
+    ),
+    "backup_checksum_differs": (
+        "没有恢复备份 {path}：它在生成之后变了，SHA-256 与 {checksum} 中的不符。请换一个备份。"
+    ),
+    "restore_failed": (
+        "备份恢复不到 {path}（{reason}）。请腾出空间，或给文件夹写权限；数据库没有改动。"
+    ),
     "backup_damaged": "{path} 的副本没有通过验证，已丢弃：{reason} 以前的备份都在。",
     "study_not_whole": (
         "研究“{name}”无法打包：{reason}。它的评分已不是保存时的样子，请停止程序并恢复备份。"

@@ -34,7 +34,8 @@ from storage.assignments import (
     outline,
     page,
 )
-from storage.backup import BackupTimer, backup, backups, restore
+from storage.backup import backup, backup_is_overdue, backups, newest_backup
+from storage.backup_timer import BackupTimer
 from storage.blinding import lock_study, reopen_study, unblind_study
 from storage.board import Board, Coverage, RaterLine, board, score_counts
 from storage.coordinators import (
@@ -109,6 +110,7 @@ from storage.reporting import (
     report_data,
     report_state,
 )
+from storage.restoring import restore
 from storage.rights import coordinators_of, require_right, share_study
 from storage.studies import (
     NewQuestion,
@@ -196,6 +198,7 @@ __all__ = [
     "answers_to_check",
     "assignment",
     "backup",
+    "backup_is_overdue",
     "backups",
     "begin_answering",
     "begin_session",
@@ -223,6 +226,7 @@ __all__ = [
     "list_studies",
     "lock_study",
     "make_first",
+    "newest_backup",
     "next_unanswered",
     "note_failure",
     "note_visit",

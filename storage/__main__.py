@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from storage.archive import COMMAND_LINE, pack_study, unpack_study
-from storage.backup import KEPT, backup, restore
+from storage.backup import KEPT, backup
 from storage.coordinators import FIRST_NAME, add_coordinator, set_password
 from storage.database import Store
 from storage.errors import StorageError
 from storage.export import score_rows, write_score_csv
+from storage.files import checksum_of
+from storage.restoring import restore
 from storage.studies import find_study
 from storage.verification import chain_ends, verify
 
@@ -97,6 +99,7 @@ def backup_command(
     with _sentences():
         made = backup(Store(db, must_exist=True), to, keep)
     typer.echo(f"Backed up and verified: {made}")
+    typer.echo(f"Its SHA-256, which restore compares: {checksum_of(made)}")
 
 
 RESTORE_EXAMPLE = """\b
@@ -113,6 +116,8 @@ def restore_command(
     """Put a backup in the place of the database, which is kept beside it. Stop the app first."""
     with _sentences():
         aside = restore(source, db)
+    if not checksum_of(source).exists():
+        typer.echo(f"There was no {checksum_of(source).name} to compare the backup with.")
     typer.echo(f"Restored and verified: {db}")
     if aside:
         typer.echo(f"What was there before: {aside}")

@@ -1,163 +1,185 @@
-"""Copies of the database while it is in use, each proven before it counts, the oldest removed."""
+"""Copies of the database while it is in use, each verified before it counts, the oldest removed.
+
+Owns the names of backups, their checksums, and which of them belong to which database. Does not
+know when one is made (``storage.backup_timer``) or how it is put back (``storage.restoring``).
+"""
 
 import os
+import re
 import sqlite3
-import threading
-from collections.abc import Callable
-from contextlib import closing
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from storage.database import Store
-from storage.errors import StorageError, from_sqlite
-from storage.verification import verify
+from storage.copying import copy_database, verify_copy
+from storage.database import Store, companions, wal_of
+from storage.errors import StorageError
+from storage.files import checksum_of, create_empty, sha256_of, sync, sync_folder, working_in
 
 KEPT = 10
 """Backups that stay when another is made."""
-IN_USE_SECONDS = 2.0
-"""A program that only reads is done by then."""
-PAGES_AT_ONCE = 500
-"""Of a copy; between them, others may write."""
+TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
 
 def backup(store: Store, folder: Path, keep: int = KEPT) -> Path:
     """Copy the database into ``folder``, verify the copy, and remove all but the newest ``keep``.
 
+    Only backups of this very database are counted and removed, never the one just made.
+
     Raises:
-        StorageError: backup_failed when it cannot be written, backup_damaged when what was copied
-            does not verify; the backups that were there before then stay.
+        StorageError: backup_failed when it cannot be written, backup_too_slow when copying takes
+            too long, backup_damaged when what was copied does not verify; the backups that were
+            there before then stay.
     """
-    name = f"{store.path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z.db"
-    target, partial = folder / name, folder / f"{name}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _copy(store.path, partial)
-        if problems := verify(Store(partial, must_exist=True)):
-            raise StorageError("backup_damaged", path=store.path, reason=problems[0])
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(target)
+        with working_in(folder, _leftovers(store.path, folder)):
+            target = _unused_name(store.path, folder)
+            _write(store, target)
+            _prune(store.path, folder, target, keep)
     except OSError as error:
         raise StorageError("backup_failed", path=folder, reason=error.strerror) from error
-    except sqlite3.DatabaseError as error:
-        raise from_sqlite(error, partial) from error
-    finally:
-        for leftover in folder.glob(f"{name}.partial*"):
-            leftover.unlink(missing_ok=True)
-    for old in backups(store.path, folder)[:-keep]:
-        old.unlink(missing_ok=True)
     return target
 
 
-class BackupTimer:
-    """Backs a database up every ``hours`` while the program runs, if anything has changed.
+def _write(store: Store, target: Path) -> None:
+    """Make the backup under another name; it gets its own only when all of it is on the disk."""
+    partial = target.with_name(f"{target.name}.partial")
+    checksum = checksum_of(target)
+    done = False
+    try:
+        create_empty(partial, store.path)
+        copy_database(store.path, partial, wal=True)
+        verify_copy(partial, store.path)
+        sync(partial)
+        _write_checksum(checksum, sha256_of(partial), target.name)
+        partial.replace(target)
+        sync_folder(target.parent)
+        done = True
+    finally:
+        for leftover in (partial, *companions(partial)):
+            leftover.unlink(missing_ok=True)
+        if not done:
+            checksum.unlink(missing_ok=True)
 
-    ``complain`` is told what went wrong; the next try follows as if nothing had.
-    """
 
-    def __init__(
-        self, store: Store, folder: Path, hours: float, complain: Callable[[str], None]
-    ) -> None:
-        self._store, self._folder, self._complain = store, folder, complain
-        self._seconds = hours * 3600
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="storage-backup", daemon=True)
-        self._thread.start()
+def _write_checksum(checksum: Path, digest: str, name: str) -> None:
+    """As ``sha256sum -c`` reads it, which writes some characters in another way."""
+    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    mark = "\\" if escaped != name else ""
+    checksum.write_bytes(os.fsencode(f"{mark}{digest}  {escaped}\n"))
+    sync(checksum)
 
-    def close(self) -> None:
-        self._end.set()
-        self._thread.join()
 
-    def _run(self) -> None:
-        while not self._end.wait(self._seconds):
-            try:
-                if self._changed():
-                    backup(self._store, self._folder)
-            except (StorageError, OSError) as error:  # a file may go while it is looked at
-                self._complain(str(error))
-
-    def _changed(self) -> bool:
-        """Whether anything was written since the last backup, as the files' times tell."""
-        made = backups(self._store.path, self._folder)
-        path = self._store.path
-        files = [path, path.with_name(f"{path.name}-wal")]
-        written = max(file.stat().st_mtime for file in files if file.exists())
-        return not made or made[-1].stat().st_mtime < written
+# -- which backups there are --
 
 
 def backups(database: Path, folder: Path) -> list[Path]:
-    """Return the backups of a database, the oldest first."""
-    return sorted(folder.glob(f"{database.stem}-*Z.db"))
+    """Return the backups of this very database, the oldest first.
 
-
-def restore(source: Path, database: Path) -> Path | None:
-    """Put a verified copy of ``source`` in the place of ``database``.
-
-    What was there is kept beside it; returns where.
+    Other databases may have the same file name and the same folder for backups. Those of earlier
+    versions hold nothing that tells them apart, and are not among them.
 
     Raises:
-        StorageError: database_missing, backup_damaged, database_in_use where another program has
-            it open, or as ``Store``.
+        OSError: the folder cannot be read.
     """
-    if not source.is_file():
-        raise StorageError("database_missing", path=source)
-    fresh = database.with_name(f"{database.name}.restoring")
-    aside: Path | None = None
+    own = _identity(database, live=True)
+    if own is None:
+        return []
+    # A name later than now is of a time when the clock was wrong, and counts as the oldest.
+    now = f"{database.stem}-{datetime.now(UTC):{TIME_FORMAT}}.db"
+    paths = sorted(_named_like(database, folder), key=lambda path: (path.name <= now, path.name))
+    return [path for path in paths if _identity(path) == own]
+
+
+def made_at(backup: Path) -> datetime:
+    """Return the moment that a backup shows, from its name."""
+    return datetime.strptime(backup.stem.rpartition("-")[2], TIME_FORMAT).replace(tzinfo=UTC)
+
+
+def newest_backup(database: Path, folder: Path) -> datetime | None:
+    """Return when the newest backup of this database was made, if there is one that can be read."""
+    now = datetime.now(UTC)
     try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        _copy(source, fresh)
-        _require_ratings(fresh, source)
-        if problems := verify(Store(fresh, must_exist=True)):
-            raise StorageError("backup_damaged", path=source, reason=problems[0])
-        if database.exists():
-            _require_unused(database)
-            aside = database.with_name(f"{database.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}Z")
-            _copy(database, aside)
-        for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
-            database.with_name(name).unlink(missing_ok=True)
-        fresh.replace(database)
-    except OSError as error:
-        raise StorageError("backup_failed", path=database, reason=error.strerror) from error
-    except sqlite3.DatabaseError as error:
-        raise from_sqlite(error, source) from error
-    finally:
-        for leftover in database.parent.glob(f"{fresh.name}*"):
-            leftover.unlink(missing_ok=True)
-    return aside
+        times = [made_at(path) for path in backups(database, folder)]
+    except OSError:
+        return None
+    return max((moment for moment in times if moment <= now), default=None)
 
 
-def _require_unused(database: Path) -> None:
-    """Whoever has the old file open would go on writing into it when it is gone.
-
-    SQLite leaves the write-ahead log only for who is alone with a database.
-    """
-    with closing(sqlite3.connect(database, timeout=IN_USE_SECONDS)) as connection:
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                return  # too damaged to be in use
-            mode = "wal"
-        except sqlite3.DatabaseError:
-            return
-    if mode == "wal":
-        raise StorageError("database_in_use", path=database)
+def backup_is_due(store: Store, folder: Path, hours: float) -> bool:
+    """Whether something has changed and the newest backup is so many hours old."""
+    newest = newest_backup(store.path, folder)
+    if newest is None:
+        return _oldest_study(store) is not None
+    age = datetime.now(UTC) - newest
+    return age >= timedelta(hours=hours) and _changed_since(store.path, newest)
 
 
-def _require_ratings(copy: Path, source: Path) -> None:
-    """An empty file is an empty database to SQLite, and would replace a study by nothing."""
-    with closing(sqlite3.connect(copy)) as connection:
-        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'rating_log'")
-        if found.fetchone() is None:
-            raise StorageError("not_a_database", path=source)
+def backup_is_overdue(store: Store, folder: Path, hours: float) -> bool:
+    """Whether something has not been backed up for two intervals of so many hours."""
+    limit = datetime.now(UTC) - timedelta(hours=2 * hours)
+    newest = newest_backup(store.path, folder)
+    if newest is None:
+        oldest = _oldest_study(store)
+        return oldest is not None and oldest < limit
+    return newest < limit and _changed_since(store.path, newest)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """All of a database, as of one moment, also what is still in its write-ahead log."""
-    target.unlink(missing_ok=True)
-    uri = f"{source.absolute().as_uri()}?mode=ro"
-    with (
-        closing(sqlite3.connect(uri, uri=True, timeout=Store.busy_timeout_seconds)) as old,
-        closing(sqlite3.connect(target)) as new,
-    ):
-        old.backup(new, pages=PAGES_AT_ONCE)
+def _oldest_study(store: Store) -> datetime | None:
+    """When the first study was made: before that, there is nothing to lose."""
+    with store.connect() as db:
+        (created_at,) = db.execute("SELECT min(created_at) FROM studies").fetchone()
+    return datetime.fromisoformat(created_at) if created_at else None
+
+
+def _changed_since(database: Path, moment: datetime) -> bool:
+    """Whether anything was written since, as the files' times tell."""
+    times = []
+    for path in (database, wal_of(database)):
+        with suppress(FileNotFoundError):  # the log goes whenever nobody has the database open
+            status = path.stat()
+            if status.st_size:
+                times.append(status.st_mtime)
+    return max(times, default=0.0) > moment.timestamp()
+
+
+def _named_like(database: Path, folder: Path, suffix: str = "") -> Iterator[Path]:
+    """The files that have a name of this database's backups, with ``suffix`` after it."""
+    pattern = re.compile(re.escape(database.stem) + r"-\d{8}T\d{12}Z\.db" + suffix)
+    if folder.is_dir():
+        yield from (path for path in folder.iterdir() if pattern.fullmatch(path.name))
+
+
+def _leftovers(database: Path, folder: Path) -> Iterator[Path]:
+    """What a program that was killed while it made a backup has left."""
+    yield from _named_like(database, folder, r"\.partial(-\w+)?")
+    for checksum in _named_like(database, folder, r"\.sha256"):
+        if not checksum.with_suffix("").exists():
+            yield checksum
+
+
+def _identity(database: Path, *, live: bool = False) -> str | None:
+    """What tells a database from all others; None of older ones and of what cannot be read."""
+    uri = f"{database.absolute().as_uri()}?mode=ro" + ("" if live else "&immutable=1")
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=1)) as connection:
+            row = connection.execute("SELECT id FROM database_identity").fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return str(row[0]) if row else None
+
+
+def _unused_name(database: Path, folder: Path) -> Path:
+    while True:
+        target = folder / f"{database.stem}-{datetime.now(UTC):{TIME_FORMAT}}.db"
+        if not target.exists():  # of another database with the same file name
+            return target
+
+
+def _prune(database: Path, folder: Path, newest: Path, keep: int) -> None:
+    older = [path for path in backups(database, folder) if path != newest]
+    for path in older[: max(len(older) - (keep - 1), 0)]:
+        path.unlink(missing_ok=True)
+        checksum_of(path).unlink(missing_ok=True)

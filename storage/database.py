@@ -9,7 +9,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -17,15 +17,38 @@ from sqlite_utils import Database
 from storage.errors import StorageError, from_sqlite
 from storage.migrations import MIGRATIONS
 
+MARKER_TEXT = """\
+此文件表示旁边已建有数据库，防止数据库丢失后悄悄从空库重新开始。请勿删除，除非要从空库开始。
+A database was made beside this file. While it lies here, a lost database is not quietly replaced \
+by an empty one. Delete it only to begin with an empty one.
+"""
+
+
+def wal_of(path: Path) -> Path:
+    """Return where SQLite keeps what was written last; it is part of the database."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def companions(path: Path) -> list[Path]:
+    """Return where SQLite keeps its own files beside the database."""
+    return [path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal", "shm")]
+
+
+def marker_of(path: Path) -> Path:
+    """Return the file that says that there is, or was, a database at ``path``."""
+    return path.with_name(f"{path.name}.exists")
+
 
 class Store:
     """The database at ``path``, migrated and ready for use.
 
-    The file and its folder are created when they do not exist, unless ``must_exist``.
+    The file and its folder are created when they do not exist, unless ``must_exist``. A marker
+    beside it then says that it is there, so that it is not made anew, empty, when it is lost.
 
     Raises:
-        StorageError: the file cannot be used: database_missing, database_cannot_open,
-            database_readonly, not_a_database, database_foreign, database_newer, …
+        StorageError: the file cannot be used: database_missing, database_gone,
+            database_cannot_open, database_readonly, not_a_database, database_foreign,
+            database_newer, …
     """
 
     # How long a connection waits for another one's transaction before it gives up.
@@ -33,10 +56,13 @@ class Store:
 
     def __init__(self, path: str | Path, *, must_exist: bool = False) -> None:
         self.path = Path(path)
+        self._refuse_gone()
         if must_exist and not self.path.exists():
             raise StorageError("database_missing", path=self.path)
         self._create_folder()
         self._migrate()
+        if not must_exist:
+            self._write_marker()
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
@@ -83,6 +109,30 @@ class Store:
 
     # -- opening --
 
+    def _refuse_gone(self) -> None:
+        """Before SQLite opens it: beside an empty file, SQLite removes the write-ahead log."""
+        try:
+            empty = not self.path.exists() or self.path.stat().st_size == 0
+            wal = wal_of(self.path)
+            if empty and wal.exists() and wal.stat().st_size:
+                raise StorageError("database_gone", path=self.path, marker=wal)
+        except OSError as error:
+            raise StorageError(
+                "database_cannot_open", path=self.path, reason=error.strerror
+            ) from error
+        if empty:
+            self._refuse_marked()
+
+    def _refuse_marked(self) -> None:
+        marker = marker_of(self.path)
+        if marker.exists():
+            raise StorageError("database_gone", path=self.path, marker=marker)
+
+    def _write_marker(self) -> None:
+        # A folder that takes no marker takes no empty database either.
+        with suppress(OSError), marker_of(self.path).open("x", encoding="utf-8") as stream:
+            stream.write(MARKER_TEXT)
+
     def _create_folder(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +143,8 @@ class Store:
 
     def _migrate(self) -> None:
         with self._connection("rwc") as db:
+            if not db.table_names():
+                self._refuse_marked()  # the file is there, what was in it is not
             self._refuse_foreign(db)
             self._refuse_newer(db)
             self._enable_wal(db)

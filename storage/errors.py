@@ -13,6 +13,11 @@ from pathlib import Path
 MESSAGES = {
     # -- the database file --
     "database_missing": "There is no database at {path}. Check the path that was given with --db.",
+    "database_gone": (
+        "There was a database at {path}, and it is gone or empty. Put it back, or restore a backup "
+        "(python -m storage restore BACKUP --db {path}). Only to begin with an empty one, delete "
+        "{marker}."
+    ),
     "database_cannot_open": (
         "The database {path} cannot be opened ({reason}). Check that it is a file in an existing "
         "folder, and that this account may read and write both."
@@ -181,6 +186,18 @@ MESSAGES = {
     "backup_failed": (
         "The backup could not be written to {path} ({reason}). Free some space there or choose "
         "another folder; earlier backups are untouched."
+    ),
+    "backup_too_slow": (
+        "The backup to {path} was given up after {seconds} seconds. Choose a faster disk for "
+        "backups; earlier ones are untouched."
+    ),
+    "backup_checksum_differs": (
+        "The backup {path} was not restored: it has changed since it was made, as its SHA-256 is "
+        "not the one in {checksum}. Choose another backup."
+    ),
+    "restore_failed": (
+        "The backup could not be restored to {path} ({reason}). Free some space there or give this "
+        "account write permission on the folder; the database is as it was."
     ),
     "backup_damaged": (
         "The copy of {path} does not verify and was thrown away: {reason} Earlier backups are "

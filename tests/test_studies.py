@@ -44,6 +44,7 @@ from storage import (
     add_questions,
     answers_to_check,
     assignment,
+    backup,
     board,
     change_settings,
     create_study,
@@ -77,7 +78,13 @@ def work(store: Store, monkeypatch: pytest.MonkeyPatch) -> StudyWork:
             monkeypatch.setattr(f"{module}.inform", lambda *_: None)
     anna = add_coordinator(store, "anna", "long enough")
     access = SimpleNamespace(now=lambda: anna, require=lambda: anna)
-    services: Any = SimpleNamespace(store=store, access=access, names_of_models=["llama"])
+    services: Any = SimpleNamespace(
+        store=store,
+        access=access,
+        names_of_models=["llama"],
+        settings=SimpleNamespace(backup_hours=0),
+        backup_folder=store.path.parent / "backups",
+    )
     monkeypatch.setattr(StudyWork, "home", "http://127.0.0.1:7860/")
     return StudyWork(services, ZH, None, None)
 
@@ -209,6 +216,20 @@ def test_coordinators_see_whom_a_link_was_sent_to(work: StudyWork, store: Store)
     assert "r01 · 王医生" in again
     assert len(tokens_in(again)) == 2, "the links that were shown are still there"
     assert study_board._Handlers(work).draw(study)[2].startswith("王医生：您好！")
+
+
+def test_the_board_says_that_backups_do_not_come(work: StudyWork, store: Store) -> None:
+    study = new_study(store)
+    handlers = study_board._Handlers(work)
+    assert "备份" not in handlers.draw(study)[0], "they are switched off"
+    work.services.settings.backup_hours = 6
+    assert "备份" not in handlers.draw(study)[0], "the study is young"
+    work.services.settings.backup_hours = 1e-9
+    assert "还没有这个数据库的备份" in handlers.draw(study)[0]
+    backup(store, work.services.backup_folder)
+    assert "备份" not in handlers.draw(study)[0], "nothing has changed since"
+    new_raters(store, study)
+    assert "最近一次备份是 20" in handlers.draw(study)[0]
 
 
 def test_a_remark_that_is_too_long_invites_nobody(work: StudyWork, store: Store) -> None:
