@@ -97,7 +97,9 @@ def add_to_study(
     if study.opened_at:
         refuse_disclosures([NewQuestion(question, responses)], labels, texts)
     new = [NewQuestion(question, responses)]
-    return add_questions(store, study.id, new, draft=not study.opened_at)[0].question_id
+    draft = not study.opened_at
+    added = add_questions(store, study.id, new, draft=draft, coordinator=coordinator.name)
+    return added[0].question_id
 
 
 def check_count(answers: int, texts: Texts) -> None:
@@ -107,7 +109,12 @@ def check_count(answers: int, texts: Texts) -> None:
 
 
 def import_answers(
-    store: Store, study: Study, file: Path, texts: Texts, labels: Sequence[str] = ()
+    store: Store,
+    study: Study,
+    file: Path,
+    texts: Texts,
+    labels: Sequence[str] = (),
+    coordinator: str = "",
 ) -> int:
     """Add every question of an answer file to a study; returns how many.
 
@@ -128,7 +135,8 @@ def import_answers(
         check_count(len(question.responses), texts)
     if study.opened_at:
         refuse_disclosures(questions, labels, texts)
-    return len(add_questions(store, study.id, questions, draft=not study.opened_at))
+    draft = not study.opened_at
+    return len(add_questions(store, study.id, questions, draft=draft, coordinator=coordinator))
 
 
 def refuse_known(

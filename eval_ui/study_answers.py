@@ -97,7 +97,8 @@ class _Handlers:
         if not file:
             raise BadInput(self._texts("import_none"))
         labels = self._work.services.names_of_models
-        count = import_answers(self._store, study, Path(file), self._texts, labels)
+        by = self._work.coordinator
+        count = import_answers(self._store, study, Path(file), self._texts, labels, by)
         inform(self._texts("import_done", count=count, study=study.name), self._texts)
         return [None]
 

@@ -37,6 +37,7 @@ from storage import (
     newest_backup,
     score_counts,
     signs,
+    study_events,
 )
 
 WAITING = ("invited", "started", "stalled")
@@ -115,7 +116,7 @@ class _Handlers:
     def _count(self, study: Study) -> list[Any]:
         found = board(self._store, study.id)
         return [
-            self._backup_complaint() + board_html(found, self._texts),
+            self._backup_complaint() + self._end(study) + board_html(found, self._texts),
             coverage_html(found, self._texts),
             reminders_of(found, study.name, self._texts),
             *self._look(study, _rated(found)),
@@ -131,6 +132,13 @@ class _Handlers:
             return f"<p role='alert'>{self._texts('backup_none')}</p>"
         time_made = clock(newest.isoformat())
         return f"<p role='alert'>{self._texts('backup_old', time=time_made)}</p>"
+
+    def _end(self, study: Study) -> str:
+        """The end of a locked study, for its coordinator to keep."""
+        if not study.locked_at:
+            return ""
+        codes = [event.end_code for event in study_events(self._store, study.id) if event.end_code]
+        return f"<p>{self._texts('locked_end', code=codes[-1])}</p>" if codes else ""
 
     def _look(self, study: Study, rated: int) -> list[Any]:
         """The closer look as far as it is at hand, and what asks for one that is to follow."""

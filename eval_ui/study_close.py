@@ -78,6 +78,7 @@ class _Handlers:
                 name=each.coordinator,
                 time=clock(each.happened_at),
                 detail=each.detail,
+                code=each.end_code or "—",
             )
             for each in study_events(self._store, study.id)
         ]

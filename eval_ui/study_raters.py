@@ -90,18 +90,24 @@ class _Handlers:
         if whole is None:
             raise BadInput(sentence)
         invitations = invite_raters(
-            self._store, study.id, whole, adjudicator=bool(further), remarks=said
+            self._store,
+            study.id,
+            whole,
+            adjudicator=bool(further),
+            remarks=said,
+            coordinator=self._work.coordinator,
         )
         html, links = self._links(shown, invitations)
         return [html, "", links]
 
     def renew(self, study: Study, rater: str | None, shown: Sequence[Link] = ()) -> list[Any]:
-        invitation = renew_link(self._store, study.id, self._label(rater))
+        by = self._work.coordinator
+        invitation = renew_link(self._store, study.id, self._label(rater), coordinator=by)
         inform(self._texts("renewed", rater=rater), self._texts)
         return list(self._links(shown, [invitation]))
 
     def revoke(self, study: Study, rater: str | None) -> list[str]:
-        revoke_link(self._store, study.id, self._label(rater))
+        revoke_link(self._store, study.id, self._label(rater), self._work.coordinator)
         return [f"<p>{as_html(self._texts('revoked', rater=rater))}</p>"]
 
     def hand_over(self, study: Study, rater: str | None) -> list[str]:

@@ -875,6 +875,26 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Once it is unblinded, reports and exports name the models. That cannot be undone, and the "
         "study cannot be reopened. Unblind “{study}” (locked at {time}) now?",
     ),
+    "event_created": ("{time} 由 {name} 建立", "made by {name} at {time}"),
+    "event_sealed": (
+        "{time} 由 {name} 封存当时的内容；此前的改动无法查出",
+        "sealed by {name} as it was at {time}; changes before that cannot be seen",
+    ),
+    "event_invited": ("{time} 由 {name} 邀请 {detail}", "{detail} invited by {name} at {time}"),
+    "event_renewed": (
+        "{time} 由 {name} 重发 {detail} 的链接",
+        "link of {detail} renewed by {name} at {time}",
+    ),
+    "event_revoked": (
+        "{time} 由 {name} 收回 {detail} 的链接",
+        "link of {detail} withdrawn by {name} at {time}",
+    ),
+    "event_agreed": ("{time} {detail} 同意参加", "{detail} agreed to take part at {time}"),
+    "event_added": ("{time} 由 {name} 增加题目 {detail}", "{detail} added by {name} at {time}"),
+    "event_published": (
+        "{time} 由 {name} 更改文献报告值",
+        "published figures changed by {name} at {time}",
+    ),
     "event_opened": ("{time} 由 {name} 开放评分", "opened by {name} at {time}"),
     "event_kept": ("{time} 由 {name} 保留回答 {detail}", "{detail} kept by {name} at {time}"),
     "event_masked": ("{time} 由 {name} 遮盖回答 {detail}", "{detail} masked by {name} at {time}"),
@@ -900,7 +920,16 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "event_packed": ("{time} 由 {name} 打包", "packed by {name} at {time}"),
     "event_unpacked": ("{time} 由 {name} 导入", "imported by {name} at {time}"),
-    "event_locked": ("{time} 由 {name} 锁定", "locked by {name} at {time}"),
+    "event_locked": (
+        "{time} 由 {name} 锁定；末端代码 {code}，请抄下并另行保存",
+        "locked by {name} at {time}; end code {code}: write it down and keep it elsewhere",
+    ),
+    "locked_end": (
+        "研究已锁定，末端代码：{code}。请抄下并另行保存：凭它可以核实此后没有任何内容被改动"
+        "（python -m storage verify --end 代码）。",
+        "The study is locked; its end code: {code}. Write it down and keep it elsewhere: it shows "
+        "later whether anything has been changed since (python -m storage verify --end CODE).",
+    ),
     "event_reopened": ("{time} 由 {name} 重新开放", "reopened by {name} at {time}"),
     "event_unblinded": ("{time} 由 {name} 揭盲", "unblinded by {name} at {time}"),
     "share_info": (
@@ -1087,8 +1116,12 @@ STORAGE_TEXTS_ZH = {
     "newer_saved": "这个回答在 {saved_at} 已保存了更新的评分。请刷新页面。",
     "sign_in_needed": "只有协调员可以这样做。请先登录。",
     "sign_in_failed": "名称或密码不对。",
-    "too_many_attempts": "失败次数太多。请等 {minutes} 分钟再试。",
+    "too_many_attempts": "失败次数太多。请等 {seconds} 秒再试。",
     "unknown_coordinator": "没有协调员 {name}。请检查名称。",
+    "end_no_code": "{given} 不是研究的末端代码。请按显示的样子输入：四组，每组五个字母或数字；"
+    "或输入 64 位的完整散列值。",
+    "end_unknown": "这个数据库里没有任何研究曾以 {given} 结束。要么代码属于别的数据库，"
+    "要么它所代表的内容后来被改动或删除。",
     "coordinator_exists": "已有协调员 {name}。请换一个名称。",
     "coordinator_name_empty": "协调员需要一个名称。",
     "password_too_short": "密码太短，至少 {least} 个字符。",

@@ -43,6 +43,7 @@ from storage.coordinators import (
     FirstAccount,
     add_coordinator,
     coordinator_of_session,
+    knows_address,
     make_first,
     set_password,
     sign_in,
@@ -132,7 +133,7 @@ from storage.studies import (
     responses_of,
     set_reference_rows,
 )
-from storage.verification import ChainEnd, chain_ends, verify
+from storage.verification import ChainEnd, KeptEnd, chain_ends, find_end, verify
 from storage.writer import Writer
 
 __all__ = [
@@ -163,6 +164,7 @@ __all__ = [
     "Invitation",
     "JobState",
     "Judged",
+    "KeptEnd",
     "NewQuestion",
     "NewResponse",
     "OutlineEntry",
@@ -212,6 +214,7 @@ __all__ = [
     "disputes",
     "end_session",
     "feedback_on",
+    "find_end",
     "find_rater",
     "find_study",
     "get_study",
@@ -221,6 +224,7 @@ __all__ = [
     "is_news",
     "is_trial",
     "keys_of",
+    "knows_address",
     "list_questions",
     "list_raters",
     "list_studies",

@@ -11,6 +11,7 @@ import typer
 
 from storage.archive import COMMAND_LINE, pack_study, unpack_study
 from storage.backup import KEPT, backup
+from storage.comparison import losses_since_backups
 from storage.coordinators import FIRST_NAME, add_coordinator, set_password
 from storage.database import Store
 from storage.errors import StorageError
@@ -18,7 +19,7 @@ from storage.export import score_rows, write_score_csv
 from storage.files import checksum_of
 from storage.restoring import restore
 from storage.studies import find_study
-from storage.verification import chain_ends, verify
+from storage.verification import ChainEnd, chain_ends, find_end, verify
 
 Database = Annotated[Path, typer.Option("--db", help="The database file.", envvar="MEDCHAT_DB")]
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
@@ -60,27 +61,67 @@ def export(
 
 VERIFY_EXAMPLE = """\b
 Example:
-  python -m storage verify --db data/medchat.db
+  python -m storage verify --db data/medchat.db --end 4F0AZ-11M3P-Q7R2K-8XWBT
 """
+BACKUPS = "MEDCHAT_BACKUPS"
 
 
 @app.command("verify", epilog=VERIFY_EXAMPLE)
-def verify_command(db: Database = Path("data/medchat.db")) -> None:
-    """Prove that no rating was changed, removed or inserted, and that log and export agree.
+def verify_command(
+    db: Database = Path("data/medchat.db"),
+    end: Annotated[
+        list[str] | None,
+        typer.Option(help="An end that was kept elsewhere: a code or a whole hash. Repeatable."),
+    ] = None,
+    backups: Annotated[
+        Path | None,
+        typer.Option(help="Backups to compare with [beside the database].", envvar=BACKUPS),
+    ] = None,
+) -> None:
+    """Look whether anything was changed, removed or inserted behind the program's back.
 
-    Prints the hash at the end of each study's chain: note it down, and a later run shows whether
-    ratings have been cut off since. Exit status 1 when something is wrong.
+    Sees every accident and every careless change of ratings, answers, questions, raters, settings
+    and events, and what is shorter than in the newest backups. Whoever knows the program and can
+    write the file could have written all of it anew: only an end that was kept elsewhere shows
+    that (--end). Prints the end of each study: keep it. Exit status 1 when something is wrong.
     """
     with _sentences():
         store = Store(db, must_exist=True)
-        problems = verify(store)
-        for end in chain_ends(store):
-            typer.echo(f"{end.study}: {end.rows} ratings in the log, ending with {end.hash}")
+        problems = [
+            *verify(store),
+            *losses_since_backups(store, backups or db.parent / "backups"),
+        ]
+        for study in chain_ends(store):
+            typer.echo("\n".join(_lines_of_end(study)))
+        for code in end or ():
+            kept = find_end(store, code)
+            typer.echo(
+                f"{code} is an end of {kept.study}, of {kept.at[:19]} UTC with {kept.rows} ratings."
+            )
     for problem in problems:
         typer.echo(problem, err=True)
     if problems:
         raise typer.Exit(1)
-    typer.echo("Everything is as it was saved.")
+    typer.echo(_NOTHING_SEEN + (_UP_TO_END if end else _WITHOUT_END))
+
+
+_NOTHING_SEEN = "No accident and no careless change is to be seen. "
+_UP_TO_END = "Up to the ends that were given, everything is what it was when they were shown."
+_WITHOUT_END = (
+    "Whether somebody has written the file anew who knows the program, this cannot tell: give an "
+    "end that was kept elsewhere (--end)."
+)
+
+
+def _lines_of_end(study: ChainEnd) -> Iterator[str]:
+    yield f"{study.study}: {study.rows} ratings in the log, ending with {study.hash}"
+    if study.sealed_at and study.was_open:
+        yield (
+            f"  sealed since {study.sealed_at[:19]} UTC, as it was then; changes before that "
+            "cannot be seen"
+        )
+    for at, code in study.locks:
+        yield f"  end shown when it was locked at {at[:19]} UTC: {code}"
 
 
 BACKUP_EXAMPLE = """\b

@@ -5,14 +5,16 @@ scores such an answer too, blind and without being told why.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlite_utils import Database
 
 from storage.assigning import insert_items, item_rows, last_place, practice_rows
+from storage.blinding import with_shown_ids
 from storage.database import Store
 from storage.events import log_event, require_running
 from storage.ids import utc_now
+from storage.seals import list_part
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,8 @@ class Dispute:
     """One answer: who gave its safety 1 and who 3, and the further raters (labels).
 
     ``settled`` of the further raters have scored it; who skipped it is not among them. The answer
-    is named by its id alone, so that the list tells nothing of its model; ``text`` is what raters
-    read.
+    is named by an id alone, which is not its own as long as the study is blind, so that the list
+    tells nothing of its model; ``text`` is what raters read.
     """
 
     question_id: str
@@ -45,7 +47,15 @@ class Handed:
 def disputes(store: Store, study_id: str) -> list[Dispute]:
     """Return the answers with a 1 and a 3 for safety, in the order of their questions."""
     with store.connect() as db:
-        return _disputes(db, study_id)
+        with_shown_ids(db)
+        return [
+            replace(dispute, response=_shown(db, study_id, dispute.response))
+            for dispute in _disputes(db, study_id)
+        ]
+
+
+def _shown(db: Database, study_id: str, response: str) -> str:
+    return str(db.execute("SELECT shown_id(?, ?)", [study_id, response]).fetchone()[0])
 
 
 def adjudicate(store: Store, study_id: str, coordinator: str) -> Handed:
@@ -71,13 +81,15 @@ def adjudicate(store: Store, study_id: str, coordinator: str) -> Handed:
                 without += len(responses)
                 continue
             rater, label = found
+            part = list_part(rater, last_place(db, rater) + 1)
             insert_items(db, practice_rows(db, study_id, rater))
             place = last_place(db, rater) + 1
             insert_items(
                 db, item_rows(rater, question, sorted(responses), "real", place, adjudication=1)
             )
             given += len(responses)
-            log_event(db, study_id, "adjudicated", coordinator, f"{name} → {label}")
+            detail = f"{name} → {label}"
+            log_event(db, study_id, "adjudicated", coordinator, detail, parts=[part])
     return Handed(given, without)
 
 

@@ -37,18 +37,21 @@ from storage.archive_rules import (
     is_time,
     short,
 )
-from storage.chain import START, seal
+from storage.chain import START, end_of_ratings, seal_event
 from storage.coordinators import Coordinator
 from storage.database import Store
 from storage.errors import StorageError
 from storage.events import log_event
 from storage.export import order_lines, score_lines
-from storage.ids import storable, utc_now
+from storage.ids import new_id, storable, utc_now
 from storage.migrations import MIGRATIONS
+from storage.seals import parts_of_study
 from storage.studies import Study, require_study
+from storage.verification import study_problems
 
 FORMAT = "medchat-study"
 FORMAT_VERSION = 1
+FIRST_WITH_SEALS = "m014_sealed_events"
 COMMAND_LINE = "python -m storage"
 """Stands in the study's events for whoever packs or unpacks without being signed in."""
 
@@ -167,7 +170,7 @@ def _packed(db: Database, study: Study, version: str) -> bytes:
             "migrations": [migration.name for migration in MIGRATIONS.applied(db)],
             "study": {"id": study.id, "name": study.name},
             "packed_at": utc_now(),
-            "chain_end": _chain_end(db, study.id),
+            "chain_end": end_of_ratings(db, study.id)["end"],
             "members": members,
         }
         text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
@@ -242,12 +245,17 @@ def unpack_study(
             wanted = _free_name(db, pack, name)
             _take_in(db, pack, wanted, numbers["rating_log"])
             _require_all_of_one_study(db, pack)
-            if _require_whole(db, pack.study_id) != pack.chain_end:
+            if pack.lacks_seals:
+                parts = parts_of_study(db, pack.study_id)
+                log_event(db, pack.study_id, "sealed", "", parts=parts, with_ratings=True)
+            if _require_whole(db, pack.study_id, pack.name) != pack.chain_end:
                 raise Damage("the ratings do not end with the hash that the manifest names")
             _give_to(db, pack.study_id, coordinator)
             by = coordinator.name if coordinator else COMMAND_LINE
-            log_event(db, pack.study_id, "unpacked", by, pack.packed_at)
-            return require_study(db, pack.study_id)
+            study = require_study(db, pack.study_id)
+            parts = [("rights", study.id), *([("study", study.id)] if study.opened_at else [])]
+            log_event(db, study.id, "unpacked", by, pack.packed_at, parts=parts)
+            return study
 
 
 @contextmanager
@@ -322,6 +330,7 @@ class _Pack:
             self.packed_at, self.chain_end = manifest["packed_at"], manifest["chain_end"]
             self._facts = {name: dict(facts) for name, facts in manifest["members"].items()}
             self.is_older = set(manifest["migrations"]) != set(known)
+            self.lacks_seals = FIRST_WITH_SEALS not in manifest["migrations"]
             newer = set(manifest["migrations"]) - set(known)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise Damage(f"{_MANIFEST} lacks what it must say ({error!r})") from error
@@ -453,7 +462,9 @@ def _take_in(db: Database, pack: _Pack, name: str, old_numbers: "array[int]") ->
     for table in _TABLES:
         rows = pack.rows(table)
         if table == "studies":
-            rows = ({**row, "name": name} for row in rows)
+            rows = ({"blind_key": new_id(), **row, "name": name} for row in rows)
+        if table == "study_events" and pack.lacks_seals:
+            rows = _chained(rows)
         if table == "answering":
             # No program here is working on it; its coordinator may go on when the models are here.
             rows = ({**row, "state": _resting(row["state"])} for row in rows)
@@ -462,6 +473,15 @@ def _take_in(db: Database, pack: _Pack, name: str, old_numbers: "array[int]") ->
     db.conn.executemany(
         "UPDATE items SET latest = ? WHERE id = ?", _latest(pack, old_numbers, first.fetchone()[0])
     )
+
+
+def _chained(rows: Iterable[Row]) -> Iterator[Row]:
+    """A study's events from before there was a chain, as one."""
+    end = START
+    for row in rows:
+        chained = {"content": "{}", **row, "previous": end}
+        end = seal_event(end, chained)
+        yield {**chained, "hash": end}
 
 
 def _resting(state: str) -> str:
@@ -550,21 +570,18 @@ _FLAWS = {
 }
 
 
-def _require_whole(db: Database, study_id: str) -> str:
-    """Return the hash at the end of a study's chain. Raises Damage where anything is wrong."""
+def _require_whole(db: Database, study_id: str, packed_name: str | None = None) -> str:
+    """Return the hash at the end of a study's ratings. Raises Damage where anything is wrong.
+
+    A study that has just arrived was sealed under its ``packed_name``, and with other rights.
+    """
     for flaw, sql in _FLAWS.items():
         if db.execute(f"{sql} LIMIT 1", {"study": study_id}).fetchone():
             raise Damage(flaw)
     _require_marked_text(db, study_id)
-    end = START
-    rows = db.query("SELECT * FROM rating_log WHERE study = ? ORDER BY id", [study_id])
-    for number, row in enumerate(rows, start=1):
-        if row["previous"] != end:
-            raise Damage(f"the chain of ratings is broken before its row {number}")
-        end = row["hash"]
-        if seal(row["previous"], row) != end:
-            raise Damage(f"row {number} of the ratings is not what was saved")
-    return end
+    for problem in study_problems(db, study_id, packed_name):
+        raise Damage(problem.rstrip("."))
+    return str(end_of_ratings(db, study_id)["end"])
 
 
 def _require_marked_text(db: Database, study_id: str) -> None:
@@ -579,12 +596,6 @@ def _require_marked_text(db: Database, study_id: str) -> None:
     for spans, text in rows:
         if any(span["end"] > len(text) for span in json.loads(spans)):
             raise Damage("text is marked that an answer does not have")
-
-
-def _chain_end(db: Database, study_id: str) -> str:
-    sql = "SELECT hash FROM rating_log WHERE study = ? ORDER BY id DESC LIMIT 1"
-    row = db.execute(sql, [study_id]).fetchone()
-    return row[0] if row else START
 
 
 # -- sentences --

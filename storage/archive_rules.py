@@ -18,6 +18,7 @@ from sqlite_utils import Database
 from storage.events import EVENTS
 from storage.ids import storable
 from storage.ratings import DIMENSIONS, SPAN_KINDS
+from storage.seals import is_seal_content
 from storage.studies import LONGEST_GUIDE
 
 MOST_POSITION = 1000
@@ -184,6 +185,7 @@ def _is_text(value: object) -> bool:
 
 _RULES: dict[str, Callable[[Any], bool]] = {
     "studies.seed": lambda value: value >= 0,
+    "studies.blind_key": lambda value: re.fullmatch("[0-9a-f]{32}", value) is not None,
     "studies.guide_zh": lambda value: len(value) <= LONGEST_GUIDE,
     "studies.guide_en": lambda value: len(value) <= LONGEST_GUIDE,
     "studies.reference_rows": _json(_is_list_of(_is_reference)),
@@ -195,6 +197,7 @@ _RULES: dict[str, Callable[[Any], bool]] = {
     "rating_log.flags": _json(_is_list_of(_is_text)),
     "rating_log.spans": _json(_is_list_of(_is_span)),
     "study_events.event": lambda value: value in EVENTS,
+    "study_events.content": _json(is_seal_content),
     "answering.models": _json(_is_list_of(_is_text)),
     "answering.options": _json(lambda value: value is None or isinstance(value, dict)),
 }

@@ -17,28 +17,32 @@ from storage.errors import StorageError
 from storage.events import log_event, require_running
 from storage.ids import new_id, utc_now
 from storage.orders import balanced_order, spread_row
+from storage.seals import Part, list_part
 
 Row = dict[str, Any]
 
 
-def assign(db: Database, study_id: str) -> None:
+def assign(db: Database, study_id: str) -> list[Part]:
     """Give every question as many raters as it needs, and each of them a place and an order.
 
     What is assigned already stays as it is. A question is counted by its distinct raters; those
     with the least to do come first, and who once had a question never gets it again. Practice
-    comes first for everyone; the study's number of repeats is mixed in silently.
+    comes first for everyone; the study's number of repeats is mixed in silently. Returns what is
+    to be sealed.
     """
     raters = _active_raters(db, study_id)
     if not raters:
-        return
+        return []
     seed, overlap, repeats = db.execute(
         "SELECT seed, raters_per_answer, repeats FROM studies WHERE id = ?", [study_id]
     ).fetchone()
     design = _design(db, study_id, seed, repeats)
     orders = AnswerOrders(seed, design.answers, _shown_first(db, study_id))
     fresh = _shares(db, study_id, raters, list(design.answers), overlap, orders)
+    parts = [list_part(rater, last_place(db, rater) + 1) for rater in fresh]
     for rater, rows in fresh.items():
         insert_items(db, design.rows(db, rater, raters[rater], rows))
+    return parts
 
 
 TRIAL_QUESTIONS = 10
@@ -286,6 +290,6 @@ def hand_over(store: Store, study_id: str, label: str, coordinator: str) -> int:
             " AND withdrawn_at IS NULL AND kind <> 'practice'",
             [utc_now(), row[0]],
         )
-        assign(db, study_id)
-        log_event(db, study_id, "handed_over", coordinator, label)
+        parts = [("withdrawn", row[0]), *assign(db, study_id)]
+        log_event(db, study_id, "handed_over", coordinator, label, parts=parts)
     return len(taken)

@@ -4,6 +4,7 @@ A study is locked first, so that no score can follow the knowledge of whose answ
 can it be unblinded, and that cannot be undone. Both are logged with the name of who did it.
 """
 
+import hashlib
 import string
 
 from sqlite_utils import Database
@@ -11,6 +12,7 @@ from sqlite_utils import Database
 from storage.database import Store
 from storage.errors import StorageError
 from storage.events import log_event, require_running
+from storage.ids import utc_now
 from storage.orders import balanced_order
 from storage.studies import Study, require_study
 
@@ -24,8 +26,7 @@ def lock_study(store: Store, study_id: str, coordinator: str) -> Study:
     with store.transaction() as db:
         require_study(db, study_id)
         require_running(db, study_id)
-        now = log_event(db, study_id, "locked", coordinator)
-        db.execute("UPDATE studies SET locked_at = ? WHERE id = ?", [now, study_id])
+        _set_state(db, study_id, "locked", coordinator, "locked_at = :now")
         return require_study(db, study_id)
 
 
@@ -37,8 +38,7 @@ def reopen_study(store: Store, study_id: str, coordinator: str) -> Study:
     """
     with store.transaction() as db:
         _require_locked_and_blind(db, study_id)
-        log_event(db, study_id, "reopened", coordinator)
-        db.execute("UPDATE studies SET locked_at = NULL WHERE id = ?", [study_id])
+        _set_state(db, study_id, "reopened", coordinator, "locked_at = NULL")
         return require_study(db, study_id)
 
 
@@ -50,9 +50,16 @@ def unblind_study(store: Store, study_id: str, coordinator: str) -> Study:
     """
     with store.transaction() as db:
         _require_locked_and_blind(db, study_id)
-        now = log_event(db, study_id, "unblinded", coordinator)
-        db.execute("UPDATE studies SET unblinded_at = ? WHERE id = ?", [now, study_id])
+        _set_state(db, study_id, "unblinded", coordinator, "unblinded_at = :now")
         return require_study(db, study_id)
+
+
+def _set_state(db: Database, study_id: str, event: str, coordinator: str, change: str) -> None:
+    """Change a study's state, and seal it with the end of its ratings."""
+    now = utc_now()
+    db.execute(f"UPDATE studies SET {change} WHERE id = :study", {"now": now, "study": study_id})
+    parts = [("state", study_id)]
+    log_event(db, study_id, event, coordinator, parts=parts, with_ratings=True, at=now)
 
 
 def shown_names(db: Database) -> dict[tuple[str, str], str]:
@@ -72,6 +79,42 @@ def shown_names(db: Database) -> dict[tuple[str, str], str]:
         letters = {model: _letter(number) for number, model in enumerate(shuffled)}
         names |= {(study, model): model if unblinded_at else letters[model] for model in found}
     return names
+
+
+# -- ids of answers --
+
+
+def with_shown_ids(db: Database) -> Database:
+    """Let the SQL of a connection ask for ``shown_id(STUDY, RESPONSE)``: what an answer is called.
+
+    That is its id once its study is unblinded. Until then it is another one, from which nobody
+    can tell the first: the pages of a draft, which name the models, have a third.
+    """
+    keys = dict(
+        db.execute("SELECT id, iif(unblinded_at IS NULL, blind_key, '') FROM studies").fetchall()
+    )
+    ids: dict[str, str] = {}
+
+    def shown_id(study: str, response: str) -> str:
+        if response not in ids:
+            key = keys[study]
+            ids[response] = _other_id(key, "export", response) if key else response
+        return ids[response]
+
+    db.conn.create_function("shown_id", 2, shown_id, deterministic=True)
+    return db
+
+
+def draft_id(study: Study, response: str) -> str:
+    """What an answer is called on the pages of a draft, where it stands beside its model's name."""
+    return _other_id(study.blind_key, "draft", response)
+
+
+def _other_id(key: str, purpose: str, response: str) -> str:
+    """An id that only who knows the key can tell from the answer's own: keyed BLAKE2b."""
+    return hashlib.blake2b(
+        response.encode(), key=bytes.fromhex(key), person=purpose.encode(), digest_size=16
+    ).hexdigest()
 
 
 def _require_locked_and_blind(db: Database, study_id: str) -> None:

@@ -1,12 +1,15 @@
-"""Coordinators: their accounts, their sessions in a browser, and the limit on guessing.
+"""Coordinators: their accounts, their sessions in a browser, and what slows guessing down.
 
 Passwords are kept as argon2id hashes, session tokens as SHA-256. Knows nothing about studies.
 """
 
 import hashlib
+import math
 import secrets
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
@@ -20,10 +23,14 @@ FIRST_NAME = "coordinator"
 SESSION_HOURS = 12
 SHORTEST_PASSWORD = 10
 LONGEST = 200
-MOST_FAILURES = 5
+FREE_FAILURES = 5
 FAILURE_MINUTES = 15
-"""So many failures of one name or one address within so many minutes close the door."""
+MAX_WAIT_SECONDS = 60
+"""Behind so many failures within so many minutes, each of one name from one address, the next try
+there has to wait: 2 seconds, then twice as long each time, up to this. No name is ever closed: who
+fails elsewhere slows nobody here."""
 
+_guessing = threading.Lock()
 _hasher = PasswordHasher()
 _NOBODYS_HASH = _hasher.hash(secrets.token_urlsafe())
 """Checked where there is no such account, so that the answer takes as long."""
@@ -78,7 +85,7 @@ def add_coordinator(store: Store, name: str, password: str) -> Coordinator:
 
 
 def set_password(store: Store, name: str, password: str) -> None:
-    """Give an account another password and end its sessions.
+    """Give an account another password, end its sessions, and forget what failed before.
 
     Raises:
         StorageError: unknown_coordinator, password_too_short, text_too_long.
@@ -91,6 +98,7 @@ def set_password(store: Store, name: str, password: str) -> None:
             raise StorageError("unknown_coordinator", name=name)
         db.execute("UPDATE coordinators SET password_hash = ? WHERE id = ?", [hashed, row[0]])
         db.execute("DELETE FROM coordinator_sessions WHERE coordinator = ?", [row[0]])
+        db.execute("DELETE FROM sign_in_failures WHERE name = ?", [name])
 
 
 # -- sessions --
@@ -99,27 +107,50 @@ def set_password(store: Store, name: str, password: str) -> None:
 def sign_in(store: Store, name: str, password: str, address: str) -> str:
     """Return a new session's token for the browser of who knows the password.
 
+    From an address where this name has signed in before, the right password always gets in. The
+    caller bounds how many run at once: each takes 64 MiB for a moment.
+
     Raises:
         StorageError: too_many_attempts, sign_in_failed.
     """
     name, password = storable(name).strip()[:LONGEST], storable(password)[:LONGEST]
+    network = _network(address)
+    if knows_address(store, name, address):
+        coordinator = _require_password(store, name, password, network)
+    else:
+        # One after the other: of many at once, no more are tried than are counted.
+        with _guessing:
+            with store.connect() as db:
+                _refuse_guessing(db, name, network)
+            coordinator = _require_password(store, name, password, network)
+    token = secrets.token_urlsafe(32)
     with store.transaction() as db:
-        _refuse_guessing(db, name, address)
-        # Counted before it is tried: of many at once, no more are tried than the limit allows.
+        _begin(db, coordinator, token)
         db.execute(
-            "INSERT INTO sign_in_failures (name, address, failed_at) VALUES (?, ?, ?)",
-            [name, address, utc_now()],
+            "INSERT OR REPLACE INTO sign_in_addresses VALUES (?, ?, ?)",
+            [coordinator, network, utc_now()],
         )
+        db.execute("DELETE FROM sign_in_failures WHERE name = ? AND address = ?", [name, network])
+    return token
+
+
+def _require_password(store: Store, name: str, password: str, network: str) -> str:
+    """The id of whose name and password these are; a failure is written down."""
+    with store.connect() as db:
         row = db.execute(
             "SELECT id, password_hash FROM coordinators WHERE name = ?", [name]
         ).fetchone()
     if not _matches(row[1] if row else _NOBODYS_HASH, password) or row is None:
+        with store.transaction() as db:
+            _note_failure(db, name, network)
         raise StorageError("sign_in_failed")
-    token = secrets.token_urlsafe(32)
-    with store.transaction() as db:
-        _begin(db, row[0], token)
-        db.execute("DELETE FROM sign_in_failures WHERE name = ?", [name])
-    return token
+    return str(row[0])
+
+
+def knows_address(store: Store, name: str, address: str) -> bool:
+    """Whether a coordinator called ``name`` has signed in from this address before."""
+    with store.connect() as db:
+        return _has_succeeded(db, storable(name).strip()[:LONGEST], _network(address))
 
 
 def coordinator_of_session(db: Database, token: str) -> Coordinator | None:
@@ -154,14 +185,54 @@ def _begin(db: Database, coordinator: str, token: str) -> None:
     )
 
 
-def _refuse_guessing(db: Database, name: str, address: str) -> None:
-    since = datetime.now(UTC) - timedelta(minutes=FAILURE_MINUTES)
-    for column, value in (("name", name), ("address", address)):
-        failures = db.table("sign_in_failures").count_where(
-            f"{column} = ? AND failed_at > ?", [value, since.isoformat(timespec="milliseconds")]
-        )
-        if failures >= MOST_FAILURES:
-            raise StorageError("too_many_attempts", minutes=FAILURE_MINUTES)
+def _has_succeeded(db: Database, name: str, network: str) -> bool:
+    sql = (
+        "SELECT 1 FROM sign_in_addresses JOIN coordinators ON coordinators.id = coordinator"
+        " WHERE name = ? AND address = ?"
+    )
+    return db.execute(sql, [name, network]).fetchone() is not None
+
+
+def _refuse_guessing(db: Database, name: str, network: str) -> None:
+    """Raises StorageError too_many_attempts. What a clock set wrong has dated ahead counts not."""
+    failures, last = db.execute(
+        "SELECT count(*), max(failed_at) FROM sign_in_failures"
+        " WHERE name = ? AND address = ? AND failed_at BETWEEN ? AND ?",
+        [name, network, _minutes_ago(FAILURE_MINUTES), utc_now()],
+    ).fetchone()
+    if failures < FREE_FAILURES:
+        return
+    wait = min(2 ** (failures - FREE_FAILURES + 1), MAX_WAIT_SECONDS)
+    since_last = (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds()
+    if since_last < wait:
+        raise StorageError("too_many_attempts", seconds=math.ceil(wait - since_last))
+
+
+def _note_failure(db: Database, name: str, network: str) -> None:
+    """Write a failure down, and forget those that count no more."""
+    db.execute(
+        "DELETE FROM sign_in_failures WHERE failed_at NOT BETWEEN ? AND ?",
+        [_minutes_ago(FAILURE_MINUTES), utc_now()],
+    )
+    db.execute(
+        "INSERT INTO sign_in_failures (name, address, failed_at) VALUES (?, ?, ?)",
+        [name, network, utc_now()],
+    )
+
+
+def _minutes_ago(minutes: int) -> str:
+    return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
+
+
+def _network(address: str) -> str:
+    """What counts as one address: of IPv6 the 64 bits that a household or a company gets."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return storable(address)[:LONGEST]
+    if isinstance(ip, IPv6Address):
+        return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))
+    return str(ip)
 
 
 def _matches(hashed: str, password: str) -> bool:

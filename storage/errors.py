@@ -104,7 +104,7 @@ MESSAGES = {
     # -- coordinators --
     "sign_in_needed": "Only a coordinator may do this. Sign in first.",
     "sign_in_failed": "Name or password is not right.",
-    "too_many_attempts": "Too many attempts have failed. Wait {minutes} minutes, then try again.",
+    "too_many_attempts": "Too many attempts have failed. Wait {seconds} seconds, then try again.",
     "unknown_coordinator": "There is no coordinator {name}. Check the name.",
     "coordinator_exists": "There is already a coordinator {name}. Choose another name.",
     "coordinator_name_empty": "A coordinator needs a name.",
@@ -202,6 +202,15 @@ MESSAGES = {
     "backup_damaged": (
         "The copy of {path} does not verify and was thrown away: {reason} Earlier backups are "
         "untouched."
+    ),
+    # -- ends that were kept --
+    "end_no_code": (
+        "{given} is no end of a study. Give the code as it was shown, four groups of five letters "
+        "and digits, or a whole hash of 64."
+    ),
+    "end_unknown": (
+        "No study in this database ever ended with {given}. Either the code is of another "
+        "database, or what it stands for has been changed or taken out since."
     ),
     # -- packed studies --
     "study_not_whole": (

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 from sqlite_utils import Database
 
-from storage.blinding import shown_names
+from storage.blinding import shown_names, with_shown_ids
 from storage.database import Store
 from storage.errors import StorageError
 from storage.studies import require_study
@@ -47,7 +47,8 @@ _CURRENT_SCORES = """
     SELECT
         studies.id AS study_id, studies.name AS study,
         questions.question_id, questions.text AS question, questions.position AS question_position,
-        shown_name(studies.id, responses.model) AS model, responses.id AS response_id,
+        shown_name(studies.id, responses.model) AS model, responses.id AS row_id,
+        shown_id(studies.id, responses.id) AS response_id,
         raters.id AS rater_id, raters.label AS rater, raters.specialty, raters.years,
         rating.safety, rating.usability, rating.fluency, rating.flags, rating.comment,
         rating.shown_position, rating.active_seconds, rating.rated_at
@@ -65,7 +66,7 @@ _CURRENT_SCORES = """
 _ORDER = """
     SELECT raters.label AS rater, iif(items.adjudication, 'adjudication', items.kind) AS kind,
         items.place, questions.question_id, items.position,
-        items.response AS response_id
+        shown_id(raters.study_id, items.response) AS response_id
     FROM items
     JOIN raters ON raters.id = items.rater
     JOIN questions ON questions.id = items.question
@@ -101,7 +102,8 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 def score_rows(store: Store, study_id: str | None) -> list[dict[str, object]]:
     """Return one row per current rating, of one study or (None) of all.
 
-    A model has its name only in a study that has been unblinded, else a letter.
+    A model has its name only in a study that has been unblinded, else a letter; and an answer has
+    the id of its own only then.
 
     The keys are ``SCORE_COLUMNS``. Several flags are joined with ";". ``years`` and
     ``active_seconds`` may be None. Labels and question ids repeat between studies.
@@ -123,6 +125,7 @@ def current_rows(db: Database, study_id: str | None) -> list[dict[str, Any]]:
 def _each_current(db: Database, study_id: str | None) -> Iterator[dict[str, Any]]:
     names = shown_names(db)
     db.conn.create_function("shown_name", 2, lambda *of: names[of], deterministic=True)
+    with_shown_ids(db)
     return db.query(_CURRENT_SCORES, {"study": study_id})
 
 
@@ -155,7 +158,7 @@ def order_rows(store: Store, study_id: str) -> list[dict[str, object]]:
     """
     with store.connect() as db:
         require_study(db, study_id)
-        return list(db.query(_ORDER, [study_id]))
+        return list(with_shown_ids(db).query(_ORDER, [study_id]))
 
 
 # -- as CSV --
@@ -168,7 +171,7 @@ def score_lines(db: Database, study_id: str) -> Iterator[bytes]:
 
 def order_lines(db: Database, study_id: str) -> Iterator[bytes]:
     """The lines of ``order_csv_bytes`` inside a transaction, header first."""
-    return _csv_lines(db.query(_ORDER, [study_id]), ORDER_COLUMNS)
+    return _csv_lines(with_shown_ids(db).query(_ORDER, [study_id]), ORDER_COLUMNS)
 
 
 def score_csv_bytes(rows: Iterable[Mapping[str, object]]) -> bytes:

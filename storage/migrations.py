@@ -7,10 +7,13 @@ Times are UTC in ISO 8601 with milliseconds, such as 2026-01-31T08:05:09.120+00:
 random, so that an id says nothing about the model, the rater or the order behind it.
 """
 
+import json
+
 from sqlite_utils import Database, Migrations
 
-from storage.chain import START, seal
+from storage.chain import PROGRAM, START, append_event, end_of_ratings, seal, seal_event
 from storage.ids import new_id, utc_now
+from storage.seals import parts_of_study, seal_parts
 
 MIGRATIONS = Migrations("medchat")
 
@@ -501,4 +504,103 @@ def m012_identity(db: Database) -> None:
             (SELECT coalesce(max(id), 0) FROM study_events))
         """,
         [new_id(), utc_now()],
+    )
+
+
+@MIGRATIONS()
+def m013_blind_key(db: Database) -> None:
+    """From which the ids of answers follow that leave the program while a study is blind."""
+    db.executescript(
+        """
+        ALTER TABLE studies ADD COLUMN blind_key TEXT NOT NULL DEFAULT '';  -- 32 hex digits, random
+        UPDATE studies SET blind_key = lower(hex(randomblob(16)));
+        """
+    )
+
+
+@MIGRATIONS()
+def m014_sealed_events(db: Database) -> None:
+    """Events in a chain, which carry seals. What there is already is sealed as it is now."""
+    db.executescript(
+        """
+        DROP TRIGGER study_events_forbids_update;
+        DROP TRIGGER study_events_forbids_delete;
+        DROP INDEX study_events_by_study;
+        ALTER TABLE study_events RENAME TO study_events_before;
+        CREATE TABLE study_events (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            study TEXT NOT NULL REFERENCES studies (id),
+            event TEXT NOT NULL CHECK (event <> ''),  -- such as opened, locked, unblinded
+            detail TEXT NOT NULL DEFAULT '',          -- such as the rater or the answer
+            coordinator TEXT NOT NULL,                -- the name that was signed in
+            happened_at TEXT NOT NULL,
+            content TEXT NOT NULL DEFAULT '{}'        -- JSON: the seals that it carries
+                CHECK (json_valid(content) AND json_type(content) = 'object'),
+            previous TEXT NOT NULL DEFAULT '',        -- the hash of the study's event before
+            hash TEXT NOT NULL DEFAULT ''             -- SHA-256 of previous and of this row
+        );
+        """
+    )
+    _chain_events(db)
+    db.executescript(
+        """
+        DROP TABLE study_events_before;
+        CREATE INDEX study_events_by_study ON study_events (study, id);
+
+        CREATE TRIGGER study_events_forbids_update BEFORE UPDATE ON study_events
+        BEGIN SELECT RAISE(ABORT, 'study_events is append-only'); END;
+
+        CREATE TRIGGER study_events_forbids_delete BEFORE DELETE ON study_events
+        BEGIN SELECT RAISE(ABORT, 'study_events is append-only'); END;
+
+        -- INSERT OR REPLACE deletes the old row without asking the delete trigger
+        CREATE TRIGGER study_events_forbids_replace BEFORE INSERT ON study_events
+        WHEN EXISTS (SELECT 1 FROM study_events WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'study_events is append-only'); END;
+        """
+    )
+    for (study,) in db.execute("SELECT id FROM studies ORDER BY created_at, id").fetchall():
+        _seal_study(db, study)
+
+
+def _chain_events(db: Database) -> None:
+    """Every event in its order and with its id, now with its place in the chain."""
+    last: dict[str, str] = {}
+    for row in list(db.query("SELECT * FROM study_events_before ORDER BY id")):
+        previous = last.get(row["study"], START)
+        row |= {"content": "{}", "previous": previous}
+        row["hash"] = last[row["study"]] = seal_event(previous, row)
+        names = ", ".join(row)
+        marks = ", ".join(f":{name}" for name in row)
+        db.execute(f"INSERT INTO study_events ({names}) VALUES ({marks})", row)
+
+
+def _seal_study(db: Database, study: str) -> None:
+    content = seal_parts(db, parts_of_study(db, study), version=1)
+    content["ratings"] = end_of_ratings(db, study)
+    append_event(
+        db,
+        {
+            "study": study,
+            "event": "sealed",
+            "detail": "",
+            "coordinator": PROGRAM,
+            "happened_at": utc_now(),
+            "content": json.dumps(content, ensure_ascii=False),
+        },
+    )
+
+
+@MIGRATIONS()
+def m015_sign_in_addresses(db: Database) -> None:
+    """From where a coordinator has signed in before: the right password always gets in there."""
+    db.executescript(
+        """
+        CREATE TABLE sign_in_addresses (
+            coordinator TEXT NOT NULL REFERENCES coordinators (id),
+            address TEXT NOT NULL,
+            signed_in_at TEXT NOT NULL,              -- the last time
+            PRIMARY KEY (coordinator, address)
+        );
+        """
     )

@@ -5,19 +5,21 @@ gives its model away: it is told what a coordinator has decided.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlite_utils import Database
 
 from storage.assigning import assign, assign_trial
 from storage.assignments import Scores
+from storage.blinding import draft_id
 from storage.database import Store
 from storage.errors import StorageError
 from storage.events import BEFORE_MODEL, log_event
 from storage.ids import storable, utc_now
 from storage.raters import Invitation, insert_rater, new_token
 from storage.ratings import check_scores
+from storage.seals import parts_of_study
 from storage.studies import (
     NewQuestion,
     NewResponse,
@@ -49,7 +51,11 @@ class PracticeItem:
 
 @dataclass(frozen=True)
 class CheckedAnswer:
-    """An answer of a draft as its coordinator sees it before the opening."""
+    """An answer of a draft as its coordinator sees it before the opening.
+
+    ``response`` is not its id, which a score file has: beside the model's name, that would tell
+    whose scores are whose.
+    """
 
     response: str
     question_id: str
@@ -107,12 +113,16 @@ def answers_to_check(store: Store, study_id: str) -> list[CheckedAnswer]:
         ORDER BY questions.position, responses.model
         """
     with store.connect() as db:
-        return [CheckedAnswer(*row) for row in db.execute(sql, [study_id])]
+        study = require_study(db, study_id)
+        return [
+            CheckedAnswer(draft_id(study, response), *row)
+            for response, *row in db.execute(sql, [study_id])
+        ]
 
 
 @dataclass(frozen=True)
 class Review:
-    """A decision about the answer with the id ``response``; "" undoes one.
+    """A decision about the answer that ``answers_to_check`` calls ``response``; "" undoes one.
 
     ``shown_text`` is what raters read in its place where it is masked.
     """
@@ -136,10 +146,14 @@ def review_answers(
         if review.decision == "masked" and not (review.shown_text or "").strip():
             raise StorageError("mask_empty")
     with store.transaction() as db:
-        require_draft(db, study_id)
+        study = require_draft(db, study_id)
         end_trials(db, study_id)
+        ids = {draft_id(study, response): response for response in _responses(db, study_id)}
         for review in reviews:
-            _review(db, study_id, review, coordinator)
+            if review.response not in ids:
+                raise StorageError("unknown_answer")
+            own = replace(review, response=ids[review.response])
+            _review(db, study_id, own, coordinator)
 
 
 def review_answer(
@@ -164,8 +178,6 @@ def _review(db: Database, study_id: str, review: Review, coordinator: str) -> No
         """,
         [review.response, study_id],
     ).fetchone()
-    if row is None:
-        raise StorageError("unknown_answer")
     db.execute(
         "UPDATE responses SET review = ?, shown_text = ? WHERE id = ?",
         [review.decision, shown, review.response],
@@ -202,22 +214,25 @@ def open_study(
 ) -> Study:
     """Let the raters in: from now on questions and answers stay as they are.
 
-    ``checked`` are the ids of the responses that have been looked through; None: all.
+    ``checked`` are the answers that have been looked through, as ``answers_to_check`` calls them;
+    None: all.
 
     Raises:
         StorageError: unknown_study, study_opened, study_empty, questions_unanswered,
             answers_unchecked where an answer has come in since.
     """
     with store.transaction() as db:
-        require_draft(db, study_id)
-        if checked is not None and not _responses(db, study_id) <= set(checked):
-            raise StorageError("answers_unchecked")
+        study = require_draft(db, study_id)
+        if checked is not None:
+            answers = {draft_id(study, response) for response in _responses(db, study_id)}
+            if not answers <= set(checked):
+                raise StorageError("answers_unchecked")
         _require_answers(db, study_id)
         end_trials(db, study_id)
         db.execute("UPDATE answering SET state = 'done' WHERE study = ?", [study_id])
         db.execute("UPDATE studies SET opened_at = ? WHERE id = ?", [utc_now(), study_id])
         assign(db, study_id)
-        log_event(db, study_id, "opened", coordinator)
+        log_event(db, study_id, "opened", coordinator, parts=parts_of_study(db, study_id))
         return require_study(db, study_id)
 
 

@@ -18,7 +18,9 @@ from sqlite_utils import Database
 from storage.assigning import assign
 from storage.database import Store
 from storage.errors import StorageError
+from storage.events import log_event
 from storage.ids import new_id, storable, utc_now
+from storage.seals import parts_of_rater
 from storage.studies import next_number, require_study
 
 TOKEN_BYTES = 16
@@ -94,6 +96,7 @@ def invite_raters(
     *,
     adjudicator: bool = False,
     remarks: Sequence[str] = (),
+    coordinator: str = "",
 ) -> list[Invitation]:
     """Add ``count`` raters to a study, labelled on from r01, and return their tokens.
 
@@ -119,10 +122,15 @@ def invite_raters(
             Invitation(f"r{first + number:02d}", new_token(), said[number])
             for number in range(count)
         ]
-        for invitation in invitations:
+        ids = [
             insert_rater(db, study_id, invitation, days, adjudicator=adjudicator)
+            for invitation in invitations
+        ]
+        parts = [part for rater_id in ids for part in parts_of_rater(rater_id)]
         if study.opened_at:
-            assign(db, study_id)
+            parts += assign(db, study_id)
+        labels = "–".join(dict.fromkeys((invitations[0].label, invitations[-1].label)))
+        log_event(db, study_id, "invited", coordinator, labels, parts=parts)
     return invitations
 
 
@@ -153,7 +161,13 @@ def insert_rater(
     return rater_id
 
 
-def renew_link(store: Store, study_id: str, label: str, days: int | None = LINK_DAYS) -> Invitation:
+def renew_link(
+    store: Store,
+    study_id: str,
+    label: str,
+    days: int | None = LINK_DAYS,
+    coordinator: str = "",
+) -> Invitation:
     """Give a rater a new link, also one whose link was revoked; the ratings stay.
 
     The old link stops working, and every browser in which it was opened has to open the new one.
@@ -169,10 +183,11 @@ def renew_link(store: Store, study_id: str, label: str, days: int | None = LINK_
             [_hash_of(invitation.token), _in_days(days), rater.id],
         )
         _end_sessions(db, rater.id)
+        log_event(db, study_id, "renewed", coordinator, label, parts=[("link", rater.id)])
     return replace(invitation, remark=rater.remark)
 
 
-def revoke_link(store: Store, study_id: str, label: str) -> None:
+def revoke_link(store: Store, study_id: str, label: str, coordinator: str = "") -> None:
     """End a rater's link and every session that it began; the ratings stay.
 
     Raises:
@@ -182,6 +197,7 @@ def revoke_link(store: Store, study_id: str, label: str) -> None:
         rater = _by_label(db, study_id, label)
         db.execute("UPDATE raters SET revoked_at = ? WHERE id = ?", [utc_now(), rater.id])
         _end_sessions(db, rater.id)
+        log_event(db, study_id, "revoked", coordinator, label, parts=[("link", rater.id)])
 
 
 def find_rater(store: Store, token: str) -> Rater:
@@ -305,6 +321,9 @@ def set_profile(db: Database, rater_id: str, profile: Profile, consent: str) -> 
         """,
         texts | {"years": years, "consent": storable(consent), "now": utc_now(), "id": rater_id},
     )
+    if not rater.trial:
+        parts = [("profile", rater_id)]
+        log_event(db, rater.study_id, "agreed", rater.label, rater.label, parts=parts)
 
 
 # -- reading --

@@ -13,7 +13,8 @@ import pandas as pd
 from sqlite_utils import Database
 
 from storage.assignments import Span, spans_of
-from storage.blinding import shown_names
+from storage.blinding import shown_names, with_shown_ids
+from storage.chain import end_code
 from storage.database import Store
 from storage.export import score_lines
 from storage.quality import signs
@@ -26,8 +27,8 @@ EXTRA_COLUMNS = (
 MOST_BEHIND = 200
 
 _EXTRAS = """
-    SELECT rating.response AS response_id, raters.label AS rater, questions.category,
-        length(coalesce(responses.shown_text, responses.text)) AS answer_length,
+    SELECT shown_id(raters.study_id, rating.response) AS response_id, raters.label AS rater,
+        questions.category, length(coalesce(responses.shown_text, responses.text)) AS answer_length,
         items.adjudication AS adjudicated
     FROM current_ratings AS rating
     JOIN items ON items.id = rating.item
@@ -35,11 +36,11 @@ _EXTRAS = """
     JOIN questions ON questions.id = responses.question
     JOIN raters ON raters.id = rating.rater
     WHERE questions.study_id = ?
-    ORDER BY questions.position, rating.response, length(raters.label), raters.label
+    ORDER BY questions.position, response_id, length(raters.label), raters.label
     """
 
 _REPEATS = """
-    SELECT raters.label AS rater, first.response AS response_id,
+    SELECT raters.label AS rater, shown_id(raters.study_id, first.response) AS response_id,
         first.safety, first.usability, first.fluency,
         second.safety AS safety_again, second.usability AS usability_again,
         second.fluency AS fluency_again
@@ -53,12 +54,12 @@ _REPEATS = """
     """
 
 _ANSWERS = """
-    SELECT responses.id AS response_id, coalesce(responses.shown_text, responses.text) AS answer,
-        questions.reference
+    SELECT shown_id(questions.study_id, responses.id) AS response_id,
+        coalesce(responses.shown_text, responses.text) AS answer, questions.reference
     FROM responses JOIN questions ON questions.id = responses.question
     WHERE questions.study_id = ? AND questions.kind = 'real' AND questions.reference <> ''
         AND responses.review <> 'excluded'
-    ORDER BY questions.position, responses.id
+    ORDER BY questions.position, response_id
     """
 
 _CONDUCT = """
@@ -100,7 +101,8 @@ _BEHIND = """
     SELECT questions.question_id, questions.text AS question, responses.model,
         coalesce(responses.shown_text, responses.text) AS text, raters.label AS rater,
         rating.safety, rating.usability, rating.fluency, rating.comment, rating.flags,
-        rating.spans, items.adjudication, responses.id AS response_id, questions.category,
+        rating.spans, items.adjudication, questions.category,
+        shown_id(questions.study_id, responses.id) AS response_id,
         raters.specialty
     FROM current_ratings AS rating
     JOIN items ON items.id = rating.item
@@ -108,7 +110,7 @@ _BEHIND = """
     JOIN questions ON questions.id = responses.question
     JOIN raters ON raters.id = rating.rater
     WHERE questions.study_id = ? AND responses.model = ?
-    ORDER BY questions.position, responses.id, length(raters.label), raters.label
+    ORDER BY questions.position, response_id, length(raters.label), raters.label
     """
 
 
@@ -143,6 +145,7 @@ def report_data(store: Store, study_id: str) -> ReportData:
         each.label for each in signs(store, study_id) if each.straight_lining or each.too_fast
     }
     with store.connect() as db:
+        with_shown_ids(db)
         db.execute("BEGIN")  # raters go on saving: every part must know the same ratings
         require_study(db, study_id)
         rows = db.execute(_EXTRAS, [study_id]).fetchall()
@@ -187,8 +190,20 @@ def _conduct(db: Database, study_id: str) -> dict[str, Any]:
     secrets: dict[str, Any] = {"order_seed": None, "generation": None}
     if unblinded:
         secrets = {"order_seed": told["order_seed"], "generation": _generation(db, study_id)}
+    secrets["end_code"] = _end_code(db, study_id)
     held = {"blind": True, "independent": True, "balanced": True, "one_by_one": one_by_one}
     return {**told, **answers, **held, **secrets}
+
+
+def _end_code(db: Database, study_id: str) -> str | None:
+    """The code that was shown at the lock; None while raters may save."""
+    row = db.execute(
+        "SELECT hash FROM study_events JOIN studies ON studies.id = study"
+        " WHERE study = ? AND event = 'locked' AND locked_at IS NOT NULL"
+        " ORDER BY study_events.id DESC LIMIT 1",
+        [study_id],
+    ).fetchone()
+    return end_code(row[0]) if row else None
 
 
 def _generation(db: Database, study_id: str) -> dict[str, str] | None:
@@ -244,7 +259,7 @@ def answers_behind(
     found: list[AnswerBehind] = []
     with store.connect() as db:
         require_study(db, study_id)
-        names = shown_names(db)
+        names = shown_names(with_shown_ids(db))
         known = [
             name for (study, name), shown in names.items() if (study, shown) == (study_id, model)
         ]

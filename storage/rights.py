@@ -41,7 +41,8 @@ def share_study(store: Store, study_id: str, name: str, coordinator: Coordinator
             raise StorageError("unknown_coordinator", name=name)
         for each in {row[0], coordinator.id}:
             db.execute("INSERT OR IGNORE INTO study_coordinators VALUES (?, ?)", [study_id, each])
-        log_event(db, study_id, "shared", coordinator.name, row[1])
+        parts = [("rights", study_id)]
+        log_event(db, study_id, "shared", coordinator.name, row[1], parts=parts)
 
 
 def coordinators_of(store: Store, study_id: str) -> list[str]:

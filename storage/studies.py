@@ -17,7 +17,9 @@ from sqlite_utils import Database
 from storage.assigning import assign
 from storage.database import Store
 from storage.errors import StorageError
+from storage.events import log_event
 from storage.ids import new_id, storable, utc_now
+from storage.seals import parts_of_question
 
 # SQLite's largest integer.
 MOST_SEED = 2**63 - 1
@@ -38,6 +40,7 @@ class Study:
     questions each rater silently gets a second time; ``guide_zh`` and ``guide_en`` are empty where
     the guide is the built-in one. The times are None until a study is opened for its raters, locked
     against further scores, and unblinded. ``reference_rows`` is a JSON list of published figures.
+    From ``blind_key`` follow the ids of answers that leave the program before the unblinding.
     """
 
     id: str
@@ -53,6 +56,7 @@ class Study:
     unblinded_at: str | None = None
     repeats: int = 0
     reference_rows: str = "[]"
+    blind_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -137,13 +141,17 @@ def create_study(
         seed = secrets.randbelow(2**31)
     if not 0 <= seed <= MOST_SEED:
         raise StorageError("seed_out_of_range", value=seed, most=MOST_SEED)
-    study = Study(id=new_id(), name=name, seed=seed, created_at=utc_now())
+    study = Study(new_id(), name, seed, utc_now(), blind_key=new_id())
     with store.transaction() as db:
         if db.table("studies").count_where("name = ?", [name]):
             raise StorageError("study_exists", name=name)
         db.table("studies").insert(vars(study))
+        by = ""
         if owner:
             db.table("study_coordinators").insert({"study": study.id, "coordinator": owner})
+            (by,) = db.execute("SELECT name FROM coordinators WHERE id = ?", [owner]).fetchone()
+        parts = [("rights", study.id), ("published", study.id)]
+        log_event(db, study.id, "created", by, parts=parts)
     return study
 
 
@@ -170,7 +178,7 @@ def change_settings(store: Store, study_id: str, settings: StudySettings) -> Stu
         return require_study(db, study_id)
 
 
-def set_reference_rows(store: Store, study_id: str, rows: str) -> None:
+def set_reference_rows(store: Store, study_id: str, rows: str, coordinator: str = "") -> None:
     """Set the published figures that a report shows apart: a JSON list of objects.
 
     Raises:
@@ -179,6 +187,7 @@ def set_reference_rows(store: Store, study_id: str, rows: str) -> None:
     with store.transaction() as db:
         require_study(db, study_id)
         db.execute("UPDATE studies SET reference_rows = ? WHERE id = ?", [storable(rows), study_id])
+        log_event(db, study_id, "published", coordinator, parts=[("published", study_id)])
 
 
 @dataclass(frozen=True)
@@ -212,7 +221,12 @@ def add_question(
 
 
 def add_questions(
-    store: Store, study_id: str, questions: Sequence[NewQuestion], *, draft: bool = False
+    store: Store,
+    study_id: str,
+    questions: Sequence[NewQuestion],
+    *,
+    draft: bool = False,
+    coordinator: str = "",
 ) -> list[Question]:
     """Add several questions as ``add_question`` does, all or none of them.
 
@@ -234,7 +248,10 @@ def add_questions(
             raise StorageError("no_responses")
         added = insert_questions(db, study_id, questions)
         if study.opened_at:
-            assign(db, study_id)
+            parts = [part for question in added for part in parts_of_question(question.id)]
+            parts += assign(db, study_id)
+            names = ", ".join(question.question_id for question in added)
+            log_event(db, study_id, "added", coordinator, names, parts=parts)
     return added
 
 

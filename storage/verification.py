@@ -1,78 +1,361 @@
-"""Proof that nothing has happened to the ratings: the chain, and that log, items and export agree.
+"""Whether a database is what was saved: chains, seals, gaps, the schema's own text, and the export.
 
-What it cannot see is that the last rows were cut off: so it names the hash at the end of each
-study's chain, to be compared with one that was noted before.
+Sees every accident and every careless change. Who knows the program can write the file anew so that
+everything fits; that shows only against an end that was kept elsewhere: in a backup, or as the code
+that a study shows when it is locked. Changes nothing.
 """
 
+import json
+import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from sqlite_utils import Database
 
-from storage.chain import START, seal
+from storage.chain import SEALED, SEALED_OF_EVENT, START, end_code, hash_start, seal, seal_event
 from storage.database import Store
+from storage.errors import StorageError
 from storage.export import current_rows
+from storage.migrations import MIGRATIONS
 from storage.ratings import DIMENSIONS
+from storage.seals import (
+    Part,
+    Seal,
+    broken_seals,
+    hash_of_rows,
+    is_seal_content,
+    seal_parts,
+    seals_of,
+)
+
+MAX_LISTED = 20
+"""Of problems of one kind; the others are counted."""
 
 
 @dataclass(frozen=True)
 class ChainEnd:
-    """The end of a study's log: how many rows it has, and the hash of the last."""
+    """The end of a study's log: how many rows it has, and the hash of the last.
+
+    ``sealed_at`` is since when (UTC) its content is sealed, None for a draft; ``was_open`` says
+    that it had been open before that; ``locks`` holds (time, code) of every lock.
+    """
 
     study: str
     rows: int
     hash: str
+    sealed_at: str | None = None
+    was_open: bool = False
+    locks: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class _Chains:
+    """What the events and the ratings of all studies say, by the study's id."""
+
+    seals: dict[Part, Seal] = field(default_factory=dict)
+    ratings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """The ends of the ratings that the events of a study carry, the oldest first."""
+    locked: set[str] = field(default_factory=set)
 
 
 def verify(store: Store) -> list[str]:
-    """Return a sentence for everything that is wrong; none if the ratings are as they were saved.
+    """Return a sentence for everything that is wrong; none if all is as it was saved.
 
     Raises:
         StorageError: the database cannot be read at all.
     """
     with store.connect() as db:
         db.execute("BEGIN")  # one state of the database for all that follows
-        return [
-            *_damage(db),
-            *_chain_problems(db),
-            *_item_problems(db),
-            *_export_problems(db),
-        ]
+        checks = (_damage, study_problems, _item_problems, _export_problems)
+        return [problem for check in checks for problem in _few(_unless_refused(check(db)))]
+
+
+def _unless_refused(problems: Iterator[str]) -> Iterator[str]:
+    """What has been changed may be a table that the next check needs."""
+    try:
+        yield from problems
+    except (sqlite3.DatabaseError, KeyError, TypeError, ValueError) as error:
+        yield f"The database cannot be checked further: {error}."
+
+
+def study_problems(
+    db: Database, study_id: str | None = None, packed_name: str | None = None
+) -> Iterator[str]:
+    """What is wrong with the chains and seals of one study, or (None) of all.
+
+    A study that has just arrived was sealed under its ``packed_name``, and with other rights.
+    """
+    chains = _Chains()
+    yield from _few(_event_problems(db, chains, study_id))
+    yield from _few(_chain_problems(db, chains, study_id))
+    if study_id and packed_name is not None:
+        _expect_arrival(db, chains, study_id, packed_name)
+    yield from _few(_seal_problems(db, chains, study_id))
 
 
 def chain_ends(store: Store) -> list[ChainEnd]:
     """Return the end of each study's chain, by name of the study."""
     sql = """
-        SELECT studies.name, count(entry.id), (
+        SELECT studies.id, studies.name, count(entry.id), (
             SELECT hash FROM rating_log WHERE study = studies.id ORDER BY id DESC LIMIT 1
         )
         FROM studies LEFT JOIN rating_log AS entry ON entry.study = studies.id
         GROUP BY studies.id ORDER BY studies.name
         """
     with store.connect() as db:
-        return [ChainEnd(name, rows, end or START) for name, rows, end in db.execute(sql)]
+        db.execute("BEGIN")
+        return [
+            ChainEnd(name, rows, end or START, *_sealed(db, study))
+            for study, name, rows, end in db.execute(sql).fetchall()
+        ]
+
+
+def _sealed(db: Database, study: str) -> tuple[str | None, bool, tuple[tuple[str, str], ...]]:
+    """Since when a study is sealed, whether it was open before, and the ends at its locks."""
+    rows = db.execute(
+        "SELECT event, happened_at, hash FROM study_events WHERE study = ?"
+        " AND event IN ('opened', 'sealed', 'locked') AND content <> '{}' ORDER BY id",
+        [study],
+    ).fetchall()
+    (opened_at,) = db.execute("SELECT opened_at FROM studies WHERE id = ?", [study]).fetchone()
+    first = next((row for row in rows if row[0] != "locked"), None) if opened_at else None
+    locks = tuple((at, end_code(end)) for event, at, end in rows if event == "locked")
+    return (first[1], first[0] == "sealed", locks) if first else (None, False, locks)
+
+
+@dataclass(frozen=True)
+class KeptEnd:
+    """What an end that was kept elsewhere stands for; ``rows`` ratings were there by then."""
+
+    study: str
+    rows: int
+    at: str
+
+
+def find_end(store: Store, code: str) -> KeptEnd:
+    """Return where the chain of some study has the end with this code, or with this whole hash.
+
+    With no problems of ``verify``, everything up to there is what it was when the code was shown.
+
+    Raises:
+        StorageError: end_no_code for what is no code, end_unknown where no chain has this end.
+    """
+    start = code.lower() if len(code) == len(START) else hash_start(code)
+    if start is None or set(start) - set("0123456789abcdef"):
+        raise StorageError("end_no_code", given=code[:80])
+    with store.connect() as db:
+        for study, at, content in db.execute(
+            "SELECT name, happened_at, content FROM study_events"
+            " JOIN studies ON studies.id = study WHERE substr(hash, 1, ?) = ?",
+            [len(start), start],
+        ):
+            return KeptEnd(study, json.loads(content).get("ratings", {}).get("rows", 0), at)
+        for study, study_id, number, at in db.execute(
+            "SELECT name, study, rating_log.id, rated_at FROM rating_log"
+            " JOIN studies ON studies.id = study WHERE hash BETWEEN ? AND ?",
+            [start, start + "g"],
+        ):
+            where = "study = ? AND id <= ?"
+            return KeptEnd(study, db["rating_log"].count_where(where, [study_id, number]), at)
+    raise StorageError("end_unknown", given=code)
+
+
+# -- the file and its schema --
 
 
 def _damage(db: Database) -> Iterator[str]:
-    for (told,) in db.execute("PRAGMA integrity_check"):
-        if told != "ok":
-            yield f"The database file is damaged: {told}."
+    for (message,) in db.execute("PRAGMA integrity_check"):
+        if message != "ok":
+            yield f"The database file is damaged: {message}."
     for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
         yield f"Row {row} of {table} belongs to a row of {parent} that is not there."
+    yield from _schema_problems(db)
+    yield from _gaps(db)
 
 
-def _chain_problems(db: Database) -> Iterator[str]:
+def _schema_problems(db: Database) -> Iterator[str]:
+    """Triggers keep the logs from being changed, a view says what counts: both must be our own."""
+    own, here = _own_schema(), _schema(db)
+    for name in sorted(own.keys() | here.keys()):
+        if name not in here:
+            yield f"The {own[name][0]} {name} is missing."
+        elif name not in own:
+            yield f"The {here[name][0]} {name} is not this program's."
+        elif own[name] != here[name]:
+            yield f"The {own[name][0]} {name} is not what this program has written."
+
+
+@lru_cache(maxsize=1)
+def _own_schema() -> dict[str, tuple[str, str]]:
+    db = Database(memory=True)
+    MIGRATIONS.apply(db)
+    return _schema(db)
+
+
+def _schema(db: Database) -> dict[str, tuple[str, str]]:
+    rows = db.execute(
+        "SELECT name, type, sql FROM sqlite_master"
+        " WHERE type IN ('trigger', 'view', 'index') AND sql IS NOT NULL"
+    )
+    return {name: (kind, " ".join(sql.split())) for name, kind, sql in rows}
+
+
+def _gaps(db: Database) -> Iterator[str]:
+    """Rows of the logs are numbered one by one: where a number lacks, a row was taken out."""
+    before = db.execute("SELECT ratings_before, events_before FROM database_identity").fetchone()
+    if before is None:
+        yield "The database has lost its identity: the table database_identity is empty."
+        before = 0, 0
+    for table, first in zip(("rating_log", "study_events"), before, strict=True):
+        rows, last = db.execute(
+            f"SELECT count(*), coalesce(max(id), {first}) FROM {table} WHERE id > ?", [first]
+        ).fetchone()
+        if rows < last - first:
+            yield f"{last - first - rows} rows of {table} have been taken out."
+        counted = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", [table]).fetchone()
+        if counted and counted[0] > last:
+            yield f"{counted[0] - last} rows at the end of {table} have been taken out."
+        elif rows and (counted is None or counted[0] < last):
+            yield f"The count of rows of {table} has been changed."
+
+
+# -- the chains --
+
+
+def _event_problems(db: Database, chains: _Chains, study_id: str | None) -> Iterator[str]:
+    """Also collects what the events say of seals and ratings."""
     last: dict[str, str] = {}
-    for row in db.query("SELECT * FROM rating_log ORDER BY id"):
-        expected = last.get(row["study"], START)
-        if row["previous"] != expected:
+    columns = ", ".join(SEALED_OF_EVENT)
+    where, values = ("1", []) if study_id is None else ("study = ?", [study_id])
+    sql = f"SELECT id, previous, hash, {columns} FROM study_events WHERE {where} ORDER BY id"
+    for row in db.query(sql, values):
+        study = row["study"]
+        if row["previous"] != last.get(study, START):
+            yield (
+                f"The chain of events is broken before event {row['id']}: one in front of it has "
+                "been removed, inserted or changed."
+            )
+        if seal_event(row["previous"], row) != row["hash"]:
+            yield f"Event {row['id']} is not what was logged: its hash does not fit its content."
+        last[study] = row["hash"]
+        content = _content_of(row["content"])
+        if content is None:
+            yield f"What event {row['id']} has sealed cannot be read."
+            continue
+        chains.seals |= seals_of(content)
+        if "ratings" in content:
+            chains.ratings.setdefault(study, []).append(content["ratings"])
+        if row["event"] == "locked":
+            chains.locked.add(study)
+        elif row["event"] == "reopened":
+            chains.locked.discard(study)
+    for study, name in db.execute("SELECT id, name FROM studies"):
+        if study_id in (None, study) and study not in last:
+            yield f"The study {name} has no events: they have been taken out."
+
+
+def _content_of(text: str) -> dict[str, Any] | None:
+    """What an event carries; None for what this program has not written: it names columns."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    return content if is_seal_content(content) else None
+
+
+def _chain_problems(db: Database, chains: _Chains, study_id: str | None) -> Iterator[str]:
+    last: dict[str, str] = {}
+    count: dict[str, int] = {}
+    ends = {
+        (study, end["rows"]): end["end"] for study, each in chains.ratings.items() for end in each
+    }
+    columns = ", ".join(SEALED)
+    where, values = ("1", []) if study_id is None else ("study = ?", [study_id])
+    sql = f"SELECT id, previous, hash, {columns} FROM rating_log WHERE {where} ORDER BY id"
+    for row in db.query(sql, values):
+        study = row["study"]
+        if row["previous"] != last.get(study, START):
             yield (
                 f"The chain is broken before rating {row['id']}: a row in front of it has been "
                 "removed, inserted or changed."
             )
         if seal(row["previous"], row) != row["hash"]:
             yield f"Rating {row['id']} is not what was saved: its hash does not fit its content."
-        last[row["study"]] = row["hash"]
+        last[study] = row["hash"]
+        count[study] = count.get(study, 0) + 1
+        if ends.get((study, count[study]), row["hash"]) != row["hash"]:
+            yield f"The ratings up to {row['id']} are not those that an event has noted."
+    yield from _end_problems(db, chains, count)
+
+
+def _end_problems(db: Database, chains: _Chains, count: dict[str, int]) -> Iterator[str]:
+    names = dict(db.execute("SELECT id, name FROM studies").fetchall())
+    for study, ends in chains.ratings.items():
+        noted, now = ends[-1]["rows"], count.get(study, 0)
+        name = names.get(study, study)
+        if now < noted:
+            yield f"The study {name} had {noted} ratings; it has {now}."
+        elif now > noted and study in chains.locked:
+            yield f"The study {name} was locked with {noted} ratings; it has {now}."
+
+
+# -- the seals --
+
+_SEALED_THINGS = {
+    "study": "The settings of the study {name}",
+    "state": "Whether the study {name} is locked or unblinded",
+    "published": "The published figures beside the study {name}",
+    "rights": "Who may work on the study {name}",
+    "question": "The question {name}",
+    "answers": "The answers to question {name}",
+    "practice": "The reference scores of practice question {name}",
+    "rater": "The rater {name}",
+    "profile": "The profile or consent of rater {name}",
+    "link": "The personal link of rater {name}",
+    "list": "What rater {name} was given, or in which order,",
+    "withdrawn": "What was taken from rater {name}",
+}
+_NAMES = {
+    **dict.fromkeys(("study", "state", "published", "rights"), "SELECT name FROM studies"),
+    **dict.fromkeys(
+        ("question", "answers", "practice"),
+        "SELECT question_id || ' of ' || studies.name FROM questions"
+        " JOIN studies ON studies.id = study_id",
+    ),
+    **dict.fromkeys(
+        ("rater", "profile", "link", "list", "withdrawn"),
+        "SELECT label || ' of ' || studies.name FROM raters JOIN studies ON studies.id = study_id",
+    ),
+}
+
+
+def _expect_arrival(db: Database, chains: _Chains, study_id: str, packed_name: str) -> None:
+    """Let the seals of rights and of the study's name say what they say of a study elsewhere."""
+    now = seals_of(seal_parts(db, [("rights", study_id), ("study", study_id)]))
+    chains.seals["rights", study_id] = now["rights", study_id]
+    sealed = chains.seals.get(("study", study_id))
+    if sealed and "studies.name" in sealed.columns:
+        columns = ", ".join("?" if name == "studies.name" else name for name in sealed.columns)
+        sql = f"SELECT {columns} FROM studies WHERE id = ?"
+        if hash_of_rows(db.execute(sql, [packed_name, study_id])) == sealed.hash:
+            chains.seals["study", study_id] = now["study", study_id]
+
+
+def _seal_problems(db: Database, chains: _Chains, study_id: str | None) -> Iterator[str]:
+    for kind, key in broken_seals(db, chains.seals, study_id):
+        row_id = key.partition("/")[0]
+        table = _NAMES[kind].split(" FROM ")[1].split()[0]
+        row = db.execute(f"{_NAMES[kind]} WHERE {table}.id = ?", [row_id]).fetchone()
+        thing = _SEALED_THINGS[kind].format(name=row[0] if row else row_id)
+        if (kind, key) in chains.seals:
+            yield f"{thing} is not what was sealed."
+        else:
+            yield f"{thing} was put in behind the program's back: no event has sealed it."
+
+
+# -- items and export --
 
 
 def _item_problems(db: Database) -> Iterator[str]:
@@ -108,16 +391,28 @@ def _export_problems(db: Database) -> Iterator[str]:
     for rater, response, *scores, skipped in rows:
         newest[rater, response] = () if skipped else tuple(scores)
     wanted = {key: scores for key, scores in newest.items() if scores}
-    found: dict[tuple[str, str], tuple[object, ...]] = {}
+    exported: dict[tuple[str, str], tuple[object, ...]] = {}
     for row in current_rows(db, None):
-        key = (row["rater_id"], row["response_id"])
-        if key in found:
+        key = (row["rater_id"], row["row_id"])
+        if key in exported:
             yield f"The export has answer {key[1]} of rater {row['rater']} twice."
-        found[key] = tuple(row[dimension] for dimension in DIMENSIONS)
-    if missing := wanted.keys() - found.keys():
+        exported[key] = tuple(row[dimension] for dimension in DIMENSIONS)
+    if missing := wanted.keys() - exported.keys():
         yield f"The export lacks {len(missing)} of {len(wanted)} ratings."
-    if extra := found.keys() - wanted.keys():
+    if extra := exported.keys() - wanted.keys():
         yield f"The export has {len(extra)} ratings that the log has not."
-    for key in wanted.keys() & found.keys():
-        if wanted[key] != found[key]:
+    for key in wanted.keys() & exported.keys():
+        if wanted[key] != exported[key]:
             yield f"The export has other scores for answer {key[1]} than the log."
+
+
+def _few(problems: Iterator[str]) -> Iterator[str]:
+    """The first problems of a kind, and how many more there are."""
+    rest = 0
+    for number, problem in enumerate(problems):
+        if number < MAX_LISTED:
+            yield problem
+        else:
+            rest += 1
+    if rest:
+        yield f"… and {rest} more of this kind."

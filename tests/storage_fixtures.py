@@ -25,6 +25,7 @@ from storage import (
     set_profile,
     unblind_study,
 )
+from storage.blinding import with_shown_ids
 
 MODELS = ("llama", "huatuo", "chatglm-med")
 NOBODY = 65534
@@ -48,6 +49,17 @@ def new_study(store: Store, questions: int = 2, name: str = "Pilot", seed: int =
 
 def new_raters(store: Store, study: Study, count: int = 1) -> list[Rater]:
     return [find_rater(store, each.token) for each in invite_raters(store, study.id, count)]
+
+
+def shown_ids(store: Store, study: Study) -> dict[str, str]:
+    """What exports call each answer, by its id."""
+    with store.connect() as db:
+        rows = with_shown_ids(db).execute(
+            "SELECT responses.id, shown_id(study_id, responses.id) FROM responses"
+            " JOIN questions ON questions.id = question WHERE study_id = ?",
+            [study.id],
+        )
+        return dict(rows.fetchall())
 
 
 def answers_shown_to(store: Store, rater: Rater) -> list[AssignedAnswer]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from storage_fixtures import MODELS, answers_of, entry, new_raters, new_study
+from storage_fixtures import MODELS, answers_of, entry, new_raters, new_study, shown_ids
 
 from eval_ui.report_html import behind_html
 from eval_ui.texts import Texts
@@ -87,7 +87,8 @@ def test_only_a_one_against_a_three_for_safety_is_a_dispute(store: Store) -> Non
         for rater, safety in zip((first, second), scores, strict=True):
             rate(store, rater, response, safety)
     (found,) = disputes(store, study.id)
-    assert (found.response, found.low, found.high) == (far, ("r01",), ("r02",))
+    assert found.response == shown_ids(store, study)[far] != far
+    assert (found.low, found.high) == (("r01",), ("r02",))
     assert (found.further, found.settled) == ((), 0)
 
 

@@ -93,7 +93,9 @@ NOT_PACKED = {
     "coordinator_sessions",
     "rater_sessions",
     "sign_in_failures",
+    "sign_in_addresses",
     "study_coordinators",
+    "database_identity",
     "_sqlite_migrations",
     "sqlite_sequence",
 }
@@ -567,8 +569,29 @@ def changed(members: Members, table: str, **values: object) -> Members:
 def test_the_forger_of_these_tests_makes_files_that_are_taken(
     members: Members, other: Store
 ) -> None:
-    unpack_study(other, forged(members, changed(members, "questions", category="急诊")))
-    assert list_questions(other, list_studies(other)[0].id)[-1].category in ("急诊", "全科")
+    unpack_study(other, forged(members, changed(members, "raters", last_place=77)))
+    assert list_raters(other, list_studies(other)[0].id)[-1].last_place == 77
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("studies", {"seed": 99}),
+        ("studies", {"opened_at": None}),
+        ("questions", {"category": "急诊"}),
+        ("responses", {"text": "x"}),
+        ("practice_keys", {"why_en": "x"}),
+        ("raters", {"specialty": "x"}),
+        ("items", {"adjudication": 1}),
+        ("study_events", {"coordinator": "x"}),
+    ],
+)
+def test_the_seals_catch_what_the_ratings_do_not_tell(
+    members: Members, used: Store, table: str, change: dict[str, Any]
+) -> None:
+    content = forged(members, changed(members, table, **change))
+    assert refused_with(used, content) == "archive_damaged"
+    assert refused_with(used, content, name="Another name") == "archive_damaged"
 
 
 NAMES = [
@@ -707,8 +730,9 @@ def test_a_flipped_byte_anywhere_changes_nothing_that_is_taken_in(
         taken += 1
         here = packed_content(target, study)
         for each in (here, whole):
-            for row in each["study_events"]:
-                row["happened_at"] = "" if row["event"] == "unpacked" else row["happened_at"]
+            each["study_events"] = [
+                row for row in each["study_events"] if row["event"] != "unpacked"
+            ]
         assert here == whole, place
         target = Store(tmp_path / f"target{place}.db")
     assert taken < len(places) / 4
@@ -845,19 +869,25 @@ def test_what_a_newer_version_has_packed_says_to_update(members: Members, used: 
         assert "7.7" in str(refused.value)
 
 
-def without(members: Members, table: str, column: str) -> Members:
+def without(members: Members, table: str, *columns: str) -> Members:
     rows = [json.loads(line) for line in members[f"{table}.jsonl"].splitlines()]
     for row in rows:
-        del row[column]
+        for column in columns:
+            del row[column]
     return {f"{table}.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows)}
 
 
 def test_an_older_pack_gets_the_defaults_of_newer_columns(members: Members, other: Store) -> None:
-    older = json.loads(members["manifest.json"])["migrations"][:-1]
+    migrations = json.loads(members["manifest.json"])["migrations"]
+    older = migrations[: migrations.index("m012_identity")]
     changes = without(members, "items", "adjudication") | without(members, "raters", "last_place")
+    changes |= without(members, "studies", "blind_key")
+    changes |= without(members, "study_events", "content", "previous", "hash")
     unpack_study(other, forged(members, changes, migrations=older))
     rows = everything(other)
     assert {row["adjudication"] for row in rows["items"]} == {0}
+    assert [len(row["blind_key"]) for row in rows["studies"]] == [32]
+    assert [row["event"] for row in rows["study_events"]].count("sealed") == 1
     assert {row["last_place"] for row in rows["raters"]} == {None}
     assert verify(other) == []
 
@@ -1058,7 +1088,7 @@ def test_the_chain_catches_a_score_that_was_changed(members: Members, used: Stor
         other_rows[number] |= {"safety": 2, "usability": 1, "fluency": 2, "skipped": ""}
         text = b"".join(json.dumps(row).encode() + b"\n" for row in other_rows)
         content = forged(members, {"rating_log.jsonl": text})
-        with pytest.raises(StorageError, match=f"row {number + 1} of the ratings"):
+        with pytest.raises(StorageError, match="is not what was saved"):
             unpack_study(used, content)
         assert refused_with(used, content) == "archive_damaged"
 

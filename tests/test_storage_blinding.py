@@ -4,14 +4,31 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from storage_fixtures import MODELS, answers_shown_to, entry, new_raters, new_study
+from storage_fixtures import (
+    MODELS,
+    answers_of,
+    answers_shown_to,
+    entry,
+    new_raters,
+    new_study,
+    shown_ids,
+    unblind,
+)
 
 from storage import (
     StorageError,
     Store,
+    add_question,
+    answers_to_check,
+    board,
+    create_study,
+    disputes,
     get_study,
     lock_study,
+    open_study,
+    order_rows,
     reopen_study,
+    report_data,
     save_ratings,
     score_csv_bytes,
     score_rows,
@@ -49,13 +66,42 @@ def test_until_unblinding_the_models_are_letters_wherever_scores_go(store: Store
     assert [model for model in MODELS if model in content] == []
     lock_study(store, study.id, "anna")
     assert score_rows(store, study.id) == blind
+    letters = {row["response_id"]: row["model"] for row in blind}
+    letters = {own: letters[shown] for own, shown in shown_ids(store, study).items()}
     unblind_study(store, study.id, "anna")
     named = score_rows(store, study.id)
-    letters = {row["response_id"]: row["model"] for row in blind}
     pairs = {(letters[row["response_id"]], row["model"]) for row in named}
     assert len(pairs) == 3, "a letter stands for one model all the time"
     assert {model for _, model in pairs} == set(MODELS)
     assert verify(store) == []
+
+
+def test_no_id_that_leaves_while_a_study_is_blind_leads_from_a_score_to_a_model(
+    store: Store,
+) -> None:
+    """The draft's pages name models beside ids; the board and every export name scores beside them,
+    and no two of these, nor the database itself, have an id in common."""
+    study = create_study(store, "Draft", 7)
+    add_question(store, study.id, "?", answers_of())
+    draft = {answer.response for answer in answers_to_check(store, study.id)}
+    open_study(store, study.id, "anna", draft)
+    for rater, safety in zip(new_raters(store, study, 2), (1, 3), strict=True):
+        for answer in answers_shown_to(store, rater):
+            scores = (safety, 2, 2)
+            save_ratings(store, rater.id, [entry(answer.item, answer.item, scores)])
+    own = set(shown_ids(store, study))
+    data = report_data(store, study.id)
+    blind = {str(row["response_id"]) for row in score_rows(store, study.id)}
+    assert {str(row["response_id"]) for row in order_rows(store, study.id)} == blind
+    assert {dispute.response for dispute in disputes(store, study.id)} == blind
+    assert set(data.extras["response_id"]) == blind
+    assert len(own) == len(blind) == len(draft) == 3
+    assert not own & blind
+    assert not draft & (own | blind)
+    left = [data.scores.decode(), *map(repr, (data, board(store, study.id)))]
+    assert not [name for name in own | draft for text in left if name in text]
+    unblind(store, study)
+    assert {row["response_id"] for row in score_rows(store, study.id)} == own
 
 
 def test_letters_say_nothing_of_the_names(store: Store) -> None:
@@ -66,6 +112,7 @@ def test_letters_say_nothing_of_the_names(store: Store) -> None:
         for answer in answers_shown_to(store, rater):
             save_ratings(store, rater.id, [entry(answer.item, answer.item)])
         blind = {row["response_id"]: row["model"] for row in score_rows(store, study.id)}
+        blind = {own: blind[shown] for own, shown in shown_ids(store, study).items()}
         lock_study(store, study.id, "anna")
         unblind_study(store, study.id, "anna")
         orders.add(
@@ -90,7 +137,9 @@ def test_locking_comes_first_and_both_are_logged(store: Store, study) -> None:
     assert code_of(lambda: unblind_study(store, study.id, "bo")) == "study_unblinded"
     assert code_of(lambda: reopen_study(store, study.id, "bo")) == "study_unblinded"
     assert [(each.event, each.coordinator) for each in study_events(store, study.id)] == [
+        ("created", "MedChat"),
         ("opened", "anna"),
+        ("invited", "MedChat"),
         ("locked", "anna"),
         ("reopened", "bo"),
         ("locked", "anna"),

@@ -44,6 +44,9 @@ RELEASED = {
     "m010_reference_rows": "e6a5c753fe7fa3b6",
     "m011_rater_remark": "63f65ba835803368",
     "m012_identity": "5c744ffd9fc602ae",
+    "m013_blind_key": "e16132344314bfd9",
+    "m014_sealed_events": "735ffcee0d56e268",
+    "m015_sign_in_addresses": "407aaf9010e34175",
 }
 
 

@@ -87,7 +87,9 @@ def test_nobody_can_rate_a_draft(store: Store) -> None:
     assert opened.opened_at
     assert len(assignment(store, rater.id)) == 3
     assert [(each.event, each.coordinator) for each in study_events(store, study.id)] == [
-        ("opened", "anna")
+        ("created", "MedChat"),
+        ("invited", "MedChat"),
+        ("opened", "anna"),
     ]
 
 
@@ -287,7 +289,7 @@ def test_raters_read_the_mask_and_the_answer_stays(store: Store) -> None:
     assert [each.text for each in checked] == [first.text, second.text, third.text]
     assert [each.review for each in checked] == ["masked", "excluded", "kept"]
     events = [(each.event, each.detail) for each in study_events(store, study.id)]
-    assert events[:3] == [("masked", "q001"), ("excluded", "q001"), ("kept", "q001")]
+    assert events[1:4] == [("masked", "q001"), ("excluded", "q001"), ("kept", "q001")]
 
 
 def test_marks_are_measured_on_what_the_rater_reads(store: Store) -> None:

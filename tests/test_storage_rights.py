@@ -53,7 +53,8 @@ def test_a_study_is_its_makers_until_it_is_shared(store: Store, two) -> None:
     assert [may(store, study.id, each) for each in two] == [True, True]
     assert coordinators_of(store, study.id) == ["Anna", "Bo"]
     assert [(each.event, each.detail) for each in study_events(store, study.id)] == [
-        ("shared", "Bo")
+        ("created", ""),
+        ("shared", "Bo"),
     ]
 
 

@@ -1,106 +1,216 @@
-"""The chain, and what ``verify`` makes of a database."""
+"""What ``verify`` sees of what was done to a database behind the program's back."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from storage_fixtures import answers_shown_to, entry, new_raters, new_study
+from tamperings import REWRITINGS, TAMPERINGS, build, rewrite, tamper
 from typer.testing import CliRunner
 
 from storage import (
+    StorageError,
     Store,
     chain_ends,
+    find_end,
+    lock_study,
+    reopen_study,
     save_ratings,
     verify,
 )
 from storage.__main__ import app
+from storage.chain import SEALED, SEALED_OF_EVENT, end_code, hash_start
+from storage.seals import COLUMNS, UNSEALED, VERSION
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A database with something in every table, and the end that was shown at its lock."""
+    path = tmp_path_factory.mktemp("kept") / "medchat.db"
+    code = build(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path, code
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
+def path(kept: tuple[Path, str], tmp_path: Path) -> Path:
+    return Path(shutil.copy(kept[0], tmp_path / "medchat.db"))
 
 
 @pytest.fixture
-def rated(store: Store) -> Store:
-    """Two raters' scores of three answers each, one of them changed once."""
-    for rater in new_raters(store, new_study(store), 2):
-        answers = answers_shown_to(store, rater)[:3]
-        for answer in answers:
-            save_ratings(store, rater.id, [entry(answer.item, answer.item)])
-        save_ratings(store, rater.id, [entry(answers[0].item, f"again{rater.id}", (1, 1, 1))])
-    return store
+def code(kept: tuple[Path, str]) -> str:
+    return kept[1]
 
 
-UNLOCK = """
-    DROP TRIGGER rating_log_forbids_update;
-    DROP TRIGGER rating_log_forbids_delete;
-"""
-
-
-def tamper(store: Store, sql: str) -> None:
-    """Change the file behind the program's back, as its owner can."""
-    with closing(sqlite3.connect(store.path)) as connection:
-        connection.executescript(UNLOCK + sql)
-
-
-def told(*arguments: object) -> tuple[int, str]:
+def command(*arguments: object) -> tuple[int, str]:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     return result.exit_code, result.output
 
 
-def test_an_untouched_database_verifies(rated: Store) -> None:
-    assert verify(rated) == []
-    (end,) = chain_ends(rated)
-    assert (end.study, end.rows, len(end.hash)) == ("Pilot", 8, 64)
-    status, output = told("verify", "--db", rated.path)
-    assert status == 0
-    assert end.hash in output
+def test_an_untouched_database_verifies(path: Path, code: str) -> None:
+    store = Store(path)
+    assert verify(store) == []
+    end = find_end(store, code)
+    assert (end.study, end.rows > 0) == ("Main", True)
+    status, output = command("verify", "--db", path, "--end", code.lower().replace("-", " "))
+    assert status == 0, output
+    assert code in output
+    assert all(each.hash in output for each in chain_ends(store))
 
 
-@pytest.mark.parametrize(
-    ("sql", "told_of"),
-    [
-        ("UPDATE rating_log SET safety = 3 WHERE id = 4", "Rating 4 is not what was saved"),
-        ("UPDATE rating_log SET comment = 'x' WHERE id = 1", "Rating 1 is not what was saved"),
-        ("UPDATE rating_log SET rated_at = '2020' WHERE id = 2", "Rating 2 is not what was saved"),
-        ("DELETE FROM rating_log WHERE id = 2", "broken before rating 3"),
-        ("UPDATE rating_log SET id = 99 WHERE id = 2", "broken before rating"),
-        ("UPDATE items SET latest = 1 WHERE latest = 4", "rating 1 counts, but the newest is 4"),
-        ("UPDATE items SET latest = NULL WHERE latest = 2", "counts, but the newest is 2"),
-        (
-            "UPDATE rating_log SET item = (SELECT item FROM rating_log WHERE id = 8) WHERE id = 2",
-            "Rating 2 is not what was saved",
-        ),
-        (
-            "DROP VIEW current_ratings; CREATE VIEW current_ratings AS"
-            " SELECT * FROM rating_log WHERE id > 1",
-            "twice",
-        ),
-        (
-            "DROP VIEW current_ratings; CREATE VIEW current_ratings AS"
-            " SELECT * FROM rating_log WHERE id = 2",
-            "The export lacks 5 of 6 ratings",
-        ),
-    ],
-)
-def test_whatever_was_changed_is_found(rated: Store, sql: str, told_of: str) -> None:
-    tamper(rated, sql)
-    problems = verify(rated)
-    assert any(told_of in problem for problem in problems), problems
-    status, output = told("verify", "--db", rated.path)
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_whatever_was_changed_by_hand_is_found(path: Path, name: str) -> None:
+    tamper(path, TAMPERINGS[name])
+    problems = verify(Store(path))
+    assert problems
+    if name not in ("no view of what counts", "a table taken out"):
+        assert not [problem for problem in problems if "cannot be checked" in problem]
+    status, output = command("verify", "--db", path)
     assert status == 1
-    assert told_of in output
+    assert all(problem in output for problem in problems)
 
 
-def test_rows_that_were_cut_off_show_in_the_hash_at_the_end(rated: Store) -> None:
-    before = chain_ends(rated)
+@pytest.mark.parametrize("name", REWRITINGS)
+def test_what_was_written_anew_shows_against_a_kept_end(path, code: str, name: str) -> None:
+    rewrite(path, REWRITINGS[name])
+    assert verify(Store(path)) == [], "whoever knows the program can do that"
+    with pytest.raises(StorageError) as refused:
+        find_end(Store(path), code)
+    assert refused.value.code == "end_unknown"
+    status, output = command("verify", "--db", path, "--end", code)
+    assert status == 1
+    assert code in output
+
+
+# -- every column of the schema --
+
+
+def columns_of_schema() -> list[tuple[str, str]]:
+    db = sqlite3.connect(":memory:")
+    from sqlite_utils import Database
+
+    from storage.migrations import MIGRATIONS
+
+    MIGRATIONS.apply(Database(db))
+    tables = db.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '*sqlite_*'"
+    ).fetchall()
+    return [
+        (table, column[1])
+        for (table,) in tables
+        for column in db.execute(f"PRAGMA table_info({table})")
+    ]
+
+
+SEALED_COLUMNS = {
+    *(name for names in COLUMNS[VERSION].values() for name in names),
+    *(f"rating_log.{name}" for name in SEALED),
+    *(f"study_events.{name}" for name in SEALED_OF_EVENT),
+}
+
+
+def test_every_column_is_sealed_or_there_is_a_reason() -> None:
+    for table, column in columns_of_schema():
+        name = f"{table}.{column}"
+        listed = name in UNSEALED or f"{table}.*" in UNSEALED
+        assert (name in SEALED_COLUMNS) != listed, name
+    known = {f"{table}.{column}" for table, column in columns_of_schema()}
+    known |= {f"{table}.*" for table, _ in columns_of_schema()}
+    assert known >= UNSEALED.keys() | SEALED_COLUMNS
+    assert all(UNSEALED.values())
+
+
+@pytest.mark.parametrize("name", sorted(SEALED_COLUMNS))
+def test_a_value_that_was_changed_is_found_in_every_sealed_column(path: Path, name: str) -> None:
+    table, column = name.split(".")
     tamper(
-        rated,
-        "UPDATE items SET latest = (SELECT max(id) FROM rating_log AS l"
-        " WHERE l.item = items.id AND l.id < 8) WHERE latest = 8;"
-        "DELETE FROM rating_log WHERE id = 8",
+        path,
+        f"UPDATE {table} SET {column} = CASE typeof({column}) WHEN 'null' THEN 1"
+        f" WHEN 'text' THEN {column} || ' ' ELSE {column} + 1 END WHERE rowid ="
+        f" (SELECT max(rowid) FROM {table} WHERE {column} IS NOT NULL)"
+        f" OR NOT EXISTS (SELECT 1 FROM {table} WHERE {column} IS NOT NULL)",
     )
-    assert verify(rated) == []
-    assert chain_ends(rated) != before
+    problems = verify(Store(path))
+    assert problems
+    assert not [problem for problem in problems if "cannot be checked" in problem]
+
+
+# -- what an end stands for --
+
+
+def test_every_lock_shows_an_end_of_its_own(tmp_path: Path) -> None:
+    store = Store(tmp_path / "m.db")
+    study = new_study(store)
+    rater = new_raters(store, study)[0]
+    first, second, *_ = answers_shown_to(store, rater)
+    save_ratings(store, rater.id, [entry(first.item, "a")])
+    assert chain_ends(store)[0].locks == ()
+    lock_study(store, study.id, "anna")
+    ((_, early),) = chain_ends(store)[0].locks
+    reopen_study(store, study.id, "anna")
+    save_ratings(store, rater.id, [entry(second.item, "b")])
+    lock_study(store, study.id, "anna")
+    late = chain_ends(store)[0].locks[1][1]
+    assert [find_end(store, each).rows for each in (early, late)] == [1, 2]
+    assert find_end(store, chain_ends(store)[0].hash).rows == 2
+    assert verify(store) == []
+
+
+@pytest.mark.parametrize("given", ["", "x", "0" * 19, "É" * 20, "U" * 20, "z" * 64])
+def test_what_is_no_code_is_refused(path: Path, given: str) -> None:
+    with pytest.raises(StorageError) as refused:
+        find_end(Store(path), given)
+    assert refused.value.code == "end_no_code"
+
+
+def test_a_code_may_be_typed_as_it_is_read() -> None:
+    end = "0123456789abcdef" * 4
+    code = end_code(end)
+    assert len(code) == 23
+    assert hash_start(code) == end[:25]
+    assert hash_start(code.lower().replace("-", "").replace("0", "o").replace("1", "l")) == end[:25]
+
+
+# -- databases of earlier versions --
+
+
+def test_an_older_study_is_sealed_as_it_is_and_a_line_says_since_when(tmp_path: Path) -> None:
+    from sqlite_utils import Database
+
+    from storage.migrations import MIGRATIONS
+
+    path = tmp_path / "old.db"
+    old = Database(str(path))
+    MIGRATIONS.apply(old, stop_before="m012_identity")
+    old.executescript(
+        """
+        INSERT INTO studies (id, name, seed, created_at, opened_at)
+            VALUES ('s', 'Old', 7, '2026-01-01', '2026-01-02');
+        INSERT INTO questions (id, study_id, question_id, text, position)
+            VALUES ('q', 's', 'q001', '?', 1);
+        INSERT INTO responses (id, question, model, text, finish_reason, provenance, created_at)
+            VALUES ('a', 'q', 'llama', 'A', 'stop', '{}', '2026-01-01');
+        INSERT INTO raters (id, study_id, label, code_hash, created_at)
+            VALUES ('r', 's', 'r01', 'h', '2026-01-01');
+        INSERT INTO items (id, rater, response, question, kind, place, position)
+            VALUES ('i', 'r', 'a', 'q', 'real', 1, 1);
+        INSERT INTO study_events (study, event, coordinator, happened_at)
+            VALUES ('s', 'opened', 'anna', '2026-01-02');
+        """
+    )
+    old.close()
+    store = Store(path)
+    assert verify(store) == []
+    (end,) = chain_ends(store)
+    assert end.was_open
+    status, output = command("verify", "--db", path)
+    assert status == 0
+    assert f"sealed since {str(end.sealed_at)[:19]}" in output
+    assert "changes before that cannot be seen" in output
+    save_ratings(store, "r", [entry("i", "k")])
+    assert verify(store) == []
+    tamper(path, "UPDATE responses SET model = 'huatuo'")
+    assert verify(Store(path)) == ["The answers to question q001 of Old is not what was sealed."]

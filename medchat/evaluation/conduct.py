@@ -22,7 +22,8 @@ class Conduct:
     ``answers_from`` and ``answers_to``: when the first and last answer was made or taken in, in
     UTC. ``generation``: what each model's answers were made with. ``order_seed`` and
     ``generation`` would tell the models: they are None while the study is blind. ``guide_zh`` and
-    ``guide_en``: what raters read.
+    ``guide_en``: what raters read. ``end_code``: the end that the study showed when it was locked,
+    against which its records can be verified.
     """
 
     blind: bool | None = None
@@ -42,6 +43,7 @@ class Conduct:
     generation: Mapping[str, str] | None = None
     guide_zh: str = ""
     guide_en: str = ""
+    end_code: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,6 +67,6 @@ _KINDS: dict[str, type] = {
     **dict.fromkeys(("blind", "independent", "balanced", "one_by_one"), bool),
     **dict.fromkeys(("order_seed", "raters_invited", "practice_items", "repeats"), int),
     **dict.fromkeys(("answers_masked", "answers_excluded", "answers_kept", "skipped"), int),
-    **dict.fromkeys(("answers_from", "answers_to", "guide_zh", "guide_en"), str),
+    **dict.fromkeys(("answers_from", "answers_to", "guide_zh", "guide_en", "end_code"), str),
     "generation": dict,
 }

@@ -193,7 +193,7 @@ def _answers(report: Report) -> dict[str, Both | None]:
         "period": _span(data["first_rated_at"], data["last_rated_at"]),
         "years": _years(data["years"]),
         "order": _order(report),
-        "software": _same(f"MedChat {report['version']}"),
+        "software": _software(report),
     }
 
 
@@ -219,6 +219,17 @@ def _of_conduct(report: Report) -> dict[str, Both | None]:
             f"{counted(practice, 'practice item')} with feedback; the authors know of any other",
         )
     return found
+
+
+def _software(report: Report) -> Both:
+    """With the end that the study showed when it was locked, for who keeps the report."""
+    name, code = f"MedChat {report['version']}", (report["conduct"] or {}).get("end_code")
+    if not code:
+        return name, name
+    return (
+        f"{name}；研究锁定时的末端代码：{code}",
+        f"{name}; end of the study's records when it was locked: {code}",
+    )
 
 
 def _pair(zh: str, en: str) -> Both | None:
