@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from storage_fixtures import answers_shown_to, entry, new_raters, new_study
-from tamperings import REWRITINGS, TAMPERINGS, build, rewrite, tamper
+from tamperings import REWRITINGS, TAMPERINGS, build, rewrite, tamper, without_study
 from typer.testing import CliRunner
 
 from storage import (
     StorageError,
     Store,
+    backup,
     chain_ends,
     find_end,
     lock_study,
@@ -22,6 +23,7 @@ from storage import (
 )
 from storage.__main__ import app
 from storage.chain import SEALED, SEALED_OF_EVENT, end_code, hash_start
+from storage.comparison import losses_since_backups
 from storage.seals import COLUMNS, UNSEALED, VERSION
 
 
@@ -83,6 +85,33 @@ def test_what_was_written_anew_shows_against_a_kept_end(path, code: str, name: s
     status, output = command("verify", "--db", path, "--end", code)
     assert status == 1
     assert code in output
+
+
+@pytest.mark.parametrize("name", REWRITINGS)
+def test_what_was_written_anew_shows_against_a_backup(path: Path, name: str) -> None:
+    folder = path.parent / "backups"
+    backup(Store(path), folder)
+    assert losses_since_backups(Store(path), folder) == []
+    rewrite(path, REWRITINGS[name])
+    problems = losses_since_backups(Store(path), folder)
+    assert [problem for problem in problems if "Main" in problem]
+    status, output = command("verify", "--db", path)
+    assert status == 1
+    assert all(problem in output for problem in problems)
+
+
+def test_what_grows_on_behind_a_backup_has_lost_nothing(path: Path) -> None:
+    folder = path.parent / "backups"
+    backup(Store(path), folder)
+    store = Store(path)
+    study = new_study(store, name="Later")
+    rater = new_raters(store, study)[0]
+    save_ratings(store, rater.id, [entry(answers_shown_to(store, rater)[0].item, "later")])
+    assert losses_since_backups(store, folder) == []
+    assert command("verify", "--db", path)[0] == 0
+    backup(store, folder)
+    tamper(path, f"{without_study('Later')}; UPDATE sqlite_sequence SET seq = seq - 100")
+    assert losses_since_backups(store, folder)[0].startswith("The study Later is in the backup")
 
 
 # -- every column of the schema --
