@@ -109,6 +109,15 @@ def test_how_a_study_was_held_fills_gaps() -> None:
     assert "one answer at a time" in items["order"]["answer_en"]
 
 
+def test_a_report_keeps_the_end_that_its_study_showed_when_it_was_locked() -> None:
+    code = "4F0AZ-11M3P-Q7R2K-8XWBT"
+    report = told_report() | {"conduct": Conduct(end_code=code).as_dict()}
+    items = {i["item"]: i for i in reporting_sheet(report)}
+    assert items["software"]["answer_zh"].endswith(f"研究锁定时的末端代码：{code}")
+    assert items["software"]["answer_en"].endswith(f"when it was locked: {code}")
+    assert Conduct.from_dict(report["conduct"]).end_code == code
+
+
 def test_repeats_answer_the_question_of_retest() -> None:
     found = {"n": 12, "percent_agreement": 0.75, "weighted_kappa": 0.5}
     consistency = dict.fromkeys(("safety", "usability", "fluency"), found) | {"raters": []}

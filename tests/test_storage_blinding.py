@@ -23,6 +23,7 @@ from storage import (
     board,
     create_study,
     disputes,
+    find_end,
     get_study,
     lock_study,
     open_study,
@@ -102,6 +103,17 @@ def test_no_id_that_leaves_while_a_study_is_blind_leads_from_a_score_to_a_model(
     assert not [name for name in own | draft for text in left if name in text]
     unblind(store, study)
     assert {row["response_id"] for row in score_rows(store, study.id)} == own
+
+
+def test_the_end_of_a_lock_is_told_wherever_it_is_to_be_kept(store: Store, study) -> None:
+    assert report_data(store, study.id).conduct["end_code"] is None
+    lock_study(store, study.id, "anna")
+    code = report_data(store, study.id).conduct["end_code"]
+    assert [event.end_code for event in study_events(store, study.id)][-1] == code
+    assert find_end(store, code).rows == len(score_rows(store, study.id))
+    unblind_study(store, study.id, "anna")
+    assert report_data(store, study.id).conduct["end_code"] == code
+    assert [event.end_code for event in study_events(store, study.id)][-2:] == [code, ""]
 
 
 def test_letters_say_nothing_of_the_names(store: Store) -> None:

@@ -131,6 +131,12 @@ def test_from_a_file_of_questions_to_an_open_study(
     expect(page.locator("#pack")).to_have_count(0)  # it names the models
     page.locator("#lock").click()
     expect(page.locator("#study-overview")).to_contain_text("锁定")
+    expect(page.locator("#study-events")).to_contain_text("末端代码")
+    events = page.locator("#study-events").inner_text()
+    (code,) = re.findall(r"\b[0-9A-Z]{5}(?:-[0-9A-Z]{5}){3}\b", events)
+    open_tab(page, "6 看板")
+    expect(page.locator("#study-board")).to_contain_text(code)
+    open_tab(page, "7 锁定与存档")
     confirm(page, "unblind", "unblind")
     with page.expect_download() as download:
         page.locator("#pack").click()
