@@ -13,15 +13,17 @@ from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from eval_ui.proxies import is_in
+from medchat.config import Network
+
 SECONDS_FOR_HEAD = 20
 SECONDS_TO_READ = 60
 """A client that takes nothing of an answer for so long is cut off."""
 MAX_CONNECTIONS = 1000
 MAX_OF_ADDRESS = 256
-"""From one address; a proxy on this machine, behind which many are, is not counted."""
+"""From one address; a trusted proxy, behind which many are, is not counted."""
 SPARE_FILES = 200
 """File handles that are left for the database, models and uploads."""
-THIS_MACHINE = ("127.0.0.1", "::1")
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -30,6 +32,7 @@ class BoundedConnection(HttpToolsProtocol):
     _waiting: ClassVar[dict["BoundedConnection", None]] = {}
     """Those without a complete request under way, the oldest first."""
     _of_address: ClassVar[Counter[str]] = Counter()
+    proxies: ClassVar[tuple[Network, ...]] = ()
 
     def __init__(self, *values: Any, **words: Any) -> None:
         super().__init__(*values, **words)
@@ -43,8 +46,8 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_made(cast(asyncio.Transport, transport))
         self._address = self.client[0] if self.client else ""
         self._of_address[self._address] += 1
-        counted = self._address not in (*THIS_MACHINE, "")
-        if counted and self._of_address[self._address] > MAX_OF_ADDRESS:
+        too_many = self._of_address[self._address] > MAX_OF_ADDRESS
+        if too_many and not is_in(self._address, self.proxies):
             self.transport.abort()
             return
         self._wait_for_head()
@@ -79,9 +82,9 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        if self.cycle is not None and self.cycle.more_body and not self.pipeline:
-            self.transport.close()  # the rest of what was sent is of no use to anybody
         super().on_response_complete()
+        if self.cycle.more_body and not self.transport.is_closing():
+            self._wait_for_head()  # what is still sent of this request is dropped meanwhile
 
     def _unsupported_upgrade_warning(self) -> None:
         """Anybody could fill the log with it."""

@@ -109,7 +109,10 @@ class Gate:
             pass  # nobody is there to be answered
         except tuple(REFUSALS) as error:
             key, status = REFUSALS[type(error)]
-            await refusal(key, status)(request.scope, receive, send)
+            answer = refusal(key, status)
+            if status in (408, 413):
+                answer.headers["Connection"] = "close"  # the rest is not waited for
+            await answer(request.scope, receive, send)
 
     async def _visitor(self, request: Request, rule: Rule) -> Visitor:
         """Who asks, where the rule needs to know. Only a cookie makes the database be asked."""

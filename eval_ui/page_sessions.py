@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from gradio import caching
@@ -65,7 +66,7 @@ class PageSessions:
         self._app, self._clock = app, clock
         self._sessions: dict[str, Session] = {}
 
-    @property
+    @cached_property
     def listeners(self) -> dict[int, list[int]]:
         """The page's listeners by their number, each with the numbers of its input components."""
         functions = self._app.get_blocks().fns.items()

@@ -53,6 +53,16 @@ def caller_of(request: HTTPConnection) -> Caller:
     return caller if isinstance(caller, Caller) else Caller("", is_local=False)
 
 
+def trusted(settings: Settings) -> tuple[Network, ...]:
+    """Where proxies are whose forwarding headers are believed."""
+    return THIS_MACHINE if settings.trusted_proxies is None else settings.trusted_proxies
+
+
+def is_in(address: str, networks: Iterable[Network]) -> bool:
+    parsed = _address(address)
+    return parsed is not None and any(parsed in network for network in networks)
+
+
 def is_secure(request: HTTPConnection) -> bool:
     """Whether the browser speaks HTTPS, perhaps with a proxy that does not say so."""
     origin = request.headers.get("origin", "")
@@ -66,9 +76,7 @@ class ProxyHeaders:
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._settings = app, settings
-        proxies = settings.trusted_proxies
-        self._proxies = THIS_MACHINE if proxies is None else proxies
+        self._app, self._settings, self._proxies = app, settings, trusted(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -136,7 +144,7 @@ class _Forwarded:
     def __init__(self, headers: Headers, peer: str, proxies: Iterable[Network]) -> None:
         self.address, self.scheme, self.host = peer, None, None
         proxies = tuple(proxies)
-        if not _is_in(peer, proxies):
+        if not is_in(peer, proxies):
             return
         hops = 1
         for item in reversed(_items(headers, "x-forwarded-for")[-MAX_PROXIES:]):
@@ -144,7 +152,7 @@ class _Forwarded:
             if address is None:
                 break
             self.address = str(address)
-            if not _is_in(self.address, proxies):
+            if not is_in(self.address, proxies):
                 break
             hops += 1
         scheme = _of_hop(_items(headers, "x-forwarded-proto"), hops)
@@ -187,11 +195,6 @@ def _address(text: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
-
-
-def _is_in(address: str, networks: Iterable[Network]) -> bool:
-    parsed = _address(address)
-    return parsed is not None and any(parsed in network for network in networks)
 
 
 def _is_forwarding(name: str) -> bool:

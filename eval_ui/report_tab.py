@@ -15,7 +15,6 @@ import gradio as gr
 
 from eval_ui.access import opening
 from eval_ui.exports import FILES, WITHOUT_SCORES, download_path
-from eval_ui.file_field import FileField
 from eval_ui.notices import QUEUED, guarded, inform, listen, skipped
 from eval_ui.report_html import SPREADS, behind_html, pictures_html, table4_html, tables_html
 from eval_ui.reporting import Filters, Made
@@ -109,7 +108,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
             behind = gr.HTML(elem_id="behind")
         with gr.Accordion(texts("as_published"), open=False, elem_id="report-reference"):
             gr.Markdown(texts("reference_info"), elem_classes="hint")
-            file = FileField(
+            file = gr.File(
                 file_types=[".csv", ".tsv", ".xlsx"],
                 label=texts("reference_file"),
                 height=160,

@@ -21,7 +21,7 @@ from eval_ui.exports import export_routes
 from eval_ui.gate import Gate
 from eval_ui.page import PATHS, create_page
 from eval_ui.page_sessions import MAX_EVENTS
-from eval_ui.proxies import ProxyHeaders
+from eval_ui.proxies import ProxyHeaders, trusted
 from eval_ui.rating_page import create_rating_page
 from eval_ui.rating_routes import PAGES as RATING_PATHS
 from eval_ui.rating_routes import rating_routes
@@ -208,6 +208,7 @@ def serve(app: FastAPI, services: Services, listener: socket.socket) -> None:
     if settings.host not in LOOPBACK:
         print(OPEN_TO_OTHERS, file=sys.stderr, flush=True)
     allow_files()
+    BoundedConnection.proxies = trusted(settings)
     config = uvicorn.Config(
         app,
         http=BoundedConnection,

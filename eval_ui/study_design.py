@@ -5,7 +5,6 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.file_field import FileField
 from eval_ui.guide import default_guide
 from eval_ui.notices import inform
 from eval_ui.studies import refuse_known
@@ -56,7 +55,7 @@ def create_design_step(work: StudyWork) -> Step:
     with gr.Accordion(texts("practice"), open=False, elem_id="practice"):
         hint(texts, "practice_info")
         practice = gr.HTML(elem_id="practice-state")
-        file = FileField(
+        file = gr.File(
             file_types=[".jsonl", ".json", ".csv", ".xlsx"],
             label=texts("practice_file"),
             height=120,

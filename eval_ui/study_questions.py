@@ -5,7 +5,6 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.file_field import FileField
 from eval_ui.notices import inform
 from eval_ui.safe_text import as_html, table
 from eval_ui.studies import check_count, refuse_disclosures, refuse_known
@@ -33,7 +32,7 @@ def create_questions_step(work: StudyWork) -> Step:
     # -- layout --
     hint(texts, "questions_info")
     state = gr.HTML(elem_id="questions-state")
-    file = FileField(
+    file = gr.File(
         file_types=[".csv", ".tsv", ".txt", ".jsonl", ".json", ".xlsx", ".xlsm"],
         label=texts("question_file"),
         height=160,

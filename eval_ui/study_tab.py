@@ -7,7 +7,6 @@ from typing import Any
 import gradio as gr
 
 from eval_ui.access import opening
-from eval_ui.file_field import FileField
 from eval_ui.notices import QUEUED, guarded, inform, listen
 from eval_ui.safe_text import as_html
 from eval_ui.services import Services
@@ -60,7 +59,7 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
                     min_width=140,
                 )
             with gr.Row(elem_classes="field-and-button"):
-                packed = FileField(
+                packed = gr.File(
                     file_types=[".zip"],
                     label=texts("unpack_file"),
                     height=160,

@@ -121,6 +121,10 @@ class Uploads:
                 self._remove(upload.token)
 
     def remove_old(self) -> None:
+        """Remove what is too old, and the empty files that Gradio leaves at every click."""
+        for path in self._folder.glob("tmp*"):
+            if path.is_file() and not path.stat().st_size:
+                path.unlink(missing_ok=True)
         oldest = self._clock() - SECONDS_KEPT
         with self._lock:
             for upload in [u for u in self._uploads.values() if u.uploaded_at < oldest]:

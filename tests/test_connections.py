@@ -13,6 +13,7 @@ import uvicorn
 
 from eval_ui import connections
 from eval_ui.connections import BoundedConnection
+from eval_ui.proxies import THIS_MACHINE
 
 SECONDS = 0.4
 """Instead of the real times, which are far longer."""
@@ -38,6 +39,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(connections, "SECONDS_FOR_HEAD", SECONDS)
     monkeypatch.setattr(connections, "SECONDS_TO_READ", SECONDS)
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 20)
+    monkeypatch.setattr(BoundedConnection, "proxies", THIS_MACHINE)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         answer,
@@ -110,11 +112,19 @@ def test_empty_lines_do_not_hold_an_answered_connection(port: int) -> None:
     assert drip(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n") < 5 * SECONDS
 
 
-def test_a_body_that_nobody_waits_for_ends_with_the_answer(port: int) -> None:
+def test_a_body_that_nobody_waits_for_does_not_hold_the_connection(port: int) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"
     received, seconds = talk(port, head)
     assert b"done" in received
-    assert seconds < SECONDS
+    assert seconds < 4 * SECONDS
+
+
+def test_a_body_that_comes_after_the_answer_leaves_the_connection_open(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+        assert b"done" in client.recv(65536)
+        client.sendall(b"bodyGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"done" in client.recv(65536)
 
 
 def test_an_answer_that_takes_long_is_not_cut_off(port: int) -> None:
@@ -139,6 +149,18 @@ def test_several_requests_on_one_connection_are_answered(port: int) -> None:
     last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     received, _ = talk(port, request * 3 + last)
     assert received.count(b"done") == 4
+
+
+def test_one_address_has_a_bounded_number(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_OF_ADDRESS", 3)
+    monkeypatch.setattr(BoundedConnection, "proxies", ())
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    held = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
+    assert b"done" not in talk(port, request)[0]
+    for client in held:
+        client.close()
+    time.sleep(SECONDS / 2)
+    assert b"done" in talk(port, request)[0]
 
 
 def test_those_that_wait_give_way_to_new_ones(port: int) -> None:

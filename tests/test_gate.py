@@ -698,6 +698,14 @@ def test_an_upload_goes_after_an_hour_and_at_sign_out(uploads, tmp_path, clock) 
     assert len(files_below(tmp_path)) == 1
 
 
+def test_the_empty_files_that_gradio_leaves_are_removed(uploads, tmp_path: Path) -> None:
+    (tmp_path / "tmpx1").touch()
+    name = add(uploads, tmp_path)
+    uploads.remove_old()
+    assert not (tmp_path / "tmpx1").exists()
+    assert uploads.use("anna", name) is not None
+
+
 def test_files_of_one_coordinator_do_not_pile_up(uploads: Uploads, tmp_path: Path) -> None:
     for _ in range(MAX_FILES + 3):
         add(uploads, tmp_path)

@@ -124,10 +124,10 @@ def main() -> int:
             (
                 "half an upload of a stranger",
                 half("POST", "/gradio_api/upload", "", "multipart/form-data; boundary=x"),
-                1,
+                SECONDS_FOR_HEAD,
                 b"",
             ),
-            ("half a body of a GET", half("GET", "/healthz", "", json), 1, b""),
+            ("half a body of a GET", half("GET", "/healthz", "", json), SECONDS_FOR_HEAD, b""),
         ]
         threads = [threading.Thread(target=hold, args=(app, *attempt)) for attempt in attempts]
         for thread in threads:
