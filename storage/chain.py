@@ -43,15 +43,16 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 def seal(previous: str, row: Mapping[str, object]) -> str:
     """Return the SHA-256, in hexadecimal, of a rating behind the one that ``previous`` seals."""
-    return _sealed([previous, *(row[column] for column in SEALED)])
+    return hash_of([previous, *(row[column] for column in SEALED)])
 
 
 def seal_event(previous: str, row: Mapping[str, object]) -> str:
     """Return the SHA-256, in hexadecimal, of an event behind the one that ``previous`` seals."""
-    return _sealed([previous, *(row[column] for column in SEALED_OF_EVENT)])
+    return hash_of([previous, *(row[column] for column in SEALED_OF_EVENT)])
 
 
-def _sealed(values: list[object]) -> str:
+def hash_of(values: list[object]) -> str:
+    """Return the SHA-256, in hexadecimal, of the hash of the row before and a row's values."""
     return hashlib.sha256(_encode(values).encode()).hexdigest()
 
 

@@ -114,19 +114,28 @@ def score_rows(store: Store, study_id: str | None) -> list[dict[str, object]]:
     with store.connect() as db:
         if study_id is not None:
             require_study(db, study_id)
-        return [_score_row(row) for row in current_rows(db, study_id)]
+        return [_score_row(row) for row in _each_current(db, study_id)]
 
 
-def current_rows(db: Database, study_id: str | None) -> list[dict[str, Any]]:
-    """The rows of ``score_rows`` with the ids, and flags as they are stored."""
-    return list(_each_current(db, study_id))
+def exported_scores(db: Database) -> list[tuple[Any, ...]]:
+    """Rater's id, answer's own id and the three scores of every row that an export has."""
+    columns = "rater_id, row_id, safety, usability, fluency"
+    return (
+        _with_names(db)
+        .execute(f"SELECT {columns} FROM ({_CURRENT_SCORES})", {"study": None})
+        .fetchall()
+    )
 
 
 def _each_current(db: Database, study_id: str | None) -> Iterator[dict[str, Any]]:
+    return _with_names(db).query(_CURRENT_SCORES, {"study": study_id})
+
+
+def _with_names(db: Database) -> Database:
+    """Let the SQL of a connection ask for the names and ids that are shown."""
     names = shown_names(db)
     db.conn.create_function("shown_name", 2, lambda *of: names[of], deterministic=True)
-    with_shown_ids(db)
-    return db.query(_CURRENT_SCORES, {"study": study_id})
+    return with_shown_ids(db)
 
 
 def _score_row(row: Mapping[str, Any]) -> dict[str, object]:

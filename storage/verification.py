@@ -14,12 +14,19 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage.chain import SEALED, SEALED_OF_EVENT, START, end_code, hash_start, seal, seal_event
+from storage.chain import (
+    SEALED,
+    SEALED_OF_EVENT,
+    START,
+    end_code,
+    hash_of,
+    hash_start,
+    seal_event,
+)
 from storage.database import Store
 from storage.errors import StorageError
-from storage.export import current_rows
+from storage.export import exported_scores
 from storage.migrations import MIGRATIONS
-from storage.ratings import DIMENSIONS
 from storage.seals import (
     Part,
     Seal,
@@ -273,20 +280,19 @@ def _chain_problems(db: Database, chains: _Chains, study_id: str | None) -> Iter
     }
     columns = ", ".join(SEALED)
     where, values = ("1", []) if study_id is None else ("study = ?", [study_id])
-    sql = f"SELECT id, previous, hash, {columns} FROM rating_log WHERE {where} ORDER BY id"
-    for row in db.query(sql, values):
-        study = row["study"]
-        if row["previous"] != last.get(study, START):
+    sql = f"SELECT id, hash, study, previous, {columns} FROM rating_log WHERE {where} ORDER BY id"
+    for number, hashed, study, *sealed in db.execute(sql, values):
+        if sealed[0] != last.get(study, START):
             yield (
-                f"The chain is broken before rating {row['id']}: a row in front of it has been "
+                f"The chain is broken before rating {number}: a row in front of it has been "
                 "removed, inserted or changed."
             )
-        if seal(row["previous"], row) != row["hash"]:
-            yield f"Rating {row['id']} is not what was saved: its hash does not fit its content."
-        last[study] = row["hash"]
+        if hash_of(sealed) != hashed:
+            yield f"Rating {number} is not what was saved: its hash does not fit its content."
+        last[study] = hashed
         count[study] = count.get(study, 0) + 1
-        if ends.get((study, count[study]), row["hash"]) != row["hash"]:
-            yield f"The ratings up to {row['id']} are not those that an event has noted."
+        if ends.get((study, count[study]), hashed) != hashed:
+            yield f"The ratings up to {number} are not those that an event has noted."
     yield from _end_problems(db, chains, count)
 
 
@@ -379,31 +385,28 @@ def _item_problems(db: Database) -> Iterator[str]:
 
 def _export_problems(db: Database) -> Iterator[str]:
     """The export must say what the log says, whatever the view between them does."""
-    newest: dict[tuple[str, str], tuple[object, ...]] = {}
-    rows = db.execute(
-        """
-        SELECT entry.rater, entry.response, entry.safety, entry.usability, entry.fluency,
-            entry.skipped
-        FROM rating_log AS entry JOIN items ON items.id = entry.item
-        WHERE items.kind = 'real' ORDER BY entry.id
-        """
+    newest = set(db.execute(_NEWEST_SCORES).fetchall())
+    exported = exported_scores(db)
+    distinct = set(exported)
+    if len(distinct) < len(exported):
+        yield f"The export has {len(exported) - len(distinct)} ratings twice."
+    of_log, of_export = ({row[:2] for row in rows} for rows in (newest, distinct))
+    if missing := len(of_log - of_export):
+        yield f"The export lacks {missing} of {len(of_log)} ratings."
+    if extra := len(of_export - of_log):
+        yield f"The export has {extra} ratings that the log has not."
+    for rater, response, *_ in distinct - newest:
+        if (rater, response) in of_log:
+            yield f"The export has other scores for answer {response} than the log."
+
+
+_NEWEST_SCORES = """
+    SELECT rater, response, safety, usability, fluency FROM rating_log
+    WHERE skipped = '' AND id IN (
+        SELECT max(entry.id) FROM rating_log AS entry JOIN items ON items.id = entry.item
+        WHERE items.kind = 'real' GROUP BY entry.rater, entry.response
     )
-    for rater, response, *scores, skipped in rows:
-        newest[rater, response] = () if skipped else tuple(scores)
-    wanted = {key: scores for key, scores in newest.items() if scores}
-    exported: dict[tuple[str, str], tuple[object, ...]] = {}
-    for row in current_rows(db, None):
-        key = (row["rater_id"], row["row_id"])
-        if key in exported:
-            yield f"The export has answer {key[1]} of rater {row['rater']} twice."
-        exported[key] = tuple(row[dimension] for dimension in DIMENSIONS)
-    if missing := wanted.keys() - exported.keys():
-        yield f"The export lacks {len(missing)} of {len(wanted)} ratings."
-    if extra := exported.keys() - wanted.keys():
-        yield f"The export has {len(extra)} ratings that the log has not."
-    for key in wanted.keys() & exported.keys():
-        if wanted[key] != exported[key]:
-            yield f"The export has other scores for answer {key[1]} than the log."
+    """
 
 
 def _few(problems: Iterator[str]) -> Iterator[str]:
