@@ -21,6 +21,7 @@ from eval_ui.report_html import behind_html, marked
 from eval_ui.report_tab import Drawn
 from eval_ui.reporting import Filters, Reports
 from eval_ui.texts import Texts
+from eval_ui.uploads import Uploads
 from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import bundle
@@ -64,7 +65,10 @@ def handlers(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(report_tab, "inform", lambda *_: None)
     anna = add_coordinator(store, "anna", "long enough")
     access = SimpleNamespace(now=lambda: anna, require=lambda: anna)
-    services: Any = SimpleNamespace(store=store, access=access, reports=Reports(store))
+    uploads = Uploads(store.path.parent / "uploads")
+    services: Any = SimpleNamespace(
+        store=store, access=access, reports=Reports(store), uploads=uploads
+    )
     return report_tab._Handlers(services, ZH)
 
 

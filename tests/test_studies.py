@@ -30,6 +30,7 @@ from eval_ui.studies import (
 from eval_ui.study_overview import OverviewHandlers
 from eval_ui.study_work import StudyWork
 from eval_ui.texts import Texts
+from eval_ui.uploads import Uploads
 from medchat.answers import Answer, AnsweredQuestion, as_line
 from medchat.errors import BadInput
 from storage import (
@@ -83,6 +84,7 @@ def work(store: Store, monkeypatch: pytest.MonkeyPatch) -> StudyWork:
         access=access,
         names_of_models=["llama"],
         settings=SimpleNamespace(backup_hours=0),
+        uploads=Uploads(store.path.parent / "uploads"),
         backup_folder=store.path.parent / "backups",
     )
     monkeypatch.setattr(StudyWork, "home", "http://127.0.0.1:7860/")
