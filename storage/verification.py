@@ -67,16 +67,23 @@ class _Chains:
     locked: set[str] = field(default_factory=set)
 
 
-def verify(store: Store) -> list[str]:
+def verify(store: Store, *, indexes: bool = True) -> list[str]:
     """Return a sentence for everything that is wrong; none if all is as it was saved.
+
+    Without ``indexes`` these are not compared with their tables: they can be made anew from them.
 
     Raises:
         StorageError: the database cannot be read at all.
     """
     with store.connect() as db:
         db.execute("BEGIN")  # one state of the database for all that follows
-        checks = (_damage, study_problems, _item_problems, _export_problems)
-        return [problem for check in checks for problem in _few(_unless_refused(check(db)))]
+        checks = (
+            _damage(db, "integrity_check" if indexes else "quick_check"),
+            study_problems(db),
+            _item_problems(db),
+            _export_problems(db),
+        )
+        return [problem for check in checks for problem in _few(_unless_refused(check))]
 
 
 def _unless_refused(problems: Iterator[str]) -> Iterator[str]:
@@ -172,8 +179,8 @@ def find_end(store: Store, code: str) -> KeptEnd:
 # -- the file and its schema --
 
 
-def _damage(db: Database) -> Iterator[str]:
-    for (message,) in db.execute("PRAGMA integrity_check"):
+def _damage(db: Database, pragma: str) -> Iterator[str]:
+    for (message,) in db.execute(f"PRAGMA {pragma}"):
         if message != "ok":
             yield f"The database file is damaged: {message}."
     for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
