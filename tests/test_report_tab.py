@@ -290,10 +290,12 @@ def test_a_report_tells_how_its_study_was_held(store) -> None:
         "generation": None,  # the study is blind
         "guide_zh": default_guide("zh"),
         "guide_en": "Score fairly.",
+        "end_code": None,  # not locked yet
     }
     unblind(store, study)
     conduct = Reports(store).made(find_study(store, "Held")).report["conduct"]
     assert conduct["order_seed"] == 7
+    assert conduct["end_code"]
     assert conduct["generation"] == dict.fromkeys(sorted(MODELS), '{"temperature":0.5}')
 
 

@@ -37,6 +37,7 @@ from storage import (
     open_study,
     save_ratings,
     set_profile,
+    verify,
 )
 
 SMALL_MODELS = Path(__file__).parent / "no_models.toml"
@@ -141,6 +142,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="medchat-bench-") as folder:
         database = Path(folder) / "medchat.db"
         token = build(Store(database), given.questions, given.raters)
+        started = time.process_time()
+        assert verify(Store(database)) == []
+        print(f"verify: {time.process_time() - started:.1f} s of a processor")
         print(f"database {database.stat().st_size / 2**20:.0f} MiB")
         log = Path(folder) / "app.log"
         with AppServer(database, log=log, models=SMALL_MODELS) as app, sync_playwright() as started:
