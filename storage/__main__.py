@@ -11,7 +11,7 @@ import typer
 
 from storage.archive import COMMAND_LINE, pack_study, unpack_study
 from storage.backup import KEPT, backup
-from storage.comparison import losses_since_backups
+from storage.comparison import compared_backups, losses_since_backups
 from storage.coordinators import FIRST_NAME, add_coordinator, set_password
 from storage.database import Store
 from storage.errors import StorageError
@@ -19,7 +19,7 @@ from storage.export import score_rows, write_score_csv
 from storage.files import checksum_of
 from storage.restoring import restore
 from storage.studies import find_study
-from storage.verification import ChainEnd, chain_ends, find_end, verify
+from storage.verification import ChainEnd, KeptEnd, chain_ends, find_end, verify
 
 Database = Annotated[Path, typer.Option("--db", help="The database file.", envvar="MEDCHAT_DB")]
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
@@ -87,30 +87,33 @@ def verify_command(
     """
     with _sentences():
         store = Store(db, must_exist=True)
-        problems = [
-            *verify(store),
-            *losses_since_backups(store, backups or db.parent / "backups"),
-        ]
+        folder = backups or db.parent / "backups"
+        compared = compared_backups(store, folder)
+        problems = [*verify(store), *losses_since_backups(store, folder)]
+        for problem in problems:
+            typer.echo(problem, err=True)
         for study in chain_ends(store):
             typer.echo("\n".join(_lines_of_end(study)))
+        typer.echo(f"Compared with {len(compared)} backups of this database in {folder}.")
         for code in end or ():
-            kept = find_end(store, code)
-            typer.echo(
-                f"{code} is an end of {kept.study}, of {kept.at[:19]} UTC with {kept.rows} ratings."
-            )
-    for problem in problems:
-        typer.echo(problem, err=True)
+            typer.echo(_line_of_kept_end(code, find_end(store, code)))
     if problems:
         raise typer.Exit(1)
-    typer.echo(_NOTHING_SEEN + (_UP_TO_END if end else _WITHOUT_END))
+    typer.echo(_NOTHING_SEEN + ("" if end else _WITHOUT_END))
 
 
 _NOTHING_SEEN = "No accident and no careless change is to be seen. "
-_UP_TO_END = "Up to the ends that were given, everything is what it was when they were shown."
 _WITHOUT_END = (
     "Whether somebody has written the file anew who knows the program, this cannot tell: give an "
     "end that was kept elsewhere (--end)."
 )
+
+
+def _line_of_kept_end(code: str, kept: KeptEnd) -> str:
+    end = f"{code} is an end of {kept.study}, of {kept.at[:19]} UTC with {kept.rows} ratings"
+    if kept.ratings_only:
+        return f"{end}. It stands for these ratings alone, not for answers, raters or settings."
+    return f"{end}. Where nothing is reported above, all that was sealed by then is what it was."
 
 
 def _lines_of_end(study: ChainEnd) -> Iterator[str]:

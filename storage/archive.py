@@ -51,7 +51,6 @@ from storage.verification import study_problems
 
 FORMAT = "medchat-study"
 FORMAT_VERSION = 1
-FIRST_WITH_SEALS = "m014_sealed_events"
 COMMAND_LINE = "python -m storage"
 """Stands in the study's events for whoever packs or unpacks without being signed in."""
 
@@ -253,7 +252,7 @@ def unpack_study(
             _give_to(db, pack.study_id, coordinator)
             by = coordinator.name if coordinator else COMMAND_LINE
             study = require_study(db, pack.study_id)
-            parts = [("rights", study.id), *([("study", study.id)] if study.opened_at else [])]
+            parts = [("rights", study.id), ("name", study.id)]
             log_event(db, study.id, "unpacked", by, pack.packed_at, parts=parts)
             return study
 
@@ -330,7 +329,6 @@ class _Pack:
             self.packed_at, self.chain_end = manifest["packed_at"], manifest["chain_end"]
             self._facts = {name: dict(facts) for name, facts in manifest["members"].items()}
             self.is_older = set(manifest["migrations"]) != set(known)
-            self.lacks_seals = FIRST_WITH_SEALS not in manifest["migrations"]
             newer = set(manifest["migrations"]) - set(known)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise Damage(f"{_MANIFEST} lacks what it must say ({error!r})") from error
@@ -356,6 +354,11 @@ class _Pack:
             yield row
         if number != self.rows_of(table):
             raise Damage(f"{member} has not as many rows as the manifest says")
+
+    @property
+    def lacks_seals(self) -> bool:
+        """Whether it was packed before there were seals, as the columns of its events tell."""
+        return "hash" not in next(self.rows("study_events"), {})
 
     def rows_of(self, table: str) -> object:
         """How many rows of a table the manifest promises."""
@@ -459,11 +462,12 @@ def _free_name(db: Database, pack: _Pack, name: str | None) -> str:
 
 
 def _take_in(db: Database, pack: _Pack, name: str, old_numbers: "array[int]") -> None:
+    lacks_seals = pack.lacks_seals
     for table in _TABLES:
         rows = pack.rows(table)
         if table == "studies":
             rows = ({"blind_key": new_id(), **row, "name": name} for row in rows)
-        if table == "study_events" and pack.lacks_seals:
+        if table == "study_events" and lacks_seals:
             rows = _chained(rows)
         if table == "answering":
             # No program here is working on it; its coordinator may go on when the models are here.
@@ -479,7 +483,7 @@ def _chained(rows: Iterable[Row]) -> Iterator[Row]:
     """A study's events from before there was a chain, as one."""
     end = START
     for row in rows:
-        chained = {"content": "{}", **row, "previous": end}
+        chained = {**row, "content": "{}", "previous": end}
         end = seal_event(end, chained)
         yield {**chained, "hash": end}
 

@@ -274,7 +274,8 @@ def hand_over(store: Store, study_id: str, label: str, coordinator: str) -> int:
     with store.transaction() as db:
         require_running(db, study_id)
         row = db.execute(
-            "SELECT id FROM raters WHERE study_id = ? AND label = ?", [study_id, label]
+            "SELECT id FROM raters WHERE study_id = ? AND label = ? AND trial = 0",
+            [study_id, label],
         ).fetchone()
         if row is None:
             raise StorageError("unknown_rater", rater=label)

@@ -11,24 +11,35 @@ from sqlite_utils import Database
 
 from storage.backup import backups
 from storage.database import Store
+from storage.errors import StorageError
 
 COMPARED = 3
 """Of the newest backups."""
 _CHAINS = {"rating_log": "ratings", "study_events": "events"}
 
 
+def compared_backups(store: Store, folder: Path) -> list[Path]:
+    """Return the newest backups of this very database, the newest first.
+
+    Raises:
+        StorageError: backup_failed where the folder cannot be read.
+    """
+    try:
+        return backups(store.path, folder)[: -COMPARED - 1 : -1]
+    except OSError as error:
+        raise StorageError("backup_failed", path=folder, reason=error.strerror) from error
+
+
 def losses_since_backups(store: Store, folder: Path) -> list[str]:
     """Return a sentence for every study that is shorter than, or another than, in a backup.
 
-    Only the newest backups of this very database are looked at.
-
     Raises:
-        StorageError: the database cannot be read.
+        StorageError: as ``compared_backups``, or the database cannot be read.
     """
     problems: list[str] = []
     with store.connect() as db:
         db.execute("BEGIN")
-        for backup in reversed(backups(store.path, folder)[-COMPARED:]):
+        for backup in compared_backups(store, folder):
             try:
                 problems += _losses(db, backup)
             except sqlite3.DatabaseError as error:
@@ -62,7 +73,10 @@ def _shorter(
     now = db[table].count_where("study = ?", [study])
     up_to_end = f"study = ? AND id <= (SELECT id FROM {table} WHERE study = ? AND hash = ?)"
     if now < before:
-        yield f"There were {before} {things} in the backup {backup}; now there are {now}."
+        yield (
+            f"There were {before} {things} in the backup {backup}; now there are {now}. (After an "
+            "older backup was restored, this is what was lost by that.)"
+        )
     elif db[table].count_where(up_to_end, [study, study, end]) != before:
         yield f"The first {before} {things} are not those of the backup {backup}."
 

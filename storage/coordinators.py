@@ -85,11 +85,13 @@ def add_coordinator(store: Store, name: str, password: str) -> Coordinator:
 
 
 def set_password(store: Store, name: str, password: str) -> None:
-    """Give an account another password, end its sessions, and forget what failed before.
+    """Give an account another password and end its sessions; what failed before, and from where
+    somebody signed in, is forgotten.
 
     Raises:
         StorageError: unknown_coordinator, password_too_short, text_too_long.
     """
+    name = storable(name).strip()
     _check(name, password)
     hashed = _hasher.hash(storable(password))
     with store.transaction() as db:
@@ -99,6 +101,7 @@ def set_password(store: Store, name: str, password: str) -> None:
         db.execute("UPDATE coordinators SET password_hash = ? WHERE id = ?", [hashed, row[0]])
         db.execute("DELETE FROM coordinator_sessions WHERE coordinator = ?", [row[0]])
         db.execute("DELETE FROM sign_in_failures WHERE name = ?", [name])
+        db.execute("DELETE FROM sign_in_addresses WHERE coordinator = ?", [row[0]])
 
 
 # -- sessions --

@@ -8,6 +8,7 @@ random, so that an id says nothing about the model, the rater or the order behin
 """
 
 import json
+import sqlite3
 
 from sqlite_utils import Database, Migrations
 
@@ -520,7 +521,15 @@ def m013_blind_key(db: Database) -> None:
 
 @MIGRATIONS()
 def m014_sealed_events(db: Database) -> None:
-    """Events in a chain, which carry seals. What there is already is sealed as it is now."""
+    """Events in a chain, which carry seals. What there is already is sealed as it is now.
+
+    Not twice: whoever takes this migration out of the list of those applied, to have a changed
+    database sealed anew, is refused.
+    """
+    if any(row[1] == "hash" for row in db.execute("PRAGMA table_info(study_events)")):
+        raise sqlite3.DatabaseError(
+            "its events are sealed already, but its list of changes denies it"
+        )
     db.executescript(
         """
         DROP TRIGGER study_events_forbids_update;

@@ -368,7 +368,7 @@ def _as_code(token: str) -> str:
 
 
 def _by_label(db: Database, study_id: str, label: str) -> Rater:
-    rater = _one(db, "raters.study_id = ? AND raters.label = ?", [study_id, label])
+    rater = _one(db, "study_id = ? AND label = ? AND trial = 0", [study_id, label])
     if rater is None:
         raise StorageError("unknown_rater", rater=label)
     return rater

@@ -199,7 +199,7 @@ def _end_code(db: Database, study_id: str) -> str | None:
     """The code that was shown at the lock; None while raters may save."""
     row = db.execute(
         "SELECT hash FROM study_events JOIN studies ON studies.id = study"
-        " WHERE study = ? AND event = 'locked' AND locked_at IS NOT NULL"
+        " WHERE study = ? AND event = 'locked' AND content <> '{}' AND locked_at IS NOT NULL"
         " ORDER BY study_events.id DESC LIMIT 1",
         [study_id],
     ).fetchone()

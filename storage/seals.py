@@ -7,6 +7,7 @@ know when a seal is due: whoever logs an event says what it seals.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -34,6 +35,7 @@ class Kind:
 
 KINDS = {
     "study": Kind("studies", "studies.id", "studies.id"),
+    "name": Kind("studies", "studies.id", "studies.id"),
     "state": Kind("studies", "studies.id", "studies.id"),
     "published": Kind("studies", "studies.id", "studies.id"),
     "rights": Kind("study_coordinators", "study", "coordinator"),
@@ -54,10 +56,11 @@ KINDS = {
 COLUMNS: dict[int, dict[str, tuple[str, ...]]] = {
     1: {
         "study": (
-            *("studies.id", "studies.name", "studies.seed", "studies.created_at"),
+            *("studies.id", "studies.seed", "studies.created_at", "studies.opened_at"),
             *("studies.raters_per_answer", "studies.one_by_one", "studies.repeats"),
-            *("studies.guide_zh", "studies.guide_en", "studies.opened_at", "studies.blind_key"),
+            *("studies.guide_zh", "studies.guide_en", "studies.blind_key"),
         ),
+        "name": ("studies.name",),
         "state": ("studies.locked_at", "studies.unblinded_at"),
         "published": ("studies.reference_rows",),
         "rights": ("study_coordinators.study", "study_coordinators.coordinator"),
@@ -91,6 +94,10 @@ COLUMNS: dict[int, dict[str, tuple[str, ...]]] = {
     }
 }
 """By version and kind. A version that was released is never edited; a change is a new version."""
+
+SEALED_ONCE = ("study", "question", "answers", "practice", "rater", "profile", "list")
+"""Kinds that nothing changes once they are sealed, but for what was empty then: a list before the
+opening, a profile before the consent. Another seal of the same rows would hide a change."""
 
 UNSEALED = {
     "items.latest": "follows from rating_log, and is compared with it",
@@ -143,7 +150,7 @@ def parts_of_rater(rater: str) -> list[Part]:
 def parts_of_study(db: Database, study_id: str) -> list[Part]:
     """Everything of a study; of a draft, only what does not change until its opening."""
     raters = "SELECT id FROM raters WHERE study_id = ? AND trial = 0 ORDER BY id"
-    parts: list[Part] = [("rights", study_id), ("published", study_id)]
+    parts: list[Part] = [(kind, study_id) for kind in ("name", "rights", "published")]
     for (rater,) in db.execute(raters, [study_id]).fetchall():
         parts += [*parts_of_rater(rater), list_part(rater, 1), ("withdrawn", rater)]
     opened = db.execute("SELECT opened_at FROM studies WHERE id = ?", [study_id]).fetchone()
@@ -198,6 +205,25 @@ def seals_of(content: Mapping[str, Any]) -> dict[Part, Seal]:
     }
 
 
+def owners_of_keys(db: Database) -> dict[str, str]:
+    """The study of every study, question and rater that a seal's key may name."""
+    return dict(
+        db.execute(
+            "SELECT id, id FROM studies UNION ALL SELECT id, study_id FROM questions"
+            " UNION ALL SELECT id, study_id FROM raters"
+        ).fetchall()
+    )
+
+
+def may_be_sealed_anew(part: Part, before: Seal, seal: Seal) -> bool:
+    """Whether an event may seal what an earlier one has sealed as ``before``."""
+    return (
+        part[0] not in SEALED_ONCE
+        or (before.columns == seal.columns and before.hash == seal.hash)
+        or before.hash in (hash_of_rows(()), _EMPTY_PROFILE)
+    )
+
+
 def is_seal_content(content: object) -> bool:
     """Whether an event from elsewhere carries what an event of this program can."""
     if not isinstance(content, dict):
@@ -210,9 +236,22 @@ def is_seal_content(content: object) -> bool:
         and all(_are_known(kind, names) for kind, names in columns.items())
         and all(isinstance(of_kind, dict) for of_kind in sealed.values())
         and all(_is_key(kind, key) for kind, of_kind in sealed.items() for key in of_kind)
-        and (not ratings or ratings.keys() == {"rows", "end"})
-        and type(ratings.get("rows", 0)) is int
+        and ("ratings" not in content or _is_end(ratings))
+        and all(_is_hash(value) for of_kind in sealed.values() for value in of_kind.values())
     )
+
+
+def _is_end(ratings: dict[str, Any]) -> bool:
+    return (
+        ratings.keys() == {"rows", "end"}
+        and type(ratings["rows"]) is int
+        and 0 <= ratings["rows"] < 2**53
+        and _is_hash(ratings["end"])
+    )
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _are_known(kind: str, names: object) -> bool:
@@ -298,7 +337,7 @@ _SEALED_RATERS = f"(SELECT id FROM raters WHERE trial = 0 OR study_id IN {_OPENE
 _EXPECTED = {
     "study": "opened_at IS NOT NULL",
     "state": "opened_at IS NOT NULL",
-    **dict.fromkeys(("published", "rights"), "1"),
+    **dict.fromkeys(("name", "published", "rights"), "1"),
     "question": f"questions.study_id IN {_OPENED}",
     "answers": f"question IN {_OPENED_QUESTIONS}",
     "practice": f"responses.question IN {_OPENED_QUESTIONS}",
@@ -310,7 +349,7 @@ is invited and who may work on it."""
 
 _QUESTIONS = "(SELECT id FROM questions WHERE study_id = ?)"
 _OF_STUDY = {
-    **dict.fromkeys(("study", "state", "published"), "studies.id = ?"),
+    **dict.fromkeys(("study", "name", "state", "published"), "studies.id = ?"),
     "rights": "study = ?",
     "question": "questions.study_id = ?",
     "answers": f"question IN {_QUESTIONS}",
@@ -318,3 +357,6 @@ _OF_STUDY = {
     **dict.fromkeys(("rater", "profile", "link"), "raters.study_id = ?"),
     **dict.fromkeys(("list", "withdrawn"), "rater IN (SELECT id FROM raters WHERE study_id = ?)"),
 }
+
+_EMPTY_PROFILE = hash_of_rows([("", "", None, "", "", None)])
+"""Of a rater who has not agreed yet, in the columns of version 1."""

@@ -19,7 +19,7 @@ from storage.database import Store
 from storage.errors import StorageError
 from storage.events import log_event
 from storage.ids import new_id, storable, utc_now
-from storage.seals import parts_of_question
+from storage.seals import parts_of_question, parts_of_study
 
 # SQLite's largest integer.
 MOST_SEED = 2**63 - 1
@@ -138,7 +138,8 @@ def create_study(
     if not name:
         raise StorageError("study_name_empty")
     if seed is None:
-        seed = secrets.randbelow(2**31)
+        # No shorter: whoever guesses it from the orders that it decides knows the letters too.
+        seed = secrets.randbelow(MOST_SEED)
     if not 0 <= seed <= MOST_SEED:
         raise StorageError("seed_out_of_range", value=seed, most=MOST_SEED)
     study = Study(new_id(), name, seed, utc_now(), blind_key=new_id())
@@ -150,8 +151,7 @@ def create_study(
         if owner:
             db.table("study_coordinators").insert({"study": study.id, "coordinator": owner})
             (by,) = db.execute("SELECT name FROM coordinators WHERE id = ?", [owner]).fetchone()
-        parts = [("rights", study.id), ("published", study.id)]
-        log_event(db, study.id, "created", by, parts=parts)
+        log_event(db, study.id, "created", by, parts=parts_of_study(db, study.id))
     return study
 
 

@@ -2,10 +2,11 @@
 
 Sees every accident and every careless change. Who knows the program can write the file anew so that
 everything fits; that shows only against an end that was kept elsewhere: in a backup, or as the code
-that a study shows when it is locked. Changes nothing.
+that a study shows when it is locked. Changes nothing of a database that is up to date.
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ from storage.seals import (
     broken_seals,
     hash_of_rows,
     is_seal_content,
+    may_be_sealed_anew,
+    owners_of_keys,
     seal_parts,
     seals_of,
 )
@@ -46,7 +49,7 @@ class ChainEnd:
     """The end of a study's log: how many rows it has, and the hash of the last.
 
     ``sealed_at`` is since when (UTC) its content is sealed, None for a draft; ``was_open`` says
-    that it had been open before that; ``locks`` holds (time, code) of every lock.
+    that it had been open before that; ``locks`` holds (time, code) of every lock since.
     """
 
     study: str
@@ -62,6 +65,8 @@ class _Chains:
     """What the events and the ratings of all studies say, by the study's id."""
 
     seals: dict[Part, Seal] = field(default_factory=dict)
+    studies: dict[Part, str] = field(default_factory=dict)
+    """The study whose events have sealed a part."""
     ratings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """The ends of the ratings that the events of a study carry, the oldest first."""
     locked: set[str] = field(default_factory=set)
@@ -77,36 +82,42 @@ def verify(store: Store, *, indexes: bool = True) -> list[str]:
     """
     with store.connect() as db:
         db.execute("BEGIN")  # one state of the database for all that follows
+        chains = _Chains()
         checks = (
             _damage(db, "integrity_check" if indexes else "quick_check"),
-            study_problems(db),
+            _schema_problems(db),
+            _gaps(db),
+            _event_problems(db, chains, None),
+            _chain_problems(db, chains, None),
+            _seal_problems(db, chains, None),
             _item_problems(db),
             _export_problems(db),
         )
-        return [problem for check in checks for problem in _few(_unless_refused(check))]
+        return [problem for check in checks for problem in _first_ones(_unless_refused(check))]
 
 
 def _unless_refused(problems: Iterator[str]) -> Iterator[str]:
-    """What has been changed may be a table that the next check needs."""
+    """What has been changed may be a table, or a value, that the next check needs."""
     try:
         yield from problems
-    except (sqlite3.DatabaseError, KeyError, TypeError, ValueError) as error:
-        yield f"The database cannot be checked further: {error}."
+    except (sqlite3.DatabaseError, *_UNEXPECTED_VALUES) as error:
+        yield f"The database cannot be checked further: {error!r}."
 
 
-def study_problems(
-    db: Database, study_id: str | None = None, packed_name: str | None = None
-) -> Iterator[str]:
-    """What is wrong with the chains and seals of one study, or (None) of all.
+_UNEXPECTED_VALUES = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
+
+
+def study_problems(db: Database, study_id: str, packed_name: str | None = None) -> Iterator[str]:
+    """What is wrong with the chains and seals of one study.
 
     A study that has just arrived was sealed under its ``packed_name``, and with other rights.
     """
     chains = _Chains()
-    yield from _few(_event_problems(db, chains, study_id))
-    yield from _few(_chain_problems(db, chains, study_id))
-    if study_id and packed_name is not None:
+    yield from _event_problems(db, chains, study_id)
+    yield from _chain_problems(db, chains, study_id)
+    if packed_name is not None:
         _expect_arrival(db, chains, study_id, packed_name)
-    yield from _few(_seal_problems(db, chains, study_id))
+    yield from _seal_problems(db, chains, study_id)
 
 
 def chain_ends(store: Store) -> list[ChainEnd]:
@@ -129,29 +140,34 @@ def chain_ends(store: Store) -> list[ChainEnd]:
 def _sealed(db: Database, study: str) -> tuple[str | None, bool, tuple[tuple[str, str], ...]]:
     """Since when a study is sealed, whether it was open before, and the ends at its locks."""
     rows = db.execute(
-        "SELECT event, happened_at, hash FROM study_events WHERE study = ?"
-        " AND event IN ('opened', 'sealed', 'locked') AND content <> '{}' ORDER BY id",
+        "SELECT event, happened_at, hash FROM study_events WHERE study = ? AND ("
+        " json_extract(content, '$.seals.study') IS NOT NULL"
+        " OR event = 'locked' AND content <> '{}') ORDER BY id",
         [study],
     ).fetchall()
-    (opened_at,) = db.execute("SELECT opened_at FROM studies WHERE id = ?", [study]).fetchone()
-    first = next((row for row in rows if row[0] != "locked"), None) if opened_at else None
-    locks = tuple((at, end_code(end)) for event, at, end in rows if event == "locked")
+    first = next((row for row in rows if row[0] != "locked"), None)
+    locks = tuple((at, end_code(end)) for event, at, end in rows if event == "locked" and end)
     return (first[1], first[0] == "sealed", locks) if first else (None, False, locks)
 
 
 @dataclass(frozen=True)
 class KeptEnd:
-    """What an end that was kept elsewhere stands for; ``rows`` ratings were there by then."""
+    """What an end that was kept elsewhere stands for; ``rows`` ratings were there by then.
+
+    ``ratings_only``: it is of the chain of ratings, and says nothing of anything else.
+    """
 
     study: str
     rows: int
     at: str
+    ratings_only: bool = False
 
 
 def find_end(store: Store, code: str) -> KeptEnd:
     """Return where the chain of some study has the end with this code, or with this whole hash.
 
-    With no problems of ``verify``, everything up to there is what it was when the code was shown.
+    With no problems of ``verify``, everything that was sealed up to there is what it was when the
+    code was shown: no event behind it may seal the same anew.
 
     Raises:
         StorageError: end_no_code for what is no code, end_unknown where no chain has this end.
@@ -165,14 +181,16 @@ def find_end(store: Store, code: str) -> KeptEnd:
             " JOIN studies ON studies.id = study WHERE substr(hash, 1, ?) = ?",
             [len(start), start],
         ):
-            return KeptEnd(study, json.loads(content).get("ratings", {}).get("rows", 0), at)
+            ratings = (_content_of(content) or {}).get("ratings", {})
+            return KeptEnd(study, ratings.get("rows", 0), at)
         for study, study_id, number, at in db.execute(
             "SELECT name, study, rating_log.id, rated_at FROM rating_log"
             " JOIN studies ON studies.id = study WHERE hash BETWEEN ? AND ?",
             [start, start + "g"],
         ):
             where = "study = ? AND id <= ?"
-            return KeptEnd(study, db["rating_log"].count_where(where, [study_id, number]), at)
+            rows = db["rating_log"].count_where(where, [study_id, number])
+            return KeptEnd(study, rows, at, ratings_only=True)
     raise StorageError("end_unknown", given=code)
 
 
@@ -185,43 +203,46 @@ def _damage(db: Database, pragma: str) -> Iterator[str]:
             yield f"The database file is damaged: {message}."
     for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
         yield f"Row {row} of {table} belongs to a row of {parent} that is not there."
-    yield from _schema_problems(db)
-    yield from _gaps(db)
 
 
 def _schema_problems(db: Database) -> Iterator[str]:
-    """Triggers keep the logs from being changed, a view says what counts: both must be our own."""
+    """Triggers keep the logs from being changed, a view says what counts: all must be our own."""
     own, here = _own_schema(), _schema(db)
-    for name in sorted(own.keys() | here.keys()):
-        if name not in here:
-            yield f"The {own[name][0]} {name} is missing."
-        elif name not in own:
-            yield f"The {here[name][0]} {name} is not this program's."
-        elif own[name] != here[name]:
-            yield f"The {own[name][0]} {name} is not what this program has written."
+    for kind, name in sorted(own.keys() | here.keys()):
+        if (kind, name) not in here:
+            yield f"The {kind} {name} is missing."
+        elif (kind, name) not in own:
+            yield f"The {kind} {name} is not this program's."
+        elif own[kind, name] != here[kind, name]:
+            yield f"The {kind} {name} is not what this program has written."
 
 
 @lru_cache(maxsize=1)
-def _own_schema() -> dict[str, tuple[str, str]]:
+def _own_schema() -> dict[tuple[str, str], str]:
     db = Database(memory=True)
     MIGRATIONS.apply(db)
     return _schema(db)
 
 
-def _schema(db: Database) -> dict[str, tuple[str, str]]:
+def _schema(db: Database) -> dict[tuple[str, str], str]:
     rows = db.execute(
-        "SELECT name, type, sql FROM sqlite_master"
-        " WHERE type IN ('trigger', 'view', 'index') AND sql IS NOT NULL"
+        "SELECT type, name, sql FROM sqlite_master"
+        " WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' AND name NOT GLOB '_sqlite_*'"
     )
-    return {name: (kind, " ".join(sql.split())) for name, kind, sql in rows}
+    # without the comments, which a later version may word in another way
+    return {
+        (kind, name): " ".join(re.sub(r"--[^\n]*", "", sql).split()) for kind, name, sql in rows
+    }
 
 
 def _gaps(db: Database) -> Iterator[str]:
     """Rows of the logs are numbered one by one: where a number lacks, a row was taken out."""
-    before = db.execute("SELECT ratings_before, events_before FROM database_identity").fetchone()
-    if before is None:
-        yield "The database has lost its identity: the table database_identity is empty."
-        before = 0, 0
+    identities = db.execute(
+        "SELECT ratings_before, events_before FROM database_identity"
+    ).fetchall()
+    if len(identities) != 1:
+        yield f"The table database_identity must have one row; it has {len(identities)}."
+    before = identities[0] if identities else (0, 0)
     for table, first in zip(("rating_log", "study_events"), before, strict=True):
         rows, last = db.execute(
             f"SELECT count(*), coalesce(max(id), {first}) FROM {table} WHERE id > ?", [first]
@@ -229,7 +250,9 @@ def _gaps(db: Database) -> Iterator[str]:
         if rows < last - first:
             yield f"{last - first - rows} rows of {table} have been taken out."
         counted = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", [table]).fetchone()
-        if counted and counted[0] > last:
+        if first > (counted[0] if counted else 0):
+            yield f"From which row of {table} on gaps are counted has been changed."
+        elif counted and counted[0] > last:
             yield f"{counted[0] - last} rows at the end of {table} have been taken out."
         elif rows and (counted is None or counted[0] < last):
             yield f"The count of rows of {table} has been changed."
@@ -241,6 +264,7 @@ def _gaps(db: Database) -> Iterator[str]:
 def _event_problems(db: Database, chains: _Chains, study_id: str | None) -> Iterator[str]:
     """Also collects what the events say of seals and ratings."""
     last: dict[str, str] = {}
+    owners = owners_of_keys(db)
     columns = ", ".join(SEALED_OF_EVENT)
     where, values = ("1", []) if study_id is None else ("study = ?", [study_id])
     sql = f"SELECT id, previous, hash, {columns} FROM study_events WHERE {where} ORDER BY id"
@@ -258,7 +282,7 @@ def _event_problems(db: Database, chains: _Chains, study_id: str | None) -> Iter
         if content is None:
             yield f"What event {row['id']} has sealed cannot be read."
             continue
-        chains.seals |= seals_of(content)
+        yield from _note_seals(chains, owners, row, seals_of(content))
         if "ratings" in content:
             chains.ratings.setdefault(study, []).append(content["ratings"])
         if row["event"] == "locked":
@@ -270,11 +294,26 @@ def _event_problems(db: Database, chains: _Chains, study_id: str | None) -> Iter
             yield f"The study {name} has no events: they have been taken out."
 
 
+def _note_seals(
+    chains: _Chains, owners: dict[str, str], event: dict[str, Any], seals: dict[Part, Seal]
+) -> Iterator[str]:
+    """Add what an event seals, unless it hides a change of what was sealed before."""
+    for part, seal in seals.items():
+        if owners.get(part[1].partition("/")[0]) != event["study"]:
+            yield f"Event {event['id']} seals what is not, or no more, of its study."
+            continue
+        before = chains.seals.get(part)
+        if before is not None and not may_be_sealed_anew(part, before, seal):
+            yield f"Event {event['id']} seals anew, and otherwise, what was sealed before."
+            continue
+        chains.seals[part] = seal
+
+
 def _content_of(text: str) -> dict[str, Any] | None:
     """What an event carries; None for what this program has not written: it names columns."""
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if is_seal_content(content) else None
 
@@ -282,9 +321,10 @@ def _content_of(text: str) -> dict[str, Any] | None:
 def _chain_problems(db: Database, chains: _Chains, study_id: str | None) -> Iterator[str]:
     last: dict[str, str] = {}
     count: dict[str, int] = {}
-    ends = {
-        (study, end["rows"]): end["end"] for study, each in chains.ratings.items() for end in each
-    }
+    ends: dict[tuple[str, int], set[str]] = {}
+    for study, noted in chains.ratings.items():
+        for end in noted:
+            ends.setdefault((study, end["rows"]), set()).add(end["end"])
     columns = ", ".join(SEALED)
     where, values = ("1", []) if study_id is None else ("study = ?", [study_id])
     sql = f"SELECT id, hash, study, previous, {columns} FROM rating_log WHERE {where} ORDER BY id"
@@ -298,7 +338,7 @@ def _chain_problems(db: Database, chains: _Chains, study_id: str | None) -> Iter
             yield f"Rating {number} is not what was saved: its hash does not fit its content."
         last[study] = hashed
         count[study] = count.get(study, 0) + 1
-        if ends.get((study, count[study]), hashed) != hashed:
+        if ends.get((study, count[study]), {hashed}) != {hashed}:
             yield f"The ratings up to {number} are not those that an event has noted."
     yield from _end_problems(db, chains, count)
 
@@ -306,32 +346,35 @@ def _chain_problems(db: Database, chains: _Chains, study_id: str | None) -> Iter
 def _end_problems(db: Database, chains: _Chains, count: dict[str, int]) -> Iterator[str]:
     names = dict(db.execute("SELECT id, name FROM studies").fetchall())
     for study, ends in chains.ratings.items():
-        noted, now = ends[-1]["rows"], count.get(study, 0)
+        rows, now = [end["rows"] for end in ends], count.get(study, 0)
         name = names.get(study, study)
-        if now < noted:
-            yield f"The study {name} had {noted} ratings; it has {now}."
-        elif now > noted and study in chains.locked:
-            yield f"The study {name} was locked with {noted} ratings; it has {now}."
+        if now < max(rows):
+            yield f"The study {name} had {max(rows)} ratings; it has {now}."
+        elif now > rows[-1] and study in chains.locked:
+            yield f"The study {name} was locked with {rows[-1]} ratings; it has {now}."
+        if rows != sorted(rows):
+            yield f"The events of the study {name} have noted fewer ratings after more."
 
 
 # -- the seals --
 
-_SEALED_THINGS = {
-    "study": "The settings of the study {name}",
-    "state": "Whether the study {name} is locked or unblinded",
-    "published": "The published figures beside the study {name}",
-    "rights": "Who may work on the study {name}",
-    "question": "The question {name}",
-    "answers": "The answers to question {name}",
-    "practice": "The reference scores of practice question {name}",
-    "rater": "The rater {name}",
-    "profile": "The profile or consent of rater {name}",
-    "link": "The personal link of rater {name}",
-    "list": "What rater {name} was given, or in which order,",
-    "withdrawn": "What was taken from rater {name}",
+_DESCRIPTIONS = {
+    "study": "study {name}: its settings",
+    "name": "study {name}: its name",
+    "state": "study {name}: whether it is locked or unblinded",
+    "published": "study {name}: the published figures beside it",
+    "rights": "study {name}: who may work on it",
+    "question": "question {name}",
+    "answers": "question {name}: its answers",
+    "practice": "question {name}: its reference scores",
+    "rater": "rater {name}",
+    "profile": "rater {name}: profile or consent",
+    "link": "rater {name}: the personal link",
+    "list": "rater {name}: what was given out, and in which order",
+    "withdrawn": "rater {name}: what was taken back",
 }
 _NAMES = {
-    **dict.fromkeys(("study", "state", "published", "rights"), "SELECT name FROM studies"),
+    **dict.fromkeys(("study", "name", "state", "published", "rights"), "SELECT name FROM studies"),
     **dict.fromkeys(
         ("question", "answers", "practice"),
         "SELECT question_id || ' of ' || studies.name FROM questions"
@@ -345,15 +388,12 @@ _NAMES = {
 
 
 def _expect_arrival(db: Database, chains: _Chains, study_id: str, packed_name: str) -> None:
-    """Let the seals of rights and of the study's name say what they say of a study elsewhere."""
-    now = seals_of(seal_parts(db, [("rights", study_id), ("study", study_id)]))
-    chains.seals["rights", study_id] = now["rights", study_id]
-    sealed = chains.seals.get(("study", study_id))
-    if sealed and "studies.name" in sealed.columns:
-        columns = ", ".join("?" if name == "studies.name" else name for name in sealed.columns)
-        sql = f"SELECT {columns} FROM studies WHERE id = ?"
-        if hash_of_rows(db.execute(sql, [packed_name, study_id])) == sealed.hash:
-            chains.seals["study", study_id] = now["study", study_id]
+    """A study that arrives has other rights here, and may have another name."""
+    here = seals_of(seal_parts(db, [("rights", study_id), ("name", study_id)]))
+    sealed = chains.seals.get(("name", study_id))
+    chains.seals["rights", study_id] = here["rights", study_id]
+    if sealed and sealed.hash == hash_of_rows([(packed_name,)]):
+        chains.seals["name", study_id] = here["name", study_id]
 
 
 def _seal_problems(db: Database, chains: _Chains, study_id: str | None) -> Iterator[str]:
@@ -361,11 +401,11 @@ def _seal_problems(db: Database, chains: _Chains, study_id: str | None) -> Itera
         row_id = key.partition("/")[0]
         table = _NAMES[kind].split(" FROM ")[1].split()[0]
         row = db.execute(f"{_NAMES[kind]} WHERE {table}.id = ?", [row_id]).fetchone()
-        thing = _SEALED_THINGS[kind].format(name=row[0] if row else row_id)
+        description = _DESCRIPTIONS[kind].format(name=row[0] if row else row_id)
         if (kind, key) in chains.seals:
-            yield f"{thing} is not what was sealed."
+            yield f"Changed since it was sealed: {description}."
         else:
-            yield f"{thing} was put in behind the program's back: no event has sealed it."
+            yield f"No event has sealed this: {description}."
 
 
 # -- items and export --
@@ -416,7 +456,7 @@ _NEWEST_SCORES = """
     """
 
 
-def _few(problems: Iterator[str]) -> Iterator[str]:
+def _first_ones(problems: Iterator[str]) -> Iterator[str]:
     """The first problems of a kind, and how many more there are."""
     rest = 0
     for number, problem in enumerate(problems):

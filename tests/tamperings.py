@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from sqlite_utils import Database
 from storage_fixtures import answers_of, answers_shown_to, entry, new_study, tell_profile
 
 from storage import (
@@ -41,6 +42,7 @@ from storage.chain import (
     seal,
     seal_event,
 )
+from storage.events import log_event
 from storage.seals import parts_of_study, seal_parts
 from storage.studies import NewQuestion
 
@@ -50,7 +52,8 @@ FIGURES = '[{"model": "m", "source": "s", "safety": 1, "usability": 2, "fluency"
 def build(path: Path) -> str:
     """Fill a database; returns the code that was shown when its main study was locked."""
     store = Store(path)
-    anna, _ = (add_coordinator(store, name, "a long password") for name in ("anna", "bo"))
+    names = ("anna", "bo", "cleo")
+    anna, *_ = (add_coordinator(store, name, "a long password") for name in names)
     create_study(store, "First, never opened", owner=anna.id)
     study = create_study(store, "Main", 7, owner=anna.id)
     guides = {"guide_zh": "说明", "guide_en": "Guide"}
@@ -228,7 +231,8 @@ TAMPERINGS = {
     "other settings": "UPDATE studies SET raters_per_answer = 9, one_by_one = 1, repeats = 9",
     "a study renamed": f"UPDATE studies SET name = 'x' WHERE id = {MAIN}",
     "published figures changed": f"UPDATE studies SET reference_rows = '[]' WHERE id = {MAIN}",
-    "rights given": f"INSERT INTO study_coordinators SELECT {MAIN}, 'somebody'",
+    "rights given": f"INSERT INTO study_coordinators SELECT {MAIN}, id FROM coordinators"
+    " WHERE name = 'cleo'",
     "rights taken": f"DELETE FROM study_coordinators WHERE study = {MAIN}",
     "the first study taken out": without_study("First, never opened"),
     "a study in the middle taken out": without_study("Main"),
@@ -240,6 +244,20 @@ TAMPERINGS = {
     " SELECT entry.* FROM items JOIN rating_log AS entry ON entry.id = items.latest"
     " WHERE items.kind = 'real' AND entry.skipped = '' AND 1",
     "no view of what counts": "DROP VIEW current_ratings",
+    "a trigger that bears the name of an index": "CREATE TRIGGER items_by_rater AFTER UPDATE OF"
+    " locked_at ON studies BEGIN UPDATE responses SET model = 'x'; END",
+    "another table": "CREATE TABLE evil (x)",
+    "another column": "ALTER TABLE rating_log ADD COLUMN evil",
+    "a check of scores taken out": "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql ="
+    " replace(sql, 'AND safety IN (1, 2, 3)', '') WHERE name = 'rating_log'",
+    "a key of raters taken out": "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql ="
+    " replace(sql, 'REFERENCES raters (id)', '') WHERE name = 'rating_log'",
+    "gaps no longer counted": "UPDATE database_identity SET ratings_before = 1000000",
+    "two identities": "INSERT INTO database_identity SELECT 'x', created_at, 0, 0 FROM"
+    " database_identity",
+    "contents of events that no program writes": "UPDATE study_events SET content ="
+    " '{\"columns\":' || replace(hex(zeroblob(100000)), '00', '[') WHERE id = 3",
+    "an event without a hash": "UPDATE study_events SET hash = '' WHERE event = 'locked'",
     "a table taken out": "DROP TABLE practice_keys",
     "an index taken out": "DROP INDEX rating_log_by_item",
     "the identity taken out": "DELETE FROM database_identity",
@@ -260,7 +278,9 @@ def rewrite(path: Path, change: str) -> None:
         tamper(path, _rehashed(path, study))
     tamper(
         path,
-        "UPDATE database_identity SET ratings_before = 1000000, events_before = 1000000;"
+        "UPDATE database_identity SET"
+        " ratings_before = coalesce((SELECT max(id) FROM rating_log), 0),"
+        " events_before = (SELECT max(id) FROM study_events);"
         "UPDATE sqlite_sequence SET seq = coalesce((SELECT max(id) FROM rating_log), 0)"
         " WHERE name = 'rating_log';"
         "UPDATE sqlite_sequence SET seq = (SELECT max(id) FROM study_events)"
@@ -268,18 +288,21 @@ def rewrite(path: Path, change: str) -> None:
     )
 
 
+def _rehashed_ratings(db: Database, study: str) -> tuple[list[str], str]:
+    statements, end = [], START
+    sql = f"SELECT id, {', '.join(SEALED)} FROM rating_log WHERE study = ? ORDER BY id"
+    for row in db.query(sql, [study]):
+        previous, end = end, seal(end, row)
+        statements.append(
+            f"UPDATE rating_log SET previous = '{previous}', hash = '{end}' WHERE id = {row['id']};"
+        )
+    return statements, end
+
+
 def _rehashed(path: Path, study: str) -> str:
     """SQL that writes the chains of a study anew, its last event sealing what there is now."""
-    store, statements = Store(path), []
-    with store.connect() as db:
-        end = START
-        for row in db.query(f"SELECT id, {', '.join(SEALED)} FROM rating_log"
-                            " WHERE study = ? ORDER BY id", [study]):  # fmt: skip
-            previous, end = end, seal(end, row)
-            statements.append(
-                f"UPDATE rating_log SET previous = '{previous}', hash = '{end}'"
-                f" WHERE id = {row['id']};"
-            )
+    with Store(path).connect() as db:
+        statements, end = _rehashed_ratings(db, study)
         ratings = {**end_of_ratings(db, study), "end": end}
         end = START
         sql = f"SELECT id, {', '.join(SEALED_OF_EVENT)} FROM study_events WHERE study = ?"
@@ -298,9 +321,36 @@ def _rehashed(path: Path, study: str) -> str:
                 f"UPDATE study_events SET content = '{quoted}', previous = '{previous}',"
                 f" hash = '{end}' WHERE id = {row['id']};"
             )
-        assert parts_of_study(db, study)
     return "".join(statements)
 
+
+def append_seals(path: Path, event: str, *kinds: str, with_ratings: bool = False) -> None:
+    """Let an event of the main study seal anew what it holds now; no hash before it changes."""
+    store = Store(path)
+    with store.transaction() as db:
+        (study,) = db.execute(f"SELECT {MAIN}").fetchone()
+        parts = [part for part in parts_of_study(db, study) if part[0] in kinds]
+        log_event(db, study, event, "anna", parts=parts, with_ratings=with_ratings)
+
+
+def rechain_ratings(path: Path) -> None:
+    """Write the hashes of the main study's ratings anew."""
+    with Store(path).connect() as db:
+        (study,) = db.execute(f"SELECT {MAIN}").fetchone()
+        statements, _ = _rehashed_ratings(db, study)
+    tamper(path, "".join(statements))
+
+
+RESEALINGS = {
+    "the models exchanged": (TAMPERINGS["two models exchanged everywhere"], "answers"),
+    "a question changed": (TAMPERINGS["a question's text changed"], "question"),
+    "practice scores changed": (TAMPERINGS["practice scores changed"], "practice"),
+    "a rater's specialty changed": (TAMPERINGS["a rater's specialty changed"], "profile"),
+    "two raters' labels exchanged": (TAMPERINGS["two raters' labels exchanged"], "rater"),
+    "another order": (TAMPERINGS["answers shown in another order"], "list"),
+    "another guide": (TAMPERINGS["another guide"], "study"),
+}
+"""What somebody changes, and the kind of seal that an event appended afterwards makes anew."""
 
 REWRITINGS = {
     "every score of a model raised": "UPDATE rating_log SET safety = 3, usability = 3, fluency = 3"

@@ -85,9 +85,11 @@ from storage import (
     verify,
 )
 from storage.__main__ import app
-from storage.chain import START, seal
+from storage.chain import START, seal, seal_event
+from storage.seals import COLUMNS, hash_of_rows
 
 Members = dict[str, bytes]
+EMPTY = hash_of_rows(())
 NOT_PACKED = {
     "coordinators",
     "coordinator_sessions",
@@ -867,6 +869,41 @@ def test_what_a_newer_version_has_packed_says_to_update(members: Members, used: 
             unpack_study(used, forged(members, {}, program_version="7.7", **manifest))
         assert refused.value.code == "archive_newer"
         assert "7.7" in str(refused.value)
+
+
+def test_no_pack_sheds_its_seals_by_calling_itself_older(members: Members, used: Store) -> None:
+    """Its content would be sealed anew, as it was changed."""
+    migrations = json.loads(members["manifest.json"])["migrations"]
+    older = [name for name in migrations if name != "m014_sealed_events"]
+    changes = changed(members, "responses", model="another")
+    assert refused_with(used, forged(members, changes, migrations=older)) == "archive_damaged"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"columns": {"study": list(COLUMNS[1]["study"])}, "seals": {"study": {"VICTIM": EMPTY}}},
+        {"columns": {"answers": list(COLUMNS[1]["answers"])}, "seals": {"answers": {"q": EMPTY}}},
+        {"columns": {"study": ["name FROM raters; --"]}, "seals": {"study": {"s": EMPTY}}},
+        {"ratings": {}},
+        {"ratings": {"rows": -1, "end": START}},
+        {"ratings": {"rows": 10**23, "end": START}},
+        {"ratings": {"rows": 0, "end": None}},
+        {"seals": {"unknown": {"x": EMPTY}}},
+        {"other": 1},
+    ],
+)
+def test_no_event_of_a_pack_seals_what_it_must_not(
+    members: Members, used: Store, content: dict[str, Any]
+) -> None:
+    (victim,) = list_studies(used)
+    rows = [json.loads(line) for line in members["study_events.jsonl"].splitlines()]
+    rows[-1]["content"] = json.dumps(content).replace("VICTIM", victim.id)
+    rows[-1]["hash"] = seal_event(rows[-1]["previous"], rows[-1])
+    text = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    refused = refused_with(used, forged(members, {"study_events.jsonl": text}))
+    assert refused == "archive_damaged"
+    assert verify(used) == []
 
 
 def without(members: Members, table: str, *columns: str) -> Members:

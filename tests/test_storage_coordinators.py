@@ -158,8 +158,10 @@ def test_failures_that_a_wrong_clock_has_dated_ahead_count_for_nothing(store: St
 
 
 def test_a_new_password_lifts_the_wait(store: Store) -> None:
+    sign_in(store, "anna", GOOD, HERE)
     fail(store, FREE_FAILURES)
-    set_password(store, "anna", "another password")
+    set_password(store, " Anna ", "another password")
+    assert not knows_address(store, "anna", HERE)
     assert sign_in(store, "anna", "another password", HERE)
 
 

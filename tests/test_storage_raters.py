@@ -7,13 +7,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from storage_fixtures import new_raters, new_study, tell_profile
+from storage_fixtures import answers_of, new_raters, new_study, tell_profile
 
 from storage import (
     Profile,
     StorageError,
     Store,
+    add_question,
     begin_session,
+    begin_trial,
     create_study,
     find_rater,
     invite_raters,
@@ -22,6 +24,7 @@ from storage import (
     renew_link,
     revoke_link,
     set_profile,
+    verify,
 )
 
 
@@ -208,3 +211,14 @@ def test_a_profile_of_nobody_is_refused(store: Store) -> None:
     with pytest.raises(StorageError) as refused, store.transaction() as db:
         set_profile(db, "nobody", Profile("内科"), "Yes.")
     assert refused.value.code == "unknown_rater"
+
+
+def test_a_dry_runs_link_is_neither_renewed_nor_revoked(store: Store) -> None:
+    study = create_study(store, "Draft", 7)
+    add_question(store, study.id, "?", answers_of())
+    begin_trial(store, study.id)
+    for work in (renew_link, revoke_link):
+        with pytest.raises(StorageError) as refused:
+            work(store, study.id, "trial")
+        assert refused.value.code == "unknown_rater"
+    assert verify(store) == []

@@ -6,8 +6,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 from storage_fixtures import answers_shown_to, entry, new_raters, new_study
-from tamperings import REWRITINGS, TAMPERINGS, build, rewrite, tamper, without_study
+from tamperings import (
+    LATEST,
+    RESEALINGS,
+    REWRITINGS,
+    TAMPERINGS,
+    append_seals,
+    build,
+    rechain_ratings,
+    rewrite,
+    tamper,
+    without_study,
+)
 from typer.testing import CliRunner
 
 from storage import (
@@ -17,6 +29,7 @@ from storage import (
     chain_ends,
     find_end,
     lock_study,
+    open_study,
     reopen_study,
     save_ratings,
     verify,
@@ -24,6 +37,7 @@ from storage import (
 from storage.__main__ import app
 from storage.chain import SEALED, SEALED_OF_EVENT, end_code, hash_start
 from storage.comparison import losses_since_backups
+from storage.migrations import MIGRATIONS
 from storage.seals import COLUMNS, UNSEALED, VERSION
 
 
@@ -68,11 +82,12 @@ def test_whatever_was_changed_by_hand_is_found(path: Path, name: str) -> None:
     tamper(path, TAMPERINGS[name])
     problems = verify(Store(path))
     assert problems
-    if name not in ("no view of what counts", "a table taken out"):
+    if name not in ("no view of what counts", "a table taken out", "an event without a hash"):
         assert not [problem for problem in problems if "cannot be checked" in problem]
     status, output = command("verify", "--db", path)
     assert status == 1
     assert all(problem in output for problem in problems)
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("name", REWRITINGS)
@@ -85,6 +100,41 @@ def test_what_was_written_anew_shows_against_a_kept_end(path, code: str, name: s
     status, output = command("verify", "--db", path, "--end", code)
     assert status == 1
     assert code in output
+
+
+@pytest.mark.parametrize("name", RESEALINGS)
+def test_no_event_seals_anew_what_was_sealed_before(path: Path, name: str) -> None:
+    """Else an event appended behind a kept end would hide a change of what that end stands for."""
+    change, kind = RESEALINGS[name]
+    tamper(path, change)
+    append_seals(path, "packed", kind)
+    assert [problem for problem in verify(Store(path)) if "seals anew" in problem]
+
+
+@pytest.mark.parametrize("event", ["packed", "locked", "reopened"])
+@pytest.mark.parametrize("name", ["every score of a model raised", "all ratings taken out"])
+def test_no_event_notes_other_ratings_than_an_earlier_one(path, name: str, event: str) -> None:
+    changes = TAMPERINGS | REWRITINGS
+    tamper(path, f"{changes[name]}; UPDATE sqlite_sequence SET seq = 0; {LATEST}")
+    rechain_ratings(path)
+    append_seals(path, event, "state", with_ratings=True)
+    problems = verify(Store(path))
+    told = ("not those that an event has noted", "The study Main had")
+    assert [problem for problem in problems if any(part in problem for part in told)]
+
+
+def test_an_end_of_the_ratings_stands_for_nothing_else(path: Path) -> None:
+    end = next(each.hash for each in chain_ends(Store(path)) if each.study == "Main")
+    assert find_end(Store(path), end).ratings_only
+    assert "these ratings alone" in command("verify", "--db", path, "--end", end)[1]
+
+
+def test_what_is_wrong_is_told_beside_a_code_that_nothing_has(path: Path) -> None:
+    tamper(path, TAMPERINGS["two models exchanged everywhere"])
+    status, output = command("verify", "--db", path, "--end", "0" * 20)
+    assert status == 1
+    assert "Changed since it was sealed: question q001 of Main: its answers." in output
+    assert "ever ended with" in output
 
 
 @pytest.mark.parametrize("name", REWRITINGS)
@@ -118,12 +168,8 @@ def test_what_grows_on_behind_a_backup_has_lost_nothing(path: Path) -> None:
 
 
 def columns_of_schema() -> list[tuple[str, str]]:
-    db = sqlite3.connect(":memory:")
-    from sqlite_utils import Database
-
-    from storage.migrations import MIGRATIONS
-
-    MIGRATIONS.apply(Database(db))
+    db = Database(memory=True)
+    MIGRATIONS.apply(db)
     tables = db.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '*sqlite_*'"
     ).fetchall()
@@ -207,10 +253,6 @@ def test_a_code_may_be_typed_as_it_is_read() -> None:
 
 
 def test_an_older_study_is_sealed_as_it_is_and_a_line_says_since_when(tmp_path: Path) -> None:
-    from sqlite_utils import Database
-
-    from storage.migrations import MIGRATIONS
-
     path = tmp_path / "old.db"
     old = Database(str(path))
     MIGRATIONS.apply(old, stop_before="m012_identity")
@@ -242,4 +284,33 @@ def test_an_older_study_is_sealed_as_it_is_and_a_line_says_since_when(tmp_path: 
     save_ratings(store, "r", [entry("i", "k")])
     assert verify(store) == []
     tamper(path, "UPDATE responses SET model = 'huatuo'")
-    assert verify(Store(path)) == ["The answers to question q001 of Old is not what was sealed."]
+    told = "Changed since it was sealed: question q001 of Old: its answers."
+    assert verify(Store(path)) == [told]
+
+
+def test_a_draft_of_an_older_database_is_sealed_at_its_opening(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    old = Database(str(path))
+    MIGRATIONS.apply(old, stop_before="m012_identity")
+    old.executescript(
+        """
+        INSERT INTO studies (id, name, seed, created_at) VALUES ('s', 'Old', 7, '2026-01-01');
+        INSERT INTO questions (id, study_id, question_id, text, position)
+            VALUES ('q', 's', 'q001', '?', 1);
+        INSERT INTO responses (id, question, model, text, finish_reason, provenance, created_at)
+            VALUES ('a', 'q', 'llama', 'A', 'stop', '{}', '2026-01-01');
+        """
+    )
+    old.close()
+    store = Store(path)
+    assert chain_ends(store)[0].sealed_at is None
+    open_study(store, "s", "anna")
+    assert not chain_ends(store)[0].was_open
+    assert verify(store) == []
+
+
+def test_nothing_is_sealed_a_second_time_by_the_migration_that_sealed_it(path: Path) -> None:
+    tamper(path, TAMPERINGS["two models exchanged everywhere"])
+    tamper(path, "DELETE FROM _sqlite_migrations WHERE name = 'm014_sealed_events'")
+    with pytest.raises(StorageError, match="sealed already"):
+        Store(path)
