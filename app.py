@@ -19,23 +19,11 @@ def main(
     dtype: Annotated[
         str | None, typer.Option(help="auto, float32, float16 or bfloat16 [auto].")
     ] = None,
-    allowed_hosts: Annotated[
-        str | None, typer.Option(help="Public names of the app, with commas between [none].")
-    ] = None,
-    trusted_proxies: Annotated[
-        str | None, typer.Option(help="Addresses of proxies to believe [127.0.0.1,::1].")
-    ] = None,
-    open_chat: Annotated[
-        bool | None,
-        typer.Option(
-            help="Who may ask the models without signing in: all but raters, or nobody "
-            "[browsers on this machine]."
-        ),
-    ] = None,
 ) -> None:
     """Compare medical models side by side and let physicians score them blind.
 
-    Every option is also an environment variable, such as MEDCHAT_PORT.
+    Every option is also an environment variable, such as MEDCHAT_PORT. Behind a proxy, set
+    MEDCHAT_ALLOWED_HOSTS, MEDCHAT_TRUSTED_PROXIES and MEDCHAT_OPEN_CHAT (docs/security.md).
 
     \b
     Example:
@@ -59,9 +47,6 @@ def main(
             backups=backups,
             device=device,
             dtype=dtype,
-            allowed_hosts=allowed_hosts,
-            trusted_proxies=trusted_proxies,
-            open_chat=open_chat,
         )
         with listen(settings) as listener:
             services = Services.start(settings)
