@@ -8,16 +8,16 @@ import typer
 
 
 def main(
-    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [7860].")] = None,
-    db: Annotated[Path | None, typer.Option(help="Database file [data/medchat.db].")] = None,
-    models: Annotated[Path | None, typer.Option(help="Declared models [models.toml].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (7860).")] = None,
+    db: Annotated[Path | None, typer.Option(help="Database file (data/medchat.db).")] = None,
+    models: Annotated[Path | None, typer.Option(help="Declared models (models.toml).")] = None,
     backups: Annotated[
-        Path | None, typer.Option(help="Folder for backups [beside the database].")
+        Path | None, typer.Option(help="Folder for backups (beside the database).")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps [auto].")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps (auto).")] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="auto, float32, float16 or bfloat16 [auto].")
+        str | None, typer.Option(help="auto, float32, float16 or bfloat16 (auto).")
     ] = None,
 ) -> None:
     """Compare medical models side by side and let physicians score them blind.
