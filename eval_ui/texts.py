@@ -925,10 +925,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "locked by {name} at {time}; end code {code}: write it down and keep it elsewhere",
     ),
     "locked_end": (
-        "研究已锁定，末端代码：{code}。请抄下并另行保存：凭它可以核实此后没有任何内容被改动"
+        "研究已锁定，末端代码：{code}。请抄下并另行保存：日后凭它可以核对封存的内容有没有被改动"
         "（python -m storage verify --end 代码）。",
         "The study is locked; its end code: {code}. Write it down and keep it elsewhere: it shows "
-        "later whether anything has been changed since (python -m storage verify --end CODE).",
+        "later whether anything that was sealed has been changed (python -m storage verify --end "
+        "CODE).",
     ),
     "event_reopened": ("{time} 由 {name} 重新开放", "reopened by {name} at {time}"),
     "event_unblinded": ("{time} 由 {name} 揭盲", "unblinded by {name} at {time}"),
