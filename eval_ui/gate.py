@@ -30,6 +30,7 @@ from eval_ui.request_bodies import (
     FileOf,
     ForeignFile,
     SlowBody,
+    holds_files_only,
     read_body,
     read_event,
     replay,
@@ -159,6 +160,9 @@ class Gate:
         inputs = sessions.listeners.get(event["fn_index"])
         if inputs is None or not re.fullmatch(TOKEN, session):
             raise BadEvent
+        for field, value in zip(inputs, event["data"], strict=False):
+            if field in sessions.file_fields and not holds_files_only(value):
+                raise BadEvent
         body = to_json(self._with_own_files(event, owner, inputs))
         sessions.click(session, owner, _client(request, visitor))
         with sessions.using(session, owner):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import gradio as gr
 from gradio import caching
 
 MAX_IDLE_SECONDS = 300
@@ -71,6 +72,12 @@ class PageSessions:
         """The page's listeners by their number, each with the numbers of its input components."""
         functions = self._app.get_blocks().fns.items()
         return {number: [block._id for block in fn.inputs] for number, fn in functions}
+
+    @cached_property
+    def file_fields(self) -> set[int]:
+        """The numbers of the components that take files."""
+        blocks = self._app.get_blocks().blocks
+        return {number for number, block in blocks.items() if isinstance(block, gr.File)}
 
     def click(self, name: str, owner: str, client: str) -> None:
         """Note a click in a session, which begins with its first one.

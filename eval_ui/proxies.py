@@ -32,7 +32,18 @@ FORWARDING_HEADERS = frozenset(
     }
 )
 FORWARDING_PREFIXES = ("x-forwarded", "x-original", "cf-", "x-proxy")
-"""Only proxies send these; one of them is enough to know that a proxy stands between."""
+"""Only proxies send these; they are taken off every request."""
+BROWSER_HEADERS = frozenset(
+    {
+        *("host", "connection", "keep-alive", "user-agent", "cookie", "origin", "referer", "dnt"),
+        *("accept", "accept-encoding", "accept-language", "accept-charset", "priority", "purpose"),
+        *("content-type", "content-length", "transfer-encoding", "te", "cache-control", "pragma"),
+        *("if-none-match", "if-modified-since", "if-range", "range", "last-event-id", "expect"),
+        *("upgrade-insecure-requests", "save-data", "x-rater", "x-gradio-user"),
+    }
+)
+"""What browsers, and this app's own pages in them, send. With any other header, something stands
+between: proxies have far more names for theirs than anybody can list."""
 
 MAX_PROXIES = 20
 MAX_SHOWN_HOST = 100
@@ -127,7 +138,7 @@ class ProxyHeaders:
             and address.is_loopback
             and self._settings.listens_locally
             and not self._settings.behind_proxy
-            and not any(_is_forwarding(name) for name in headers)
+            and all(name in BROWSER_HEADERS or name.startswith("sec-") for name in headers)
             and scope.get("http_version") != "1.0"
             and host_name(host) in LOOPBACK
             and all(
@@ -167,7 +178,8 @@ def host_name(host: str) -> str:
         name, _ = split.hostname or "", split.port
     except ValueError:
         return ""
-    return name if split.netloc == host.strip() and "@" not in host and "," not in host else ""
+    whole = split.netloc == host.strip() and "@" not in host and "," not in host
+    return name.removesuffix(".") if whole else ""
 
 
 def _host_of_url(url: str) -> str:

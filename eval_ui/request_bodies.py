@@ -130,6 +130,12 @@ def with_own_files(value: Any, file_of: FileOf, depth: int = 0) -> Any:
     return file
 
 
+def holds_files_only(value: Any) -> bool:
+    """Whether a value is one for a file field: nothing, a file, or a list of files."""
+    files = value if isinstance(value, list) else [value]
+    return value is None or all(isinstance(file, dict) and _is_file(file) for file in files)
+
+
 def to_json(event: Mapping[str, Any]) -> bytes:
     """Raises BadEvent for numbers beyond those of JSON: 1e999 is read as infinity."""
     try:

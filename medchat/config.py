@@ -17,7 +17,9 @@ from medchat.errors import BadInput
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROJECT = Path(__file__).resolve().parent.parent
-HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
+HOST_NAME = re.compile(
+    r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|[0-9a-f:.]+"
+)
 
 Network = IPv4Network | IPv6Network
 
@@ -64,7 +66,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _check_hosts(cls, value: Any) -> Any:
-        names = [name.lower().strip("[]") for name in _listed(value)]
+        names = [_ascii_host(name.lower().strip("[]").removesuffix(".")) for name in _listed(value)]
         wrong = [name for name in names if not HOST_NAME.fullmatch(name)]
         if wrong:
             raise ValueError(
@@ -102,7 +104,8 @@ class Settings(BaseSettings):
             return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
             problems = "; ".join(
-                f"{problem['loc'][0]}: {problem['msg']} (given: {problem['input']!r})"
+                f"{problem['loc'][0]}: {problem['msg'].removeprefix('Value error, ')}"
+                f" (given: {problem['input']!r})"
                 for problem in error.errors()
             )
             raise BadInput(f"These settings cannot be used: {problems}.") from error
@@ -121,6 +124,14 @@ def _network(text: str) -> Network:
         raise ValueError(
             f"a proxy is an address or a network such as 10.0.0.0/8; {text} is none"
         ) from error
+
+
+def _ascii_host(name: str) -> str:
+    """A name as browsers send it: 医院.cn is asked for as xn--ekrs67m.cn."""
+    try:
+        return name if name.isascii() else name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return name
 
 
 @dataclass(frozen=True)

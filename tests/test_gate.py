@@ -30,7 +30,14 @@ from eval_ui.page_sessions import (
     NoRoom,
     PageSessions,
 )
-from eval_ui.request_bodies import BadEvent, ForeignFile, read_event, to_json, with_own_files
+from eval_ui.request_bodies import (
+    BadEvent,
+    ForeignFile,
+    holds_files_only,
+    read_event,
+    to_json,
+    with_own_files,
+)
 from eval_ui.uploads import MAX_FILES, SECONDS_KEPT, Uploads, safe_name
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -467,6 +474,24 @@ def test_a_file_that_nobody_uploaded_never_reaches_gradio(file: Any, nested: boo
         with_own_files(sent, lambda _: None)
 
 
+@pytest.mark.parametrize(
+    ("value", "fits"),
+    [
+        (None, True),
+        ([], True),
+        ({"path": "a", "meta": {"_type": "gradio.FileData"}}, True),
+        ([{"path": "a"}, {"path": "b"}], True),
+        (1, False),
+        ("http://127.0.0.1/x.png", False),
+        (["/etc/passwd"], False),
+        ({"other": 1}, False),
+        ([[{"path": "a"}]], False),
+    ],
+)
+def test_a_file_field_takes_files_alone(value: Any, fits: bool) -> None:
+    assert holds_files_only(value) is fits
+
+
 def test_of_an_own_file_only_what_the_gate_knows_stays() -> None:
     sent = {"path": "mine", "url": "http://127.0.0.1/x", "is_stream": True, "size": 1}
     assert with_own_files([sent], {"mine": {"path": "/real"}}.get) == [{"path": "/real"}]
@@ -493,7 +518,10 @@ def test_a_url_for_a_file_field_is_refused_and_never_fetched(app, config) -> Non
     data = [file if name else None for name in range(len(practice["inputs"]))]
     with signed_in(app) as client:
         answer = post_event(client, data=data, fn_index=practice["id"], session_hash="url1")
-    assert (answer.status_code, answer.json()["code"]) == (409, "upload_gone")
+        assert (answer.status_code, answer.json()["code"]) == (409, "upload_gone")
+        data = ["http://127.0.0.1:9/x.csv" if name else None for name in range(len(data))]
+        answer = post_event(client, data=data, fn_index=practice["id"], session_hash="url1")
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_event")
 
 
 def test_a_session_is_not_read_by_another(app: AppServer, study, config) -> None:

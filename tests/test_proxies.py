@@ -60,6 +60,32 @@ def test_a_browser_on_this_machine_is_local(peer: str, host: str) -> None:
 @pytest.mark.parametrize(
     "header",
     [
+        *("Fly-Client-IP", "Proxy-Client-IP", "WL-Proxy-Client-IP", "Ali-Cdn-Real-Ip", "CDN-Loop"),
+        *("X-Remote-Addr", "X-Varnish", "X-Request-Id", "X-Amzn-Trace-Id", "X-ARR-LOG-ID"),
+        *(
+            "X-Azure-FDID",
+            "Tailscale-User-Login",
+            "X-Envoy-Peer",
+            "X-Nginx-Proxy",
+            "X_Forwarded_For",
+        ),
+    ],
+)
+def test_a_header_that_no_browser_sends_tells_of_something_between(header: str) -> None:
+    assert seen({header: "192.0.2.1"})["local"] is False
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Sec-Fetch-Site", "Sec-CH-UA", "Cache-Control", "Upgrade-Insecure-Requests", "If-None-Match"],
+)
+def test_a_header_that_browsers_send_tells_nothing(header: str) -> None:
+    assert seen({header: "none"})["local"] is True
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
         "Forwarded",
         "Via",
         "X-Forwarded-For",
@@ -206,6 +232,19 @@ def test_a_named_host_is_answered(host: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("setting", "asked"),
+    [
+        ("Study.example.org.", "study.example.org"),
+        ("my_server", "my_server:8080"),
+        ("医院.cn", "xn--ekrs67m.cn"),
+        ("[2001:db8::1]", "[2001:db8::1]"),
+    ],
+)
+def test_a_host_may_be_named_in_other_words(setting: str, asked: str) -> None:
+    assert client_of(asked=asked, allowed_hosts=setting).get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
     ("host", "status"), [("192.0.2.1:7860", 200), ("[2001:db8::1]", 200), ("evil.example", 400)]
 )
 def test_an_app_for_other_machines_answers_to_addresses(host: str, status: int) -> None:
@@ -220,6 +259,7 @@ def test_an_app_for_other_machines_answers_to_addresses(host: str, status: int) 
         ("a.b:80", "a.b"),
         ("[::1]:80", "::1"),
         ("A.B", "a.b"),
+        ("a.b.", "a.b"),
         ("a.b:x", ""),
         ("a@b", ""),
         ("a,b", ""),
@@ -239,6 +279,7 @@ def test_a_host_header_names_one_host_or_none(host: str, name: str) -> None:
         ("allowed_hosts", "https://study.example.org"),
         ("allowed_hosts", "study.example.org:443"),
         ("allowed_hosts", "*"),
+        ("allowed_hosts", "study..example.org"),
         ("trusted_proxies", "proxy.example.org"),
         ("trusted_proxies", "10.0.0.0/40"),
         ("open_chat", "perhaps"),
