@@ -8,10 +8,11 @@ import json
 import posixpath
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import lru_cache
+from typing import NamedTuple
 
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelta_format
 from openpyxl.utils import column_index_from_string
@@ -34,7 +35,12 @@ LAST_COLUMN = 16_384
 """XFD. Both count from 1."""
 MAX_RELATIONSHIPS = 10_000
 """Of a workbook to its sheets and other parts, of which it may have as many."""
+MAX_REFERENCE_LENGTH = 500
+"""Of an id or a path by which one part names another."""
 MAX_FORMATS = 2**16
+MAX_NUMBER_FORMATS = 4_096
+"""Of a workbook's own, beside those that every Excel knows. Excel says 250."""
+MAX_FORMAT_ID_LENGTH = 10
 MAX_FORMAT_LENGTH = 255
 """Excel allows no longer number format; in some the search for a date would take very long."""
 _WORKBOOK_TYPE = re.compile(r"(sheet|template)\.(macroEnabled\.)?main\+xml$")
@@ -120,9 +126,9 @@ class Relationships(Part):
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "Relationship" and attributes.get("TargetMode") != "External":
-            path = posixpath.normpath(posixpath.join(f"/{self._folder}", attributes["Target"]))
-            if len(self.paths) == MAX_RELATIONSHIPS:
+            if len(self.paths) == MAX_RELATIONSHIPS or _is_long(attributes.values()):
                 raise TooMuch("relationships")
+            path = posixpath.normpath(posixpath.join(f"/{self._folder}", attributes["Target"]))
             self.paths[attributes["Id"]] = path.lstrip("/")
             self.kinds[attributes["Id"]] = attributes["Type"].rpartition("/")[2]
 
@@ -142,6 +148,8 @@ class Contents(Part):
         if tag == "workbookPr" and attributes.get("date1904") in ("1", "true"):
             self.epoch = CALENDAR_MAC_1904
         if tag == "sheet" and attributes.get("state", "visible") == "visible":
+            if len(self.sheets) >= MAX_RELATIONSHIPS or _is_long(attributes.values()):
+                raise TooMuch("sheets")
             self.sheets += [value for key, value in attributes.items() if local_name(key) == "id"]
 
     def end(self, tag: str) -> None:
@@ -149,7 +157,24 @@ class Contents(Part):
             raise Finished  # behind them are only names, views and settings
 
 
+def _is_long(references: Iterable[str]) -> bool:
+    return any(len(reference) > MAX_REFERENCE_LENGTH for reference in references)
+
+
 # -- what cells refer to --
+
+
+class _FormatKind(NamedTuple):
+    is_date: bool = False
+    is_duration: bool = False
+
+
+def _kind_of(code: str) -> _FormatKind:
+    return _FormatKind(bool(is_date_format(code)), bool(is_timedelta_format(code)))
+
+
+_PLAIN_NUMBER = _FormatKind()
+_BUILTIN_KINDS = {str(number): _kind_of(code) for number, code in BUILTIN_FORMATS.items()}
 
 
 class Formats(Part):
@@ -158,18 +183,18 @@ class Formats(Part):
     def __init__(self) -> None:
         self.dates: set[int] = set()
         self.durations: set[int] = set()
-        self._codes: dict[str, str] = {str(n): code for n, code in BUILTIN_FORMATS.items()}
+        self._kinds = dict(_BUILTIN_KINDS)
         self._list = ""
+        self._number_formats = 0
         self._count = 0
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag in ("numFmts", "cellXfs"):
             self._list = tag
         elif tag == "numFmt" and self._list == "numFmts":
-            code = attributes.get("formatCode", "")
-            self._codes[attributes["numFmtId"]] = code if len(code) <= MAX_FORMAT_LENGTH else ""
+            self._define(attributes["numFmtId"], attributes.get("formatCode", ""))
         elif tag == "xf" and self._list == "cellXfs":
-            self._add(self._codes.get(attributes.get("numFmtId", "0"), ""))
+            self._add(self._kinds.get(attributes.get("numFmtId", "0"), _PLAIN_NUMBER))
 
     def end(self, tag: str) -> None:
         if tag == "cellXfs":
@@ -177,18 +202,21 @@ class Formats(Part):
         if tag == self._list:
             self._list = ""
 
-    def _add(self, code: str) -> None:
-        if _is_date(code):
+    def _define(self, id: str, code: str) -> None:
+        """Note what a code makes of numbers; the code itself would take memory."""
+        self._number_formats += 1
+        if self._number_formats > MAX_NUMBER_FORMATS or len(id) > MAX_FORMAT_ID_LENGTH:
+            raise TooMuch("number formats")
+        self._kinds[id] = _kind_of(code) if len(code) <= MAX_FORMAT_LENGTH else _PLAIN_NUMBER
+
+    def _add(self, kind: _FormatKind) -> None:
+        if kind.is_date:
             self.dates.add(self._count)
-        if _is_duration(code):
+        if kind.is_duration:
             self.durations.add(self._count)
         self._count += 1
         if self._count > MAX_FORMATS:
             raise TooMuch("formats")
-
-
-_is_date = lru_cache(maxsize=2**10)(is_date_format)
-_is_duration = lru_cache(maxsize=2**10)(is_timedelta_format)
 
 
 class _Texts(Part):

@@ -659,6 +659,8 @@ def test_entities_that_multiply_are_a_sentence(folder: Path) -> None:
         ("header_of_all_columns", "too_many_columns"),
         ("empty_header_of_all_columns", 19_999),
         ("one_shared_string_in_all_cells", "workbook_overloaded"),
+        ("number_formats_that_are_searched_long", "workbook_overloaded"),
+        ("as_many_number_formats_as_allowed", 1),
         ("many_sheets", 1),
         ("long_entity_named_often", "workbook_broken"),
         ("entries_of_one_name", "workbook_broken"),
@@ -731,6 +733,28 @@ def test_the_format_of_a_number_makes_it_a_date(
     book.active["A2"].number_format = format_code
     book.save(folder / "q.xlsx")
     assert cells(read_table(folder / "q.xlsx")) == [[text]]
+
+
+LONG = "x" * 600
+
+
+@pytest.mark.parametrize(
+    ("part", "tag", "inside"),
+    [
+        (hostile.STYLES, "styleSheet", f'<numFmts><numFmt numFmtId="{LONG}"/></numFmts>'),
+        ("xl/workbook.xml", "sheets", f'<sheet id="{LONG}"/>'),
+        (
+            "xl/_rels/workbook.xml.rels",
+            "Relationships",
+            f'<Relationship Id="x" Type="x" Target="{LONG}"/>',
+        ),
+    ],
+)
+def test_long_names_of_parts_and_formats_are_refused_and_not_kept(
+    folder: Path, part: str, tag: str, inside: str
+) -> None:
+    file = written(folder, "q.xlsx", hostile.within(part, tag, inside))
+    assert refused(file).code == "workbook_overloaded"
 
 
 def test_dates_of_a_workbook_that_counts_from_1904_are_right(folder: Path) -> None:

@@ -253,6 +253,32 @@ def number_formats() -> bytes:
     )
 
 
+def _with_number_formats(codes: Iterable[str], cell_formats: int = 0) -> bytes:
+    listed = "".join(
+        f'<numFmt numFmtId="{n}" formatCode="{code}"/>' for n, code in enumerate(codes, 164)
+    )
+    used = "".join(f'<xf numFmtId="{n % 4_000 + 164}"/>' for n in range(cell_formats))
+    styles = f"<numFmts>{listed}</numFmts><cellXfs>{used}</cellXfs>"
+    return within(STYLES, "styleSheet", styles)
+
+
+def many_number_formats() -> bytes:
+    return _with_number_formats(f"{n:0200}" for n in range(620_000))
+
+
+def number_formats_that_are_searched_long() -> bytes:
+    return _with_number_formats("[" * 250 + f"{n:05}" for n in range(65_000))
+
+
+def as_many_number_formats_as_allowed() -> bytes:
+    return _with_number_formats(("[" * 250 + f"{n:05}" for n in range(4_000)), 65_000)
+
+
+def long_ids_of_number_formats() -> bytes:
+    ids = "".join(f'<numFmt numFmtId="{"1" * 200_000}😀{n}"/>' for n in range(900))
+    return within(STYLES, "styleSheet", f"<numFmts>{ids}</numFmts>")
+
+
 def many_sheets() -> bytes:
     contents = parts(sheets=9_000)
     contents["xl/worksheets/sheet9000.xml"] = worksheet(HEADER + row(2, "A", text="x"))
@@ -271,6 +297,17 @@ def relationships() -> bytes:
     one = f'<Relationship Id="x%d" Type="{OFFICE}/worksheet" Target="../x%d"/>'
     many = "".join(one % (n, n) for n in range(1_300_000))
     return within("xl/_rels/workbook.xml.rels", "Relationships", many)
+
+
+def long_targets_of_relationships() -> bytes:
+    one = f'<Relationship Id="x%d" Type="{OFFICE}/worksheet" Target="../{"x" * 200_000}😀%d"/>'
+    many = "".join(one % (n, n) for n in range(900))
+    return within("xl/_rels/workbook.xml.rels", "Relationships", many)
+
+
+def long_ids_of_sheets() -> bytes:
+    many = "".join(f'<sheet name="x" r:id="{"r" * 200_000}😀{n}"/>' for n in range(900))
+    return within("xl/workbook.xml", "sheets", many)
 
 
 def content_types() -> bytes:
@@ -461,8 +498,11 @@ HOSTILE = (
     *(header_of_all_columns, empty_header_of_all_columns, errors_in_all_columns, formulas),
     *(shared_formulas, empty_shared_strings, short_shared_strings, wide_shared_strings),
     *(one_shared_string_in_all_cells, one_long_text, long_texts, rich_text_in_runs),
-    *(phonetic_runs, styles, fonts, number_formats, many_sheets, one_large_sheet_named_often),
-    *(relationships, content_types, defined_names, merged_cells, columns_before_the_rows),
+    *(phonetic_runs, styles, fonts, number_formats, many_number_formats),
+    *(number_formats_that_are_searched_long, as_many_number_formats_as_allowed),
+    *(long_ids_of_number_formats, many_sheets, one_large_sheet_named_often),
+    *(relationships, long_targets_of_relationships, long_ids_of_sheets),
+    *(content_types, defined_names, merged_cells, columns_before_the_rows),
     *(nesting, entities, long_entity_named_often, names_of_elements, attributes, one_attribute),
     *(long_tags, comments, blanks, lines_in_a_text, character_references),
     *(an_unread_part_as_large_as_allowed, a_part_beyond_what_is_allowed),
