@@ -111,9 +111,10 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
 
     @router.get("/r/{token}")
     async def open_link(token: str, request: Request) -> Response:
-        """Begin a session in this browser and show the rating page."""
+        """Begin a session in this browser, or go on with its own, and show the rating page."""
+        held = request.cookies.get(COOKIE, "")
         try:
-            rater, session = await run_in_threadpool(begin_session, store, token)
+            rater, session = await run_in_threadpool(begin_session, store, token, held)
         except StorageError as error:
             return _page_of_error(error)
         language = "en" if _prefers_english(request) else "zh"

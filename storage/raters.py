@@ -31,6 +31,10 @@ MOST_TEXT = 100
 LINK_DAYS = 60
 LONGEST_REMARK = 100
 SESSION_DAYS = 30
+DAYS_OF_ONE_SESSION = 1
+"""Within which a browser that opens a link again goes on with the session that it has."""
+MAX_SESSIONS = 20
+"""Of one rater, in all browsers together; the oldest gives way to a new one."""
 SEEN_AGAIN_SECONDS = 60
 """A rater's last visit is written down no more often than this."""
 
@@ -213,12 +217,19 @@ def find_rater(store: Store, token: str) -> Rater:
 # -- sessions --
 
 
-def begin_session(store: Store, token: str) -> tuple[Rater, str]:
-    """Return the rater of a link, and a new token for the browser that opened it.
+def begin_session(store: Store, token: str, held: str = "") -> tuple[Rater, str]:
+    """Return the rater of a link, and a session for the browser that opened it.
+
+    Where the browser has ``held`` a session of this rater since the last day, it goes on and nothing
+    is written; else it gets a new one.
 
     Raises:
         StorageError: as ``find_rater``.
     """
+    with store.connect() as db:
+        rater = _usable(_of_link(db, token))
+        if held and _goes_on(db, rater, held):
+            return rater, held
     session = new_token()
     with store.transaction() as db:
         rater = _usable(_of_link(db, token))
@@ -232,7 +243,27 @@ def begin_session(store: Store, token: str) -> tuple[Rater, str]:
                 "expires_at": min(ends),
             }
         )
+        _end_oldest_sessions(db, rater.id)
     return rater, session
+
+
+def _goes_on(db: Database, rater: Rater, session: str) -> bool:
+    """Whether a session is this rater's and was begun within the last day."""
+    sql = (
+        "SELECT 1 FROM rater_sessions"
+        " WHERE token_hash = ? AND rater = ? AND created_at > ? AND expires_at > ?"
+    )
+    values = [_hash_of(session), rater.id, _in_days(-DAYS_OF_ONE_SESSION), utc_now()]
+    return db.execute(sql, values).fetchone() is not None
+
+
+def _end_oldest_sessions(db: Database, rater_id: str) -> None:
+    """Keep the newest of a rater: by their rows, as a clock may have been set back."""
+    db.execute(
+        "DELETE FROM rater_sessions WHERE rowid IN (SELECT rowid FROM rater_sessions"
+        " WHERE rater = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
+        [rater_id, MAX_SESSIONS],
+    )
 
 
 def end_session(db: Database, session: str) -> bool:

@@ -86,6 +86,18 @@ def test_a_link_sets_a_cookie_that_scripts_and_other_sites_cannot_use(app, study
     assert chinese.headers["location"] == "/rate/"
 
 
+def test_a_link_opened_again_in_one_browser_goes_on_with_its_session(app, study, store) -> None:
+    client = client_of(app, study.token)
+    first = client.cookies[COOKIE]
+    answers = [client.get(f"/r/{study.token}") for _ in range(5)]
+    assert all(first in answer.headers["set-cookie"] for answer in answers), "kept as long again"
+    with store.connect() as db:
+        assert db.table("rater_sessions").count == 1
+    client.get(f"/r/{study.invitations[1].token}")
+    assert client.cookies[COOKIE] != first
+    assert client.get("/rating/list").json()["rater"] == "r02"
+
+
 @pytest.mark.parametrize("token", ["x", "a" * 5000, "%F0%9F%98%80", "' OR 1=1 --"])
 def test_a_guessed_link_sets_no_cookie(app, study, token: str) -> None:
     answer = TestClient(app).get(f"/r/{token}")

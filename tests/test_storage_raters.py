@@ -26,6 +26,7 @@ from storage import (
     set_profile,
     verify,
 )
+from storage.raters import MAX_SESSIONS
 
 
 @pytest.fixture
@@ -133,6 +134,52 @@ def test_a_session_ends_by_itself(store: Store, study) -> None:
     with store.transaction() as db:
         db.execute("UPDATE rater_sessions SET expires_at = '2026-01-01T00:00:00.000+00:00'")
     assert code_of(lambda: rater_in(store, session)) == "no_session"
+
+
+def number_of_sessions(store: Store) -> int:
+    with store.connect() as db:
+        return db.table("rater_sessions").count
+
+
+def test_a_browser_that_opens_its_link_again_goes_on_and_nothing_is_written(store, study) -> None:
+    first, second = (each.token for each in invite_raters(store, study.id, 2))
+    rater, session = begin_session(store, first)
+    assert begin_session(store, first, session) == (rater, session)
+    assert number_of_sessions(store) == 1
+    assert begin_session(store, second, session)[1] != session, "another rater's link"
+    assert begin_session(store, first, "guessed")[1] not in ("guessed", session)
+    assert code_of(lambda: begin_session(store, "unknown", session)) == "unknown_link"
+    renewed = renew_link(store, study.id, "r01").token
+    assert begin_session(store, renewed, session)[1] != session, "which the renewal ended"
+
+
+@pytest.mark.parametrize("column", ["created_at", "expires_at"])
+def test_an_old_session_is_replaced_when_the_link_is_opened(store, study, column: str) -> None:
+    token = invite_raters(store, study.id, 1)[0].token
+    _, session = begin_session(store, token)
+    with store.transaction() as db:
+        db.execute(f"UPDATE rater_sessions SET {column} = '2026-01-01T00:00:00.000+00:00'")
+    assert begin_session(store, token, session)[1] != session
+
+
+def test_the_newest_sessions_of_a_rater_are_kept(store: Store, study) -> None:
+    busy, other = (each.token for each in invite_raters(store, study.id, 2))
+    _, others = begin_session(store, other)
+    sessions = [begin_session(store, busy)[1] for _ in range(MAX_SESSIONS + 5)]
+    assert number_of_sessions(store) == MAX_SESSIONS + 1
+    for session in (others, *sessions[5:]):
+        assert rater_in(store, session)
+    for session in sessions[:5]:
+        assert code_of(lambda session=session: rater_in(store, session)) == "no_session"
+
+
+def test_a_clock_that_was_set_back_ends_no_new_session(store: Store, study) -> None:
+    token = invite_raters(store, study.id, 1)[0].token
+    for _ in range(MAX_SESSIONS):
+        begin_session(store, token)
+    with store.transaction() as db:
+        db.execute("UPDATE rater_sessions SET created_at = '2099-01-01T00:00:00.000+00:00'")
+    assert rater_in(store, begin_session(store, token)[1])
 
 
 @pytest.mark.parametrize("session", ["", "guessed", "\ud800"])
