@@ -227,13 +227,13 @@ def serve(app: FastAPI, services: Services, listener: socket.socket) -> None:
 def _health(services: Services, *, named: bool) -> tuple[dict[str, Any], int]:
     """The content of /healthz and its status: 503 while the database cannot be used.
 
-    Models are ``named`` to who may ask them.
+    Models are ``named`` to who may ask them; others do not read either where the database lies.
     """
     database = "ok"
     try:
         services.store.check()
     except StorageError as error:
-        database = str(error)
+        database = str(error) if named else "error"
     ok = database == "ok"
     states = services.engine.states()
     content = {

@@ -220,8 +220,8 @@ def find_rater(store: Store, token: str) -> Rater:
 def begin_session(store: Store, token: str, held: str = "") -> tuple[Rater, str]:
     """Return the rater of a link, and a session for the browser that opened it.
 
-    Where the browser has ``held`` a session of this rater since the last day, it goes on and nothing
-    is written; else it gets a new one.
+    Where the browser has ``held`` a session of this rater since the last day, that goes on and
+    nothing is written; else it gets a new one.
 
     Raises:
         StorageError: as ``find_rater``.

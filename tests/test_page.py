@@ -5,6 +5,7 @@ import socket
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from model_fixtures import TEXTS
 from playwright.sync_api import Page, expect
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from eval_ui.server import _health
 from medchat.training.tokenizers import train_llama_tokenizer
+from storage import StorageError
 
 pytestmark = pytest.mark.browser
 
@@ -213,6 +216,21 @@ def test_health_names_every_model_with_its_state(app: AppServer) -> None:
     states = {model["name"]: model["state"] for model in health["models"]}
     assert set(states) == {"slow", "broken", "absent"}
     assert states["absent"] == "unavailable"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_health_tells_strangers_neither_models_nor_where_the_database_is(named: bool) -> None:
+    store, engine = Mock(), Mock()
+    store.check.side_effect = StorageError("database_missing", path="/srv/secret/medchat.db")
+    engine.states.return_value = {"slow": "ready"}
+    content, status = _health(Mock(store=store, engine=engine), named=named)
+    assert (status, content["status"]) == (503, "error")
+    assert list(content) == ["status", "version", "models", "database"]
+    assert ("/srv/secret/medchat.db" in content["database"]) == named
+    assert bool(content["models"]) == named
+    store.check.side_effect = None
+    content, status = _health(Mock(store=store, engine=engine), named=named)
+    assert (status, content["status"], content["database"]) == (200, "ok", "ok")
 
 
 def test_only_this_machine_is_listened_to(app: AppServer) -> None:
