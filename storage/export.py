@@ -87,13 +87,27 @@ _UNSEEN = (
 # In front of a formula, at the start of a text or behind a semicolon, a tab or the end of a line:
 # where semicolons separate the cells of a file, Excel divides a cell there, also a quoted one.
 _FORMULA = re.compile(rf"(?<![^;\t\n\r])(?='*[{_UNSEEN}]*[{''.join(_FORMULA_STARTS)}])")
-# Numbers and dates of which it would show less, or something else: 007, 1.10, 1e5, 1-2.
+# As Excel, LibreOffice or WPS reads them in an English or Chinese locale, in any case.
+_MONTH = (
+    r"(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sep(t(ember)?)?|oct(ober)?"
+    r"|nov(ember)?|dec(ember)?)"
+)
+_TIME = (
+    r"(上午|下午)?\d+:\d{1,2}(:\d{1,2})?([.,]\d+)?( ?[ap]m?)?|\d{1,2}( [ap]| ?[ap]m)"
+    r"|(上午|下午)?\d{1,2}时(\d{1,2}分(\d{1,2}秒)?)?"
+)
+_DATE = (
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/]\d{1,2}|\d{4}[-/]\d{1,2}|\d{1,2}[-/]\d{4}"
+    r"|(\d{2,4}年)?\d{1,2}月(\d{1,2}日)?"
+    rf"|(\d{{1,4}}[ ./,-]{{0,3}})?{_MONTH}[ ./,-]{{0,3}}\d{{1,4}}([ ./,-]{{1,3}}\d{{1,4}})?"
+    rf"|\d{{1,4}}[ ./,-]{{0,3}}{_MONTH}"
+)
+# Numbers and dates of which it would show less, or something else: 007, 1.10, 1e-5, 1-2, MARCH1.
 _LOSES_DIGITS = re.compile(
-    r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+"
-    r"|\d+[.,]\d*0|\d{1,3}([.,]\d{3})+|\d+:\d\d(:\d\d)?"
-    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/]\d{1,2}"
-    r"|(\d{2,4}年)?\d{1,2}月(\d{1,2}日)?",
-    re.ASCII,
+    r"0\d+([.,]\d*)?|\d{16,}|(\d+([.,]\d*)?|[.,]\d+)e[+-]?\d+"
+    r"|\d+[.,]\d*0|\d{1,3}([.,]\d{3})+|\.\d+|\d+\.|\(\d+([.,]\d+)?\)"
+    rf"|{_TIME}|({_DATE})([ ,T]{{1,2}}({_TIME}))?",
+    re.ASCII | re.IGNORECASE,
 )
 # Unicode's category Cc, but for the line feed.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")

@@ -41,14 +41,28 @@ tab or the end of a line. Where semicolons separate the cells of a file, Excel d
 also one in quotation marks."""
 QUOTED_FORMULA = re.compile(rf"(?<![^;\t\n\r])'(?='*[{UNSEEN}]*[{''.join(FORMULA_STARTS)}])")
 """The apostrophes that stand in such places."""
-LOSES_DIGITS = re.compile(
-    r"0\d+([.,]\d*)?|\d{16,}|\d+([.,]\d+)?[eE]\+?\d+"
-    r"|\d+[.,]\d*0|\d{1,3}([.,]\d{3})+|\d+:\d\d(:\d\d)?"
-    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/]\d{1,2}"
-    r"|(\d{2,4}年)?\d{1,2}月(\d{1,2}日)?",
-    re.ASCII,
+_MONTH = (
+    r"(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sep(t(ember)?)?|oct(ober)?"
+    r"|nov(ember)?|dec(ember)?)"
 )
-"""Of which a spreadsheet would show less, such as 007, 1e5, 1.10 or a long id, or a date."""
+_TIME = (
+    r"(上午|下午)?\d+:\d{1,2}(:\d{1,2})?([.,]\d+)?( ?[ap]m?)?|\d{1,2}( [ap]| ?[ap]m)"
+    r"|(上午|下午)?\d{1,2}时(\d{1,2}分(\d{1,2}秒)?)?"
+)
+_DATE = (
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/]\d{1,2}|\d{4}[-/]\d{1,2}|\d{1,2}[-/]\d{4}"
+    r"|(\d{2,4}年)?\d{1,2}月(\d{1,2}日)?"
+    rf"|(\d{{1,4}}[ ./,-]{{0,3}})?{_MONTH}[ ./,-]{{0,3}}\d{{1,4}}([ ./,-]{{1,3}}\d{{1,4}})?"
+    rf"|\d{{1,4}}[ ./,-]{{0,3}}{_MONTH}"
+)
+LOSES_DIGITS = re.compile(
+    r"0\d+([.,]\d*)?|\d{16,}|(\d+([.,]\d*)?|[.,]\d+)e[+-]?\d+"
+    r"|\d+[.,]\d*0|\d{1,3}([.,]\d{3})+|\.\d+|\d+\.|\(\d+([.,]\d+)?\)"
+    rf"|{_TIME}|({_DATE})([ ,T]{{1,2}}({_TIME}))?",
+    re.ASCII | re.IGNORECASE,
+)
+"""Of which a spreadsheet would show less, such as 007, 1e-5, 1.10 or a long id, or a date, such as
+MARCH1."""
 
 _BLANKS = string.whitespace + "\u3000\xa0\u200b\u2060\ufeff"
 """Around an identifier: also those that nobody sees."""
