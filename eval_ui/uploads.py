@@ -10,7 +10,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,10 @@ MAX_UPLOADING = 2
 """Uploads under way at once, of one coordinator."""
 SECONDS_KEPT = 3600
 MAX_NAME = 100
+MAX_NAME_BYTES = 200
+_END_OF_HEAD = b"\r\n\r\n"
+_NAMELESS_FILE = b'form-data; name="files"'
+_FILE_NAME = re.compile(rb'(; ?filename=")((?:[^"\\]|\\.)*)', re.DOTALL)
 
 
 class UploadTooLarge(Exception):
@@ -173,7 +177,8 @@ async def read_upload(headers: Headers, receive: Receive) -> tuple[FormData, Upl
 
     if not headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise NoUpload
-    parser = MultiPartParser(headers, chunks(), max_files=1, max_fields=4)
+    named = _with_short_name(chunks())
+    parser = MultiPartParser(headers, named, max_files=1, max_fields=4)
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError, UnicodeError) as error:
@@ -188,8 +193,47 @@ async def read_upload(headers: Headers, receive: Receive) -> tuple[FormData, Upl
     return form, file
 
 
+async def _with_short_name(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The same form; where its first part is a file, the parser meets a name that it takes.
+
+    It refuses a head of more than 4 KiB, and takes a file without a name for a text.
+    """
+    head, is_whole = b"", False
+    async for chunk in chunks:
+        if is_whole:
+            yield chunk
+            continue
+        head += chunk
+        is_whole = _END_OF_HEAD in head or len(head) > MAX_FORM_AROUND
+        if is_whole:
+            yield _short_name(head)
+    if not is_whole:
+        yield head
+
+
+def _short_name(part: bytes) -> bytes:
+    head, end, content = part.partition(_END_OF_HEAD)
+    if b"filename" not in head:
+        head = head.replace(_NAMELESS_FILE, _NAMELESS_FILE + b'; filename="file"', 1)
+    return _FILE_NAME.sub(_cut, head, count=1) + end + content
+
+
+def _cut(match: re.Match[bytes]) -> bytes:
+    prefix, name = match.groups()
+    return prefix + (
+        safe_name(name.decode("utf-8", "replace")).encode() if len(name) > 999 else name
+    )
+
+
 def safe_name(name: str) -> str:
     """A file's own name without what a path could be made of; its ending stays."""
     kept = re.sub(r"[^\w.\- ]", "_", name.replace("\\", "/").rpartition("/")[2]).strip(". ")
     stem, dot, ending = kept.rpartition(".")
-    return f"{stem[:MAX_NAME]}{dot}{ending[:10]}" if dot and stem else kept[:MAX_NAME] or "file"
+    if not (dot and stem):
+        return _shortened(kept) or "file"
+    return f"{_shortened(stem)}{dot}{ending[:10]}"
+
+
+def _shortened(name: str) -> str:
+    """Cut in characters and, as a disk counts, in bytes."""
+    return name[:MAX_NAME].encode()[:MAX_NAME_BYTES].decode(errors="ignore")
