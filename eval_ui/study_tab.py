@@ -88,7 +88,8 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     on(study.input, handlers.show, study, shown)
     on(refresh.click, handlers.refresh, study, everything)
     on(work.changed.change, handlers.redraw, study, [summary, *status])
-    on(step_tabs["board"].select, handlers.redraw, study, [summary, *status])  # raters go on
+    for key in ("opening", "board"):  # models and raters go on by themselves
+        on(step_tabs[key].select, handlers.redraw, study, [summary, *status])
     on(create.click, handlers.create, name, [name, *everything])
     on(unpack.click, handlers.unpack, packed, [packed, *everything])
     open_tab = opening(services.access, texts, "study", handlers.refresh, len(everything))

@@ -163,6 +163,7 @@ def restore_command(
     if not checksum_of(source).exists():
         typer.echo(f"There was no {checksum_of(source).name} to compare the backup with.")
     typer.echo(f"Restored and verified: {db}")
+    typer.echo("Accounts, passwords and personal links are again those of the backup's time.")
     if aside:
         typer.echo(f"What was there before: {aside}")
 
