@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eval_ui.access import COOKIE, HOMES, SIGN_IN, Access, Visitor, refusal
 from eval_ui.allowed_routes import TOKEN, Rule, allowed_query, encoded, find_rule
+from eval_ui.connections import network_of
 from eval_ui.page_sessions import STRANGER, ForeignSession, NoRoom, PageSessions, Streams
 from eval_ui.proxies import caller_of
 from eval_ui.request_bodies import (
@@ -30,6 +31,8 @@ from eval_ui.request_bodies import (
     FileOf,
     ForeignFile,
     SlowBody,
+    TooManyBodies,
+    Unfinished,
     holds_files_only,
     read_body,
     read_event,
@@ -62,6 +65,7 @@ REFUSALS: dict[type[Exception], tuple[str, int]] = {
     EventTooLarge: ("event_too_large", 413),
     UploadTooLarge: ("upload_too_large", 413),
     NoRoom: ("no_room", 429),
+    TooManyBodies: ("no_room", 429),
 }
 
 Handler = Callable[[Request, Rule, Visitor, Send], Awaitable[None]]
@@ -76,6 +80,7 @@ class Gate:
         self._app, self._access, self._uploads = app, access, uploads
         self._pages, self._sessions = pages, dict[str, PageSessions]()
         self._streams, self._lookups = Streams(), CapacityLimiter(LOOKUPS)
+        self._unfinished = Unfinished()
         self._handlers: dict[str, Handler] = {
             "plain": self._pass,
             "page": self._show_page,
@@ -111,7 +116,7 @@ class Gate:
         except tuple(REFUSALS) as error:
             key, status = REFUSALS[type(error)]
             answer = refusal(key, status)
-            if status in (408, 413):
+            if status in (408, 413, 429):
                 answer.headers["Connection"] = "close"  # the rest is not waited for
             await answer(request.scope, receive, send)
 
@@ -135,7 +140,7 @@ class Gate:
         """Let it through, with no more of its body than the rule allows."""
         receive = request.receive
         if request.method == "POST":
-            receive = replay(await read_body(receive, rule.max_body), receive)
+            receive = replay(await self._read(request, rule.max_body), receive)
         await self._app(request.scope, receive, send)
 
     async def _show_page(self, request: Request, rule: Rule, visitor: Visitor, send: Send) -> None:
@@ -151,7 +156,7 @@ class Gate:
         """An event of the page: Gradio gets it as the gate wrote it, not as it was sent."""
         self._require(visitor, rule)
         most = 4 * MIB if visitor.coordinator else MIB
-        body = await read_body(request.receive, most)
+        body = await self._read(request, most)
         if len(body) > most:
             raise EventTooLarge
         event = read_event(body)
@@ -239,6 +244,10 @@ class Gate:
             for sessions in self._sessions.values():
                 sessions.forget_owner(owner)
         await self._pass(request, rule, visitor, send)
+
+    async def _read(self, request: Request, most: int) -> bytes:
+        with self._unfinished.one_of(network_of(caller_of(request).address)):
+            return await read_body(request.receive, most)
 
     def _require(self, visitor: Visitor, rule: Rule) -> None:
         if not self._may(visitor, rule):

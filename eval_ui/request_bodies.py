@@ -5,13 +5,17 @@ Knows nothing of who sent it; ``uploads`` says which files a click may name.
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.types import Message, Receive
 
 SECONDS_TO_SEND = 20
 SECONDS_TO_UPLOAD = 300
+MAX_UNFINISHED = 32
+"""Bodies under way at once, of one network."""
 MAX_DEPTH = 40
 FileOf = Callable[[str], dict[str, Any] | None]
 EVENT_FIELDS = ("session_hash", "data", "event_data", "fn_index", "trigger_id")
@@ -25,6 +29,10 @@ class SlowBody(Exception):
     """Too little was sent within the time."""
 
 
+class TooManyBodies(Exception):
+    """One network has too many bodies under way."""
+
+
 class BadEvent(Exception):
     """What was sent is not what Gradio's page sends."""
 
@@ -35,6 +43,26 @@ class ForeignFile(Exception):
 
 class Disconnected(Exception):
     """The browser went away before it had sent everything."""
+
+
+class Unfinished:
+    """Counts the bodies under way, by network. One that is there already takes no time and room."""
+
+    def __init__(self) -> None:
+        self._bodies: Counter[str] = Counter()
+
+    @contextmanager
+    def one_of(self, network: str) -> Iterator[None]:
+        """Raises TooManyBodies."""
+        if self._bodies[network] >= MAX_UNFINISHED:
+            raise TooManyBodies
+        self._bodies[network] += 1
+        try:
+            yield
+        finally:
+            self._bodies[network] -= 1
+            if not self._bodies[network]:
+                del self._bodies[network]
 
 
 async def read_body(receive: Receive, most: int, seconds: float = SECONDS_TO_SEND) -> bytes:

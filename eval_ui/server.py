@@ -1,6 +1,7 @@
 """The web server around the page: security headers, health, downloads, both languages."""
 
 import asyncio
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -21,7 +22,7 @@ from eval_ui.exports import export_routes
 from eval_ui.gate import Gate
 from eval_ui.page import PATHS, create_page
 from eval_ui.page_sessions import MAX_EVENTS
-from eval_ui.proxies import ProxyHeaders, trusted
+from eval_ui.proxies import ProxyHeaders
 from eval_ui.rating_page import create_rating_page
 from eval_ui.rating_routes import PAGES as RATING_PATHS
 from eval_ui.rating_routes import rating_routes
@@ -36,6 +37,8 @@ from storage import BackupTimer, StorageError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SECONDS_BETWEEN_TIDYING = 60
+SECONDS_KEPT_IDLE = 60
+"""Idle connections give way to new ones; a short time would only cut off requests that wait."""
 SECONDS_TO_SHUT_DOWN = 3
 """Open pages keep a stream open for ever; the end must not wait for them."""
 
@@ -208,13 +211,15 @@ def serve(app: FastAPI, services: Services, listener: socket.socket) -> None:
     if settings.host not in LOOPBACK:
         print(OPEN_TO_OTHERS, file=sys.stderr, flush=True)
     allow_files()
-    BoundedConnection.proxies = trusted(settings)
+    # SIGTERM ends the program as Ctrl-C does, so that what is registered for its end is done.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = uvicorn.Config(
         app,
         http=BoundedConnection,
         ws="none",
         proxy_headers=False,  # ProxyHeaders does that, and knows whom to believe
         log_level="warning",
+        timeout_keep_alive=SECONDS_KEPT_IDLE,
         timeout_graceful_shutdown=SECONDS_TO_SHUT_DOWN,
     )
     server = uvicorn.Server(config)

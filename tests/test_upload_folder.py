@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from app_server import AppServer
+
 ROOT = Path(__file__).resolve().parent.parent
+NO_MODELS = ROOT / "tests" / "benchmarks" / "no_models.toml"
 MAKE = "from eval_ui.upload_folder import prepare; print(prepare(), prepare()); "
 
 
@@ -47,4 +50,11 @@ def test_a_folder_in_use_stays(tmp_path: Path) -> None:
         run(tmp_path)
         assert folder.exists()
         other.communicate("")
+    assert not folder.exists()
+
+
+def test_the_folder_goes_when_the_program_is_ended(tmp_path: Path) -> None:
+    with AppServer(tmp_path / "medchat.db", log=tmp_path / "app.log", models=NO_MODELS) as app:
+        (folder,) = app.upload_folders()
+        assert folder.exists()
     assert not folder.exists()
