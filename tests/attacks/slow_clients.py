@@ -27,7 +27,7 @@ JOIN = "/gradio_api/queue/join"
 MARGIN = 5
 HALF_OPEN = 1500
 MAX_SECONDS = 15
-"""For a rater behind so many requests at once, each of which is first answered as far as it goes."""
+"""For a rater behind so many requests, each of which is first answered as far as it goes."""
 MAX_GROWTH_MIB = 20
 MAX_GROWTH_OF_MANY_MIB = 300
 GET = b"GET /rating/list HTTP/1.1\r\nHost: 127.0.0.1\r\n"
