@@ -26,7 +26,7 @@ NO_MODELS = Path(__file__).resolve().parent.parent / "benchmarks" / "no_models.t
 JOIN = "/gradio_api/queue/join"
 MARGIN = 5
 HALF_OPEN = 1500
-MAX_SECONDS = 15
+MAX_SECONDS = 30
 """For a rater behind so many requests, each of which is first answered as far as it goes."""
 MAX_GROWTH_MIB = 20
 MAX_GROWTH_OF_MANY_MIB = 300
