@@ -187,7 +187,7 @@ def rate(context: BrowserContext, db: Path, label: str, link: str) -> None:
 def unblind(page: Page) -> None:
     """Lock first: until then the report knows the models as letters only."""
     open_tab(page, "报告与导出")
-    expect(page.locator("#report")).to_contain_text("尚未揭盲")
+    expect(page.locator("#report")).to_contain_text("尚未揭盲", timeout=30_000)
     assert not [model for model in MODELS if model in page.locator("#report").inner_text()]
     open_tab(page, "研究管理")
     open_tab(page, "7 锁定与存档")

@@ -29,6 +29,7 @@ from playwright.async_api import Browser, async_playwright
 from rating_steps import DIMENSIONS, RatedStudy
 
 from storage import Store, score_rows, verify
+from storage.blinding import with_shown_ids
 
 SMALL_MODELS = Path(__file__).parent / "no_models.toml"
 
@@ -281,9 +282,9 @@ def _judge(store: Store, clients: list[Rater], said: list[int], pages: int) -> b
         rows = list(db.execute("SELECT idempotency_key, item, safety, rater FROM rating_log"))
         newest = {
             (label, response): scores
-            for label, response, *scores in db.execute(
-                "SELECT raters.label, response, safety, usability, fluency FROM rating_log"
-                " JOIN raters ON raters.id = rater ORDER BY rating_log.id"
+            for label, response, *scores in with_shown_ids(db).execute(
+                "SELECT raters.label, shown_id(study, response), safety, usability, fluency"
+                " FROM rating_log JOIN raters ON raters.id = rater ORDER BY rating_log.id"
             )
         }
     stored = {key: (item, safety) for key, item, safety, _ in rows}
