@@ -204,7 +204,7 @@ def read_report(page: Page) -> list[list[str]]:
     """The rows of Table 4 as the page shows them."""
     open_tab(page, "报告与导出")
     table = page.locator("#report table").first
-    expect(table).to_contain_text("demo-huatuo")
+    expect(table).to_contain_text("demo-huatuo", timeout=30_000)
     return [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]
 
 
