@@ -56,9 +56,11 @@ lint: setup-dev
 types: setup-dev
 	$(BIN)/mypy
 
+# ARGS="-k chat" runs a part. Two workers; each file's tests stay together, with their server.
+WORKERS ?= 2
 test: setup-dev browser lint types
 	@chromium="$$($(BIN)/python tests/find_browser.py)" && \
-	  MEDCHAT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -q
+	  MEDCHAT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 # Some minutes, and 2 GB of room. The machine should have nothing else to do.
 bench: setup-dev

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS_TO_START = 120
+SECONDS_TO_START = 300
 
 
 def free_port() -> int:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from app_server import AppServer
 from find_browser import find
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+# A machine may be busy: what is waited for comes, or the test is wrong.
+expect.set_options(timeout=60_000)
 
 # Without these, Chromium looks for its maker's hosts by itself.
 CHROMIUM_ARGUMENTS = [

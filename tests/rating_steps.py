@@ -74,7 +74,7 @@ def expect_scores(page: Page, letter: str, *scores: int) -> None:
 
 def expect_saved(page: Page, letter: str) -> None:
     # The page may be waiting for its next try, up to some seconds after the app is back.
-    expect(page.locator(f"#state-{letter}")).to_contain_text("已保存", timeout=30_000)
+    expect(page.locator(f"#state-{letter}")).to_contain_text("已保存", timeout=60_000)
 
 
 def expect_question(page: Page, number: int) -> None:

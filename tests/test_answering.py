@@ -106,7 +106,7 @@ def running(store: Store) -> Iterator[Callable[[Script], tuple[Answering, Script
 
 
 def wait(store: Store, study: Study, state: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         job = answer_job(store, study.id)
         if job and job.state == state:
@@ -151,7 +151,7 @@ def test_a_kill_loses_only_what_was_under_way(store, study, running) -> None:
     first, _ = running(half)
     begin_answering(store, study.id, ["a"])
     first.start(study.id)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while len(answers_to_check(store, study.id)) < 10 and time.monotonic() < deadline:
         time.sleep(0.02)
     first.close()
@@ -254,7 +254,7 @@ def test_a_job_begun_anew_while_the_old_one_ends_is_worked_on(store, study, runn
     for models in (["a"], ["a", "b"]):
         begin_answering(store, study.id, models)
         answering.start(study.id)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while len(answers_to_check(store, study.id)) < QUESTIONS and time.monotonic() < deadline:
             time.sleep(0.001)
     wait(store, study, "done")

@@ -1,6 +1,5 @@
 """Answers as streams: what each pane receives, alone, beside others, cancelled, and in error."""
 
-import asyncio
 import random
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_fixtures import TinyModels, tiny_models, write_adapter
+from own_loop import run_in_own_loop
 
 from medchat.config import GenerationOptions
 from medchat.engine import Delta, End, Event, LocalEngine, Request, Ticket, astream, stream
@@ -443,7 +443,7 @@ def test_astream_gives_the_same_answer(shared) -> None:
     async def drain() -> list[Event]:
         return [event async for event in astream(shared, ask("first"))]
 
-    *deltas, end = asyncio.run(drain())
+    *deltas, end = run_in_own_loop(drain())
     assert end.text == answer(shared, ask("first")).text
     assert end.text.startswith("".join(delta.text for delta in deltas))
 
@@ -456,7 +456,7 @@ def test_closing_astream_cancels_the_request(shared) -> None:
         await anext(events)
         await events.aclose()
 
-    asyncio.run(leave())
+    run_in_own_loop(leave())
     assert [ticket.cancelled for ticket in recording.tickets] == [True]
     assert answer(shared, ask("first")).finish_reason == "length"
 

@@ -575,7 +575,7 @@ def test_a_server_that_swallows_a_save_is_said_to_be_out_of_reach(
     context.route("**/rating/save", lambda route: None)
     score(page, "A", 3, 2, 1)
     expect(page.locator("#state-A")).to_contain_text("正在保存")
-    expect(page.locator("#state-A")).to_contain_text("正在重试", timeout=15_000)
+    expect(page.locator("#state-A")).to_contain_text("正在重试", timeout=60_000)
     context.unroute("**/rating/save")
     expect_saved(page, "A")
     assert study.log() == [(3, 2, 1)]

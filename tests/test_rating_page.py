@@ -225,7 +225,7 @@ def test_what_is_saved_while_its_question_is_fetched_is_shown_as_saved(
     def overtaken(route: Route) -> None:
         before = route.fetch()
         held.pop().continue_()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not study.log() and time.monotonic() < deadline:
             time.sleep(0.05)
         route.fulfill(response=before)
@@ -393,7 +393,7 @@ def test_a_refused_save_of_another_question_is_said_and_its_place_is_open(
     set_lock(study, None)
     look_again(page)  # what the lock had refused goes by itself
     expect(page.locator("#rating .place").first).to_have_class("place rated")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while len(study.log()) < 2 and time.monotonic() < deadline:
         page.wait_for_timeout(50)  # the routes of this test go on meanwhile
     assert sorted(study.log()) == [(1, 1, 1), (2, 2, 2)]

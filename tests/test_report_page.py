@@ -13,7 +13,7 @@ from storage_fixtures import MODELS
 from storage import Store, lock_study, unblind_study
 
 pytestmark = pytest.mark.browser
-PATIENCE = 30_000
+PATIENCE = 60_000
 """Milliseconds: several reports, one after the other, on a machine that others use."""
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from app_server import PASSWORD, AppServer
+from own_loop import run_in_own_loop
 
 from eval_ui import access
 from eval_ui.access import MAX_WAITING_SIGN_INS, SignIns
@@ -36,12 +36,6 @@ def running(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return most
 
 
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """In a thread of its own: the browser tests keep a loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
-
-
 def test_a_flood_waits_and_a_known_address_does_not(running: dict[str, int]) -> None:
     sign_ins = SignIns(None)  # type: ignore[arg-type]
 
@@ -56,7 +50,7 @@ def test_a_flood_waits_and_a_known_address_does_not(running: dict[str, int]) -> 
         seconds = time.monotonic() - started
         return await asyncio.gather(*others), seconds
 
-    answers, seconds = run(flood())
+    answers, seconds = run_in_own_loop(flood())
     assert seconds < 6 * SECONDS
     assert answers.count(None) >= 15
     assert running == {"known": 1, "unknown": 1}
@@ -69,7 +63,7 @@ def test_not_more_than_two_known_ones_are_checked_at_once(running: dict[str, int
         tasks = [sign_ins.sign_in("anna", "right", "known") for _ in range(8)]
         return await asyncio.gather(*tasks)
 
-    assert run(together()) == ["token"] * 8
+    assert run_in_own_loop(together()) == ["token"] * 8
     assert running["known"] == 2
 
 

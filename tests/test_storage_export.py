@@ -393,7 +393,7 @@ def test_whether_a_long_text_is_a_date_is_seen_at_once() -> None:
     started = time.process_time()
     for text in texts:
         export._LOSES_DIGITS.fullmatch(text)
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 10
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -1,9 +1,9 @@
 """The names of uploaded files: whatever a browser sends, the file arrives under a short one."""
 
-import asyncio
 from typing import Any
 
 import pytest
+from own_loop import run_in_own_loop
 from starlette.datastructures import Headers
 
 from eval_ui.uploads import read_upload, safe_name
@@ -47,7 +47,7 @@ async def received(form: bytes, piece: int) -> tuple[str, bytes]:
     ],
 )
 def test_a_file_arrives_whatever_its_name(disposition: str, name: str, piece: int) -> None:
-    assert asyncio.run(received(form_with(disposition), piece)) == (name, CONTENT)
+    assert run_in_own_loop(received(form_with(disposition), piece)) == (name, CONTENT)
 
 
 @pytest.mark.parametrize(

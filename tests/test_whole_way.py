@@ -187,7 +187,7 @@ def rate(context: BrowserContext, db: Path, label: str, link: str) -> None:
 def unblind(page: Page) -> None:
     """Lock first: until then the report knows the models as letters only."""
     open_tab(page, "报告与导出")
-    expect(page.locator("#report")).to_contain_text("尚未揭盲", timeout=30_000)
+    expect(page.locator("#report")).to_contain_text("尚未揭盲", timeout=60_000)
     assert not [model for model in MODELS if model in page.locator("#report").inner_text()]
     open_tab(page, "研究管理")
     open_tab(page, "7 锁定与存档")
@@ -204,7 +204,7 @@ def read_report(page: Page) -> list[list[str]]:
     """The rows of Table 4 as the page shows them."""
     open_tab(page, "报告与导出")
     table = page.locator("#report table").first
-    expect(table).to_contain_text("demo-huatuo", timeout=30_000)
+    expect(table).to_contain_text("demo-huatuo", timeout=60_000)
     return [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]
 
 
