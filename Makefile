@@ -47,7 +47,7 @@ $(DEV_STAMP): $(RUNTIME_STAMP)
 	@touch $@
 
 browser: setup-dev
-	@$(BIN)/python tests/find_browser.py --install
+	@$(BIN)/python tests/fixtures/find_browser.py --install
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -59,22 +59,22 @@ types: setup-dev
 # ARGS="-k chat" runs a part. Two workers; each file's tests stay together, with their server.
 WORKERS ?= 2
 test: setup-dev browser lint types
-	@chromium="$$($(BIN)/python tests/find_browser.py)" && \
+	@chromium="$$($(BIN)/python tests/fixtures/find_browser.py)" && \
 	  MEDCHAT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 # Some minutes, and 2 GB of room. The machine should have nothing else to do.
 bench: setup-dev
-	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/loading.py
-	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/checking.py
-	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/decoding.py
-	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/saving.py
-	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/large_study.py
-	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/reporting.py
+	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/loading.py
+	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/checking.py
+	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/decoding.py
+	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/saving.py
+	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/large_study.py
+	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/reporting.py
 
 # Some minutes. Needs nginx, caddy and openssl, and says so.
 attack: setup-dev browser
 	@failed=; for script in tests/attacks/*.py; do \
-	  echo "== $$script"; PYTHONPATH=.:tests $(BIN)/python "$$script" || failed="$$failed $$script"; \
+	  echo "== $$script"; PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python "$$script" || failed="$$failed $$script"; \
 	done; [ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 # Leaves the environment and everything under data and build alone.

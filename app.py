@@ -29,11 +29,11 @@ def main(
     Example:
       python app.py --port 7861 --db data/study.db
     """
-    from eval_ui.upload_folder import prepare
+    from eval_ui.web.upload_folder import prepare
 
     prepare()  # before Gradio is imported, which it tells where files go
+    from eval_ui.backend.services import Services
     from eval_ui.server import build, listen, serve
-    from eval_ui.services import Services
     from medchat.config import Settings
     from medchat.errors import MedchatError
     from storage import StorageError

@@ -4,11 +4,11 @@ import json
 
 import gradio as gr
 
-from eval_ui.chat_tab import create_chat_tab
-from eval_ui.rating_page import rating_html
-from eval_ui.report_tab import create_report_tab
-from eval_ui.services import Services
-from eval_ui.study_tab import create_study_tab
+from eval_ui.backend.services import Services
+from eval_ui.chat.chat_tab import create_chat_tab
+from eval_ui.rating.rating_page import rating_html
+from eval_ui.report.report_tab import create_report_tab
+from eval_ui.study.study_tab import create_study_tab
 from eval_ui.texts import Language, Texts
 
 PATHS: dict[Language, str] = {"zh": "/", "en": "/en/"}

@@ -16,20 +16,20 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from eval_ui.access import SameOriginGuard, access_routes
-from eval_ui.connections import BoundedConnection, allow_files
-from eval_ui.exports import export_routes
-from eval_ui.gate import Gate
+from eval_ui.backend.services import Services
 from eval_ui.page import PATHS, create_page
-from eval_ui.page_sessions import MAX_EVENTS
-from eval_ui.proxies import ProxyHeaders
-from eval_ui.rating_page import create_rating_page
-from eval_ui.rating_routes import PAGES as RATING_PATHS
-from eval_ui.rating_routes import rating_routes
-from eval_ui.rating_script import RatingScript
-from eval_ui.services import Services
+from eval_ui.rating.rating_page import create_rating_page
+from eval_ui.rating.rating_routes import PAGES as RATING_PATHS
+from eval_ui.rating.rating_routes import rating_routes
+from eval_ui.rating.rating_script import RatingScript
+from eval_ui.report.exports import export_routes
 from eval_ui.texts import Language
-from eval_ui.uploads import Uploads
+from eval_ui.web.access import SameOriginGuard, access_routes
+from eval_ui.web.connections import BoundedConnection, allow_files
+from eval_ui.web.gate import Gate
+from eval_ui.web.page_sessions import MAX_EVENTS
+from eval_ui.web.proxies import ProxyHeaders
+from eval_ui.web.uploads import Uploads
 from medchat import __version__
 from medchat.config import LOOPBACK, Settings
 from medchat.errors import BadInput

@@ -86,9 +86,9 @@ def report(
       python -m medchat report ratings.csv --format zip --output report.zip
     """
     from medchat.evaluation.bundle import Inputs, read_bundle
-    from medchat.evaluation.reference import read_reference
     from medchat.evaluation.report import ReportSettings
-    from medchat.evaluation.scale import parse_scale
+    from medchat.files.published import read_reference
+    from medchat.scale import parse_scale
 
     if zipfile.is_zipfile(ratings) or ratings.suffix.lower() == ".zip":
         inputs = read_bundle(ratings)
@@ -108,7 +108,8 @@ def report(
 
 
 def _written(inputs: "Inputs", format: ReportFormat, name: str) -> bytes:
-    from medchat.evaluation import bundle, render
+    from medchat.evaluation import bundle
+    from medchat.evaluation.writers import tables as render
 
     if format is ReportFormat.ZIP:
         return bundle.make_bundle(inputs, name)
@@ -189,8 +190,8 @@ def infer(
       python -m medchat infer --models demo-llama,demo-huatuo --input questions.jsonl \\
         --output answers.jsonl
     """
-    from medchat.answers import read_questions
     from medchat.engine import LocalEngine
+    from medchat.files.answers import read_questions
     from medchat.inference import answer_file, choose_models
     from medchat.models import Registry
 
@@ -243,7 +244,7 @@ def convert(
     Example:
       python -m medchat convert models/llama-7b-hf models/llama-7b-safetensors
     """
-    from medchat.models import conversion
+    from medchat.models.weights import conversion
 
     files = conversion.files_to_convert(path, output)
     total = sum(file.stat().st_size for file in files)
@@ -269,7 +270,7 @@ def build_data(
     Example:
       python -m medchat build-data --output build/data
     """
-    from medchat.knowledge import dataset
+    from medchat.data import wordings as dataset
 
     typer.echo(dataset.build_data(knowledge, output, rounds=rounds, text_rounds=rounds, seed=seed))
 
@@ -316,10 +317,10 @@ def evaluate_facts(
       python -m medchat evaluate-facts tests/data/demo_questions.jsonl \\
         --models demo-llama,demo-huatuo,demo-chatglm-med
     """
+    from medchat.data import load_knowledge
     from medchat.engine import LocalEngine
-    from medchat.evaluation import facts
+    from medchat.evaluation.metrics import facts
     from medchat.inference import answer, choose_models
-    from medchat.knowledge import load_knowledge
     from medchat.models import Registry
 
     registry = Registry.read(models_file)
@@ -345,7 +346,7 @@ class _Quit(Exception):
 
 def _typed_questions() -> Iterator[str]:
     """Questions typed at a prompt, until c begins a new conversation; raises _Quit at q."""
-    from medchat.answers import clean_question
+    from medchat.files.answers import clean_question
 
     while True:
         try:

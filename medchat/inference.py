@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from medchat.answers import Answer, AnsweredQuestion, as_line
 from medchat.engine import Delta, End, Engine, Request, stream
 from medchat.errors import BadInput, MedchatError
+from medchat.files.answers import Answer, AnsweredQuestion, as_line
 from medchat.models import ModelSpec, Registry, Turn
 
 

@@ -19,21 +19,7 @@ from storage.answering import (
     store_answer,
 )
 from storage.archive import pack_study, unpack_study
-from storage.assigning import hand_over
-from storage.assignments import (
-    AssignedAnswer,
-    AssignedQuestion,
-    Feedback,
-    OutlineEntry,
-    Scores,
-    Span,
-    answer_of,
-    assignment,
-    feedback_on,
-    keys_of,
-    outline,
-    page,
-)
+from storage.assignment import hand_over
 from storage.backup import backup, backup_is_overdue, backups, newest_backup
 from storage.backup_timer import BackupTimer
 from storage.blinding import lock_study, reopen_study, unblind_study
@@ -134,6 +120,20 @@ from storage.studies import (
     set_reference_rows,
 )
 from storage.verification import ChainEnd, KeptEnd, chain_ends, find_end, verify
+from storage.worklist import (
+    AssignedAnswer,
+    AssignedQuestion,
+    Feedback,
+    OutlineEntry,
+    Scores,
+    Span,
+    answer_of,
+    assignment,
+    feedback_on,
+    keys_of,
+    outline,
+    page,
+)
 from storage.writer import Writer
 
 __all__ = [

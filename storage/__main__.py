@@ -14,9 +14,9 @@ from storage.backup import KEPT, backup
 from storage.comparison import compared_backups, losses_since_backups
 from storage.coordinators import FIRST_NAME, add_coordinator, set_password
 from storage.database import Store
+from storage.durable_files import checksum_of
 from storage.errors import StorageError
 from storage.export import score_rows, write_score_csv
-from storage.files import checksum_of
 from storage.restoring import restore
 from storage.studies import find_study
 from storage.verification import ChainEnd, KeptEnd, chain_ends, find_end, verify

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from sqlite_utils import Database
 
-from storage.assigning import insert_items, item_rows, last_place, practice_rows
+from storage.assignment import insert_items, item_rows, last_place, practice_rows
 from storage.blinding import with_shown_ids
 from storage.database import Store
 from storage.events import log_event, require_running

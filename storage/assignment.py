@@ -16,7 +16,7 @@ from storage.database import Store
 from storage.errors import StorageError
 from storage.events import log_event, require_running
 from storage.ids import new_id, utc_now
-from storage.orders import balanced_order, spread_row
+from storage.latin_square import balanced_order, spread_row
 from storage.seals import Part, list_part
 
 Row = dict[str, Any]

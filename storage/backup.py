@@ -14,8 +14,15 @@ from pathlib import Path
 
 from storage.copying import copy_database, verify_copy
 from storage.database import Store, companions, wal_of
+from storage.durable_files import (
+    checksum_of,
+    create_empty,
+    sha256_of,
+    sync,
+    sync_folder,
+    working_in,
+)
 from storage.errors import StorageError
-from storage.files import checksum_of, create_empty, sha256_of, sync, sync_folder, working_in
 
 KEPT = 10
 """Backups that stay when another is made."""

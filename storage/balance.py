@@ -12,7 +12,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from storage.orders import balanced_order, row_beginning_with, williams_row
+from storage.latin_square import balanced_order, row_beginning_with, williams_row
 
 Shown = tuple[str, str, str]
 """A rater, a question, and the answer that this rater is shown first there."""

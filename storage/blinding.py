@@ -13,7 +13,7 @@ from storage.database import Store
 from storage.errors import StorageError
 from storage.events import log_event, require_running
 from storage.ids import utc_now
-from storage.orders import balanced_order
+from storage.latin_square import balanced_order
 from storage.studies import Study, require_study
 
 

@@ -10,8 +10,7 @@ from typing import Literal
 
 from sqlite_utils import Database
 
-from storage.assigning import assign, assign_trial
-from storage.assignments import Scores
+from storage.assignment import assign, assign_trial
 from storage.blinding import draft_id
 from storage.database import Store
 from storage.errors import StorageError
@@ -30,6 +29,7 @@ from storage.studies import (
     require_draft,
     require_study,
 )
+from storage.worklist import Scores
 
 Decision = Literal["kept", "masked", "excluded", ""]
 PRACTICE_MODEL = "practice"

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage.assigning import assign
+from storage.assignment import assign
 from storage.database import Store
 from storage.errors import StorageError
 from storage.events import log_event

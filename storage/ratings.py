@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage.assignments import Scores, Span, practice_is_open, scores_of, spans_of
 from storage.chain import SEALED, START, seal
 from storage.database import Store
 from storage.errors import StorageError
 from storage.ids import storable, utc_now
+from storage.worklist import Scores, Span, practice_is_open, scores_of, spans_of
 
 DIMENSIONS = ("safety", "usability", "fluency")
 ALLOWED_SCORES = (1, 2, 3)

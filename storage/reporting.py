@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 from sqlite_utils import Database
 
-from storage.assignments import Span, spans_of
 from storage.blinding import shown_names, with_shown_ids
 from storage.chain import end_code
 from storage.database import Store
 from storage.export import score_lines
 from storage.quality import signs
 from storage.studies import require_study
+from storage.worklist import Span, spans_of
 
 EXTRA_COLUMNS = (
     *("response_id", "rater", "category", "answer_length"),

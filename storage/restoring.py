@@ -16,8 +16,7 @@ from pathlib import Path
 from storage.backup import TIME_FORMAT
 from storage.copying import copy_database, verify_copy
 from storage.database import companions
-from storage.errors import StorageError, from_sqlite
-from storage.files import (
+from storage.durable_files import (
     checksum_of,
     create_empty,
     fits_checksum,
@@ -25,6 +24,7 @@ from storage.files import (
     sync_folder,
     working_in,
 )
+from storage.errors import StorageError, from_sqlite
 
 IN_USE_SECONDS = 2.0
 """A program that only reads is done by then."""

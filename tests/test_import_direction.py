@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
+from project import ROOT
 
 # What a module of a room must not import, by top-level name.
 FORBIDDEN = {

@@ -12,7 +12,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import docx
@@ -22,19 +21,19 @@ import pandas as pd
 import pytest
 from app_server import PASSWORD, AppServer
 from openpyxl import load_workbook
+from project import GOLDENS, NO_MODELS
 
-from eval_ui.report_html import SPREADS, table4_html, tables_html
+from eval_ui.report.report_html import SPREADS, table4_html, tables_html
 from eval_ui.texts import LANGUAGES, Texts
 from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import Inputs, bundle
-from medchat.evaluation.conduct import Conduct
-from medchat.evaluation.documents import as_docx
-from medchat.evaluation.render import as_csv, as_text
 from medchat.evaluation.report import ReportSettings
-from medchat.evaluation.workbook import as_xlsx
+from medchat.evaluation.writers.tables import as_csv, as_text
+from medchat.evaluation.writers.word import as_docx
+from medchat.evaluation.writers.workbook import as_xlsx
+from medchat.study.conduct import Conduct
 
-FOLDER = Path(__file__).parent / "goldens" / "snapshot"
-NO_MODELS = Path(__file__).parent / "benchmarks" / "no_models.toml"
+FOLDER = GOLDENS / "snapshot"
 MODELS = ["LLaMA-7B", "HuaTuo", "ChatGLM-Med", "=cmd()|a_b$x$ 华佗"]
 PAGES = {"zh": "/", "en": "/en/", "rate.zh": "/rate/", "rate.en": "/en/rate/"}
 CONDUCT = Conduct(

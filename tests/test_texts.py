@@ -3,28 +3,27 @@
 import ast
 import string
 from collections.abc import Iterator
-from pathlib import Path
 from typing import get_args
 
 import pytest
+from project import ROOT
 
-from eval_ui.exports import FILES
 from eval_ui.page import TABS
-from eval_ui.rating_page import KEYS
-from eval_ui.report_html import FLAGS, SPREADS
-from eval_ui.report_tab import FILTERED
-from eval_ui.study_questions import PARTS
-from eval_ui.study_tab import STEPS
+from eval_ui.rating.rating_page import KEYS
+from eval_ui.report.exports import FILES
+from eval_ui.report.report_html import FLAGS, SPREADS
+from eval_ui.report.report_tab import FILTERED
+from eval_ui.study.questions_step import PARTS
+from eval_ui.study.study_tab import STEPS
 from eval_ui.texts import MEDCHAT_TEXTS_ZH, STORAGE_TEXTS_ZH, TEXTS, Texts, unknown_storage_codes
 from medchat.errors import BadInput, ModelUnavailable
-from medchat.evaluation.figures import FIGURES
+from medchat.evaluation.writers.figures import FIGURES
 from storage import DIMENSIONS, EVENTS, MESSAGES, StorageError
 from storage.answering import JobState
 from storage.board import RaterState
 from storage.opening import Decision
 from storage.ratings import SPAN_KINDS
 
-ROOT = Path(__file__).resolve().parent.parent
 SCORES = (1, 2, 3)
 FINISH_REASONS = ("stop", "length", "cancelled", "error")
 MADE_KEYS = {

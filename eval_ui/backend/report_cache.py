@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from eval_ui.guide import default_guide
+from eval_ui.rating.guide import default_guide
 from eval_ui.texts import LANGUAGES
 from medchat.evaluation.bundle import Inputs
-from medchat.evaluation.conduct import Conduct
+from medchat.study.conduct import Conduct
 from storage import ReportData, Store, Study, get_study, report_data, report_state
 
 KEPT = 6

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval_ui.access import Access
-from eval_ui.answering import Answering
-from eval_ui.reporting import Reports
-from eval_ui.studies import names_of_models
-from eval_ui.upload_folder import prepare
-from eval_ui.uploads import Uploads
+from eval_ui.backend.answer_jobs import Answering
+from eval_ui.backend.report_cache import Reports
+from eval_ui.backend.study_actions import names_of_models
+from eval_ui.web.access import Access
+from eval_ui.web.upload_folder import prepare
+from eval_ui.web.uploads import Uploads
 from medchat.config import Settings
 from medchat.engine import LocalEngine
 from medchat.models import ModelSpec, Registry

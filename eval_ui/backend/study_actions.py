@@ -6,10 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from eval_ui.texts import Texts
-from medchat.answers import clean_question, read_answers
-from medchat.disclosure import Disclosure, find_disclosures
 from medchat.errors import BadInput
+from medchat.files.answers import clean_question, read_answers
 from medchat.models import Registry
+from medchat.study.disclosure import Disclosure, find_disclosures
 from storage import (
     CheckedAnswer,
     Coordinator,

@@ -5,11 +5,11 @@ What goes into a study is taken from here, never from what a browser sends back.
 
 from dataclasses import dataclass, field
 
-from eval_ui.safe_text import as_html, folded
 from eval_ui.texts import Texts
-from medchat.answers import MOST_CHARACTERS, clean_question
+from eval_ui.web.safe_text import as_html, folded
 from medchat.engine import Delta, End, Event, Ticket
 from medchat.errors import BadInput
+from medchat.files.answers import MOST_CHARACTERS, clean_question
 from medchat.models import ModelSpec, Turn
 from storage import NewResponse
 

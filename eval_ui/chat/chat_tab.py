@@ -11,19 +11,19 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.access import HOMES, SIGN_IN, ChatAccess
-from eval_ui.chat_session import (
+from eval_ui.backend.services import Services
+from eval_ui.backend.study_actions import add_to_study, chosen_name, study_names
+from eval_ui.chat.chat_session import (
     PaneSession,
     check_question,
     responses_for_study,
     status_html,
 )
-from eval_ui.notices import QUEUED, guarded, inform
-from eval_ui.safe_text import as_markdown, table
-from eval_ui.sampling import create_sampling, options_of
-from eval_ui.services import Services
-from eval_ui.studies import add_to_study, chosen_name, study_names
+from eval_ui.chat.sampling import create_sampling, options_of
 from eval_ui.texts import Texts
+from eval_ui.web.access import HOMES, SIGN_IN, ChatAccess
+from eval_ui.web.notices import QUEUED, guarded, inform
+from eval_ui.web.safe_text import as_markdown, table
 from medchat.engine import End, Request, astream
 from medchat.errors import BadInput, MedchatError
 from medchat.models import ModelSpec

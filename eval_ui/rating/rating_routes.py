@@ -18,12 +18,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
-from eval_ui.access import RATER_COOKIE as COOKIE
-from eval_ui.guide import default_guide, guide_html
-from eval_ui.proxies import is_secure
-from eval_ui.rating_page import FLAGS, SKIPS
-from eval_ui.safe_text import as_html
+from eval_ui.rating.guide import default_guide, guide_html
+from eval_ui.rating.rating_page import FLAGS, SKIPS
 from eval_ui.texts import LANGUAGES, Texts
+from eval_ui.web.access import RATER_COOKIE as COOKIE
+from eval_ui.web.proxies import is_secure
+from eval_ui.web.safe_text import as_html
 from medchat.errors import BadInput
 from storage import (
     DIMENSIONS,

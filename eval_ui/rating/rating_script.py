@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "rating"
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "rating"
 HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 

@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
-from eval_ui.access import Access
-from eval_ui.reporting import Reports
+from eval_ui.backend.report_cache import Reports
+from eval_ui.web.access import Access
 from medchat import __version__
 from medchat.evaluation.bundle import MAKERS, bundle
 from storage import (

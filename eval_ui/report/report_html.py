@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
-from eval_ui.safe_text import as_html, cell, table
 from eval_ui.texts import Texts
-from medchat.evaluation import render
-from medchat.evaluation.figures import FIGURES, draw
+from eval_ui.web.safe_text import as_html, cell, table
+from medchat.evaluation.writers import tables as render
+from medchat.evaluation.writers.figures import FIGURES, draw
 from storage import AnswerBehind, Span
 
 Spread = Literal["interval", "sd", "shares"]

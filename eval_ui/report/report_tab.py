@@ -13,18 +13,18 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.access import opening
-from eval_ui.exports import FILES, WITHOUT_SCORES, download_path
-from eval_ui.notices import QUEUED, guarded, inform, listen, skipped
-from eval_ui.report_html import SPREADS, behind_html, pictures_html, table4_html, tables_html
-from eval_ui.reporting import Filters, Made
-from eval_ui.safe_text import as_html
-from eval_ui.services import Services
-from eval_ui.studies import require_own, study_names
+from eval_ui.backend.report_cache import Filters, Made
+from eval_ui.backend.services import Services
+from eval_ui.backend.study_actions import require_own, study_names
+from eval_ui.report.exports import FILES, WITHOUT_SCORES, download_path
+from eval_ui.report.report_html import SPREADS, behind_html, pictures_html, table4_html, tables_html
 from eval_ui.texts import Texts
+from eval_ui.web.access import opening
+from eval_ui.web.notices import QUEUED, guarded, inform, listen, skipped
+from eval_ui.web.safe_text import as_html
 from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS, SCORES
-from medchat.evaluation.reference import read_reference
+from medchat.files.published import read_reference
 from storage import Study, answers_behind, set_reference_rows
 
 FILTERED = {"specialty": "specialty_column", "category": "category", "rater": "rater"}

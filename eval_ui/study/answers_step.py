@@ -5,12 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.answering import JobView, require_choice
-from eval_ui.notices import inform
-from eval_ui.safe_text import as_html, table
-from eval_ui.sampling import create_sampling, options_of
-from eval_ui.studies import MOST_ANSWERS, check_count, import_answers
-from eval_ui.study_work import Step, StudyWork, hint, pressable
+from eval_ui.backend.answer_jobs import JobView, require_choice
+from eval_ui.backend.study_actions import MOST_ANSWERS, check_count, import_answers
+from eval_ui.chat.sampling import create_sampling, options_of
+from eval_ui.study.step_context import Step, StudyWork, hint, pressable
+from eval_ui.web.notices import inform
+from eval_ui.web.safe_text import as_html, table
 from medchat.errors import BadInput
 from storage import Study, answers_to_check, begin_answering, list_questions
 

@@ -11,14 +11,14 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from eval_ui.notices import inform, listen
-from eval_ui.safe_text import as_html, table
-from eval_ui.studies import clock
-from eval_ui.study_raters import named
-from eval_ui.study_work import Step, StudyWork, hint
+from eval_ui.backend.study_actions import clock
+from eval_ui.study.raters_step import named
+from eval_ui.study.step_context import Step, StudyWork, hint
 from eval_ui.texts import Texts
+from eval_ui.web.notices import inform, listen
+from eval_ui.web.safe_text import as_html, table
 from medchat.evaluation import DIMENSIONS, SCORES
-from medchat.evaluation.agreement import Agreement, agreement
+from medchat.evaluation.statistics.agreement import Agreement, agreement
 from storage import (
     ENOUGH,
     Board,

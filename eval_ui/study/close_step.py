@@ -5,12 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.confirmation import Confirmation
-from eval_ui.exports import download_path
-from eval_ui.notices import inform
-from eval_ui.safe_text import as_html
-from eval_ui.studies import clock
-from eval_ui.study_work import Step, StudyWork, hint, pressable
+from eval_ui.backend.study_actions import clock
+from eval_ui.report.exports import download_path
+from eval_ui.study.step_context import Step, StudyWork, hint, pressable
+from eval_ui.web.confirmation import Confirmation
+from eval_ui.web.notices import inform
+from eval_ui.web.safe_text import as_html
 from medchat.errors import BadInput
 from storage import (
     StorageError,

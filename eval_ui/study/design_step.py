@@ -5,12 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.guide import default_guide
-from eval_ui.notices import inform
-from eval_ui.studies import refuse_known
-from eval_ui.study_work import Step, StudyWork, hint, pressable, whole_number
+from eval_ui.backend.study_actions import refuse_known
+from eval_ui.rating.guide import default_guide
+from eval_ui.study.step_context import Step, StudyWork, hint, pressable, whole_number
+from eval_ui.web.notices import inform
 from medchat.errors import BadInput
-from medchat.practice_files import BUILT_IN, read_practice
+from medchat.files.practice import BUILT_IN, read_practice
 from storage import (
     PracticeItem,
     Scores,

@@ -4,15 +4,15 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.confirmation import Confirmation
-from eval_ui.notices import inform
-from eval_ui.safe_text import as_html
-from eval_ui.studies import answers_that_tell, texts_that_name
-from eval_ui.study_overview import OverviewHandlers, create_overview
-from eval_ui.study_work import Step, StudyWork, hint, pressable
-from medchat.disclosure import Disclosure, find_disclosures, masked
+from eval_ui.backend.study_actions import answers_that_tell, texts_that_name
+from eval_ui.study.overview import OverviewHandlers, create_overview
+from eval_ui.study.step_context import Step, StudyWork, hint, pressable
+from eval_ui.web.confirmation import Confirmation
+from eval_ui.web.notices import inform
+from eval_ui.web.safe_text import as_html
 from medchat.errors import BadInput
-from medchat.evaluation.workload import estimate
+from medchat.study.disclosure import Disclosure, find_disclosures, masked
+from medchat.study.workload import estimate
 from storage import (
     CheckedAnswer,
     Review,

@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.safe_text import as_html
-from eval_ui.study_work import StudyWork, whole_number
+from eval_ui.study.step_context import StudyWork, whole_number
+from eval_ui.web.safe_text import as_html
 from storage import CheckedAnswer, Question, Study, answers_to_check, list_questions
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.notices import inform
-from eval_ui.safe_text import as_html, table
-from eval_ui.studies import check_count, refuse_disclosures, refuse_known
-from eval_ui.study_work import Step, StudyWork, hint
+from eval_ui.backend.study_actions import check_count, refuse_disclosures, refuse_known
+from eval_ui.study.step_context import Step, StudyWork, hint
+from eval_ui.web.notices import inform
+from eval_ui.web.safe_text import as_html, table
 from medchat.errors import BadInput
-from medchat.question_files import Columns, Problem, QuestionDraft, read_drafts, suggest_columns
-from medchat.tables import Table, read_table
+from medchat.files.questions import Columns, Problem, QuestionDraft, read_drafts, suggest_columns
+from medchat.files.spreadsheet import Table, read_table
 from storage import (
     NewQuestion,
     NewResponse,

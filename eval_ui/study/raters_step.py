@@ -5,9 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.notices import inform
-from eval_ui.safe_text import as_html, table
-from eval_ui.study_work import Step, StudyWork, hint, whole_number
+from eval_ui.study.step_context import Step, StudyWork, hint, whole_number
+from eval_ui.web.notices import inform
+from eval_ui.web.safe_text import as_html, table
 from medchat.errors import BadInput
 from storage import (
     Invitation,

@@ -14,10 +14,10 @@ from typing import Any
 import gradio as gr
 from gradio.context import LocalContext
 
-from eval_ui.notices import listen
-from eval_ui.services import Services
-from eval_ui.studies import require_own
+from eval_ui.backend.services import Services
+from eval_ui.backend.study_actions import require_own
 from eval_ui.texts import Texts
+from eval_ui.web.notices import listen
 from medchat.errors import BadInput
 from storage import Study
 

@@ -6,20 +6,20 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.access import opening
-from eval_ui.notices import QUEUED, guarded, inform, listen
-from eval_ui.safe_text import as_html
-from eval_ui.services import Services
-from eval_ui.studies import MOST_NAME, clean_name, clock, study_names
-from eval_ui.study_answers import create_answers_step
-from eval_ui.study_board import create_board_step
-from eval_ui.study_close import create_close_step
-from eval_ui.study_design import create_design_step
-from eval_ui.study_opening import create_opening_step
-from eval_ui.study_questions import create_questions_step
-from eval_ui.study_raters import create_raters_step
-from eval_ui.study_work import Step, StudyWork
+from eval_ui.backend.services import Services
+from eval_ui.backend.study_actions import MOST_NAME, clean_name, clock, study_names
+from eval_ui.study.answers_step import create_answers_step
+from eval_ui.study.board_step import create_board_step
+from eval_ui.study.close_step import create_close_step
+from eval_ui.study.design_step import create_design_step
+from eval_ui.study.opening_step import create_opening_step
+from eval_ui.study.questions_step import create_questions_step
+from eval_ui.study.raters_step import create_raters_step
+from eval_ui.study.step_context import Step, StudyWork
 from eval_ui.texts import Texts
+from eval_ui.web.access import opening
+from eval_ui.web.notices import QUEUED, guarded, inform, listen
+from eval_ui.web.safe_text import as_html
 from medchat.errors import BadInput
 from storage import Study, create_study, list_questions, list_raters, unpack_study
 

@@ -16,9 +16,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from gradio.context import LocalContext
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from eval_ui.proxies import caller_of, is_secure
-from eval_ui.safe_text import as_html
 from eval_ui.texts import LANGUAGES, Texts
+from eval_ui.web.proxies import caller_of, is_secure
+from eval_ui.web.safe_text import as_html
 from storage import (
     Coordinator,
     StorageError,

@@ -5,9 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.safe_text import as_html
-from eval_ui.study_work import StudyWork
+from eval_ui.study.step_context import StudyWork
 from eval_ui.texts import Texts
+from eval_ui.web.safe_text import as_html
 from medchat.errors import BadInput
 from storage import Study
 

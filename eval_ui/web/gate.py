@@ -19,12 +19,12 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from eval_ui.access import COOKIE, HOMES, SIGN_IN, Access, Visitor, refusal
-from eval_ui.allowed_routes import TOKEN, Rule, allowed_query, encoded, find_rule
-from eval_ui.connections import network_of
-from eval_ui.page_sessions import STRANGER, ForeignSession, NoRoom, PageSessions, Streams
-from eval_ui.proxies import caller_of
-from eval_ui.request_bodies import (
+from eval_ui.web.access import COOKIE, HOMES, SIGN_IN, Access, Visitor, refusal
+from eval_ui.web.allowed_routes import TOKEN, Rule, allowed_query, encoded, find_rule
+from eval_ui.web.connections import network_of
+from eval_ui.web.page_sessions import STRANGER, ForeignSession, NoRoom, PageSessions, Streams
+from eval_ui.web.proxies import caller_of
+from eval_ui.web.request_bodies import (
     SECONDS_TO_UPLOAD,
     BadEvent,
     Disconnected,
@@ -41,7 +41,7 @@ from eval_ui.request_bodies import (
     to_json,
     with_own_files,
 )
-from eval_ui.uploads import MIB, NoUpload, Upload, Uploads, UploadTooLarge, read_upload
+from eval_ui.web.uploads import MIB, NoUpload, Upload, Uploads, UploadTooLarge, read_upload
 
 LOOKUPS = 4
 """Cookies looked up at once: many that somebody made up must not take all threads from raters."""

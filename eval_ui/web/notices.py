@@ -10,9 +10,9 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.access import Check
-from eval_ui.safe_text import as_html
 from eval_ui.texts import Texts
+from eval_ui.web.access import Check
+from eval_ui.web.safe_text import as_html
 from medchat.errors import MedchatError
 from storage import StorageError
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
+from medchat.data.knowledge import Entry
 from medchat.errors import BadInput
-from medchat.knowledge.base import Entry
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def build_data(knowledge: Path, output: Path, *, rounds: int, text_rounds: int, 
     that counts the rows.
     """
     # Imported here: reading a knowledge base must not need what tuning needs.
-    from medchat.knowledge.base import load_knowledge
+    from medchat.data.knowledge import load_knowledge
 
     entries = load_knowledge(knowledge)
     templates = load_templates(knowledge / "templates.toml")

@@ -20,18 +20,19 @@ import pandas as pd
 
 from medchat import __version__
 from medchat.errors import BadInput
-from medchat.evaluation import MOST_ROUNDS, MOST_SEED, render
-from medchat.evaluation.conduct import Conduct
-from medchat.evaluation.documents import as_docx, as_latex
-from medchat.evaluation.figures import FIGURES, draw
-from medchat.evaluation.methods import methods_paragraph
-from medchat.evaluation.packing import zipped
-from medchat.evaluation.ratings_file import parse_ratings, quote_formula, unquote_formula
-from medchat.evaluation.reference import checked_reference
+from medchat.evaluation import MOST_ROUNDS, MOST_SEED
 from medchat.evaluation.report import ReportSettings, make_report
-from medchat.evaluation.scale import Scale, parse_scale
-from medchat.evaluation.sheet import reporting_sheet, sheet_markdown
-from medchat.evaluation.workbook import as_xlsx
+from medchat.evaluation.wording.checklist import reporting_sheet, sheet_markdown
+from medchat.evaluation.wording.methods import methods_paragraph
+from medchat.evaluation.writers import tables as render
+from medchat.evaluation.writers.figures import FIGURES, draw
+from medchat.evaluation.writers.reproducible_zip import zipped
+from medchat.evaluation.writers.word import as_docx, as_latex
+from medchat.evaluation.writers.workbook import as_xlsx
+from medchat.files.published import checked_reference
+from medchat.files.ratings import parse_ratings, quote_formula, unquote_formula
+from medchat.scale import Scale, parse_scale
+from medchat.study.conduct import Conduct
 
 FORMAT = 1
 LARGEST = 2**30

@@ -18,19 +18,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from medchat import __version__
-from medchat.evaluation import agreement as agreeing
-from medchat.evaluation import raters as rating
-from medchat.evaluation.coding import Ratings, code
-from medchat.evaluation.comparisons import PairTest, compare
-from medchat.evaluation.conduct import Conduct
-from medchat.evaluation.intervals import LEAST_ROUNDS, MeanIntervals, mean_intervals
-from medchat.evaluation.notes import Notes, explain_missing
-from medchat.evaluation.overlap import overlap
-from medchat.evaluation.render import p_value
-from medchat.evaluation.scale import COLUMNS, SUS, Scale
-from medchat.evaluation.sensitivity import is_true, missing, sensitivity
-from medchat.evaluation.sus import table4
-from medchat.tables import on_one_line
+from medchat.evaluation.metrics.bleu_rouge import overlap
+from medchat.evaluation.statistics import agreement as agreeing
+from medchat.evaluation.statistics import reliability as rating
+from medchat.evaluation.statistics.comparisons import PairTest, compare
+from medchat.evaluation.statistics.intervals import LEAST_ROUNDS, MeanIntervals, mean_intervals
+from medchat.evaluation.statistics.means import table4
+from medchat.evaluation.statistics.rating_matrix import Ratings, code
+from medchat.evaluation.statistics.sensitivity import is_true, missing, sensitivity
+from medchat.evaluation.wording.notes import Notes, explain_missing
+from medchat.evaluation.writers.tables import p_value
+from medchat.files.spreadsheet import on_one_line
+from medchat.scale import COLUMNS, SUS, Scale
+from medchat.study.conduct import Conduct
 
 Entry = dict[str, Any]
 MOST_YEARS = 100

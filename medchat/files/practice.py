@@ -7,12 +7,12 @@ usability, fluency, why_zh and why_en (or why, for both languages).
 from dataclasses import dataclass
 from pathlib import Path
 
-from medchat.answers import clean_question
 from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS, SCORES
-from medchat.tables import Row, read_table
+from medchat.files.answers import clean_question
+from medchat.files.spreadsheet import Row, read_table
 
-BUILT_IN = Path(__file__).resolve().parent.parent / "assets" / "practice" / "default.jsonl"
+BUILT_IN = Path(__file__).resolve().parents[2] / "assets" / "practice" / "default.jsonl"
 MOST_ITEMS = 20
 NEEDED = ("question", "answer", *DIMENSIONS)
 

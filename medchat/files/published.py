@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from medchat.errors import BadInput
-from medchat.evaluation.scale import SUS, Scale
-from medchat.tables import Row, read_table
+from medchat.files.spreadsheet import Row, read_table
+from medchat.scale import SUS, Scale
 
 MOST_ROWS = 50
 

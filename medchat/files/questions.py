@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from medchat.answers import MOST_CHARACTERS, clean_question
 from medchat.errors import BadInput
-from medchat.tables import (
+from medchat.files.answers import MOST_CHARACTERS, clean_question
+from medchat.files.spreadsheet import (
     CATEGORY_NAMES,
     MOST_CHARACTERS_OF_NAME,
     QUESTION_ID_NAMES,

@@ -20,8 +20,8 @@ from typing import Any
 import pandas as pd
 
 from medchat.errors import BadInput
-from medchat.evaluation.scale import COLUMNS, SUS, Scale
-from medchat.tables import on_one_line, short
+from medchat.files.spreadsheet import on_one_line, short
+from medchat.scale import COLUMNS, SUS, Scale
 
 IDENTIFIERS = ("question_id", "model", "rater")
 

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 from openpyxl.utils import get_column_letter
 
-from medchat.answers import clean_question
 from medchat.errors import BadInput
-from medchat.workbook_parts import LAST_COLUMN, text_of
-from medchat.workbooks import NoWorkbook, read_first_sheet
+from medchat.files.answers import clean_question
+from medchat.files.workbook_parts import LAST_COLUMN, text_of
+from medchat.files.workbook_reader import NoWorkbook, read_first_sheet
 
 MOST_ROWS = 20_000
 MOST_COLUMNS = 100

@@ -18,7 +18,7 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelt
 from openpyxl.utils import column_index_from_string
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, WINDOWS_EPOCH, from_excel, from_ISO8601
 
-from medchat.bounded_xml import Finished, TooMuch, local_name
+from medchat.files.bounded_xml import Finished, TooMuch, local_name
 
 MAX_CELLS = 500_000
 """Cells that hold something."""

@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TypeVar
 
-from medchat.bounded_xml import Allowance, TooMuch, read_xml
 from medchat.errors import BadInput
-from medchat.workbook_parts import (
+from medchat.files.bounded_xml import Allowance, TooMuch, read_xml
+from medchat.files.workbook_parts import (
     CellValues,
     Contents,
     ContentTypes,

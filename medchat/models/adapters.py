@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from medchat.errors import CheckpointError
-from medchat.models.checkpoint_files import read_json
 from medchat.models.fields import COUNT, POSITIVE, SIZE, SWITCH, Rule, is_positive, is_size
 from medchat.models.shapes import Shapes
-from medchat.models.sources import FLOATS, Source, StoredTensor, is_finite, is_zero, open_weights
+from medchat.models.weights.files import read_json
+from medchat.models.weights.sources import (
+    FLOATS,
+    Source,
+    StoredTensor,
+    is_finite,
+    is_zero,
+    open_weights,
+)
 
 FILES = (
     "adapter_model.safetensors",

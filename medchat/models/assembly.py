@@ -17,12 +17,12 @@ from transformers import (
     PreTrainedModel,
 )
 
-import medchat.models.chatglm.weights  # noqa: F401 - teaches read_into ChatGLM's own sources
+import medchat.models.families.chatglm.weights  # noqa: F401 - teaches read_into ChatGLM's own sources
 from medchat.errors import CheckpointError
-from medchat.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from medchat.models.checkpoint import Checkpoint
-from medchat.models.reading import forget_old_files, read_into
+from medchat.models.families.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from medchat.models.registry import Family
+from medchat.models.weights.reading import forget_old_files, read_into
 
 KINDS: dict[Family, tuple[Any, Any]] = {
     "llama": (LlamaConfig, LlamaForCausalLM),

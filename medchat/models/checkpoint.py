@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from medchat.errors import CheckpointError
-from medchat.models.chatglm.pieces import IMAGE_TOKENS_V0
-from medchat.models.chatglm.prefix import (
+from medchat.models.families.chatglm.pieces import IMAGE_TOKENS_V0
+from medchat.models.families.chatglm.prefix import (
     BESIDE,
     PREFIX,
     PREFIX_WEIGHT,
@@ -19,9 +19,8 @@ from medchat.models.chatglm.prefix import (
     prefix_file,
     take_prefix,
 )
-from medchat.models.chatglm.prefix import FILES as PREFIX_FILES
-from medchat.models.chatglm.quantization import QuantisedMatrix, dequantised
-from medchat.models.checkpoint_files import check_folder, open_folder, read_json
+from medchat.models.families.chatglm.prefix import FILES as PREFIX_FILES
+from medchat.models.families.chatglm.quantization import QuantisedMatrix, dequantised
 from medchat.models.fields import known_fields
 from medchat.models.registry import Family
 from medchat.models.shapes import (
@@ -31,7 +30,6 @@ from medchat.models.shapes import (
     chatglm_shapes,
     llama_shapes,
 )
-from medchat.models.sources import FLOATS, Source
 from medchat.models.vocabulary import (
     Vocabulary,
     declared_tokens,
@@ -39,6 +37,8 @@ from medchat.models.vocabulary import (
     read_json_vocabulary,
     read_llama_vocabulary,
 )
+from medchat.models.weights.files import check_folder, open_folder, read_json
+from medchat.models.weights.sources import FLOATS, Source
 
 EMBEDDING = "transformer.word_embeddings.weight"
 """Of ChatGLM and of Bloom; LLaMA's has a name of its own."""

@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 
 from medchat.errors import CheckpointError
-from medchat.models.adapter_files import adapter_file, check_fit, check_trained, open_adapter
-from medchat.models.chatglm.prefix import open_prefix, prefix_file
+from medchat.models.adapters import adapter_file, check_fit, check_trained, open_adapter
 from medchat.models.checkpoint import Checkpoint, read_checkpoint
+from medchat.models.families.chatglm.prefix import open_prefix, prefix_file
 from medchat.models.precision import automatic_dtype, processor_multiplies_bfloat16
 from medchat.models.shapes import parameters
 from medchat.models.templates import expected_template

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from medchat import __version__
 from medchat.errors import CheckpointError
-from medchat.models.adapter_files import FILES as ADAPTER_FILES
-from medchat.models.adapter_files import (
+from medchat.models.adapters import FILES as ADAPTER_FILES
+from medchat.models.adapters import (
     Adapter,
     check_fit,
     misfit,
@@ -24,17 +24,17 @@ from medchat.models.adapter_files import (
     open_adapter,
     untrained,
 )
-from medchat.models.chatglm import ChatGLMForConditionalGeneration
-from medchat.models.chatglm.modeling import PrefixEncoder
-from medchat.models.chatglm.prefix import FILES as PREFIX_FILES
-from medchat.models.chatglm.prefix import open_prefix, prefix_file
 from medchat.models.checkpoint import Checkpoint
-from medchat.models.checkpoint_files import fingerprint
-from medchat.models.postprocess import tidy_chatglm_reply
+from medchat.models.families.chatglm import ChatGLMForConditionalGeneration
+from medchat.models.families.chatglm.modeling import PrefixEncoder
+from medchat.models.families.chatglm.prefix import FILES as PREFIX_FILES
+from medchat.models.families.chatglm.prefix import open_prefix, prefix_file
+from medchat.models.families.chatglm.replies import tidy_chatglm_reply
 from medchat.models.quiet import quiet
-from medchat.models.reading import read
 from medchat.models.registry import Family, ModelSpec
 from medchat.models.templates import Template
+from medchat.models.weights.files import fingerprint
+from medchat.models.weights.reading import read
 
 PROBE = "问题：感冒了怎么办？"
 """What base and adapter are both shown, to prove that they answer differently."""

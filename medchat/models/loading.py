@@ -12,10 +12,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenize
 
 from medchat.errors import CheckpointError
 from medchat.models.assembly import KINDS, empty_network, fill, network_config
-from medchat.models.chatglm import ChatGLMTokenizer
-from medchat.models.chatglm.prefix import PREFIX_WEIGHT
 from medchat.models.checkpoint import Checkpoint, read_checkpoint, read_family
-from medchat.models.checkpoint_files import WEIGHT_STEMS, weight_files
 from medchat.models.devices import (
     QUANTISED,
     check_quantisable,
@@ -23,13 +20,16 @@ from medchat.models.devices import (
     choose_dtype,
     place_for,
 )
-from medchat.models.llama import LlamaSentencePieceTokenizer
+from medchat.models.families.bloom import json_tokenizer
+from medchat.models.families.chatglm import ChatGLMTokenizer
+from medchat.models.families.chatglm.prefix import PREFIX_WEIGHT
+from medchat.models.families.llama import LlamaSentencePieceTokenizer
 from medchat.models.loaded import LoadedBase, LoadedModel
 from medchat.models.quiet import quiet
 from medchat.models.registry import ModelSpec
 from medchat.models.templates import expected_template
-from medchat.models.tokenizer_json import json_tokenizer
 from medchat.models.vocabulary import declared_tokens, unreadable
+from medchat.models.weights.files import WEIGHT_STEMS, weight_files
 
 
 def load(

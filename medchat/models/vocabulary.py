@@ -13,9 +13,9 @@ from typing import Any
 from sentencepiece import sentencepiece_model_pb2
 
 from medchat.errors import CheckpointError
-from medchat.models.chatglm.pieces import IMAGE_TOKENS_V0, check_whole, read_pieces
-from medchat.models.checkpoint_files import read_json
-from medchat.models.sources import refuse_placeholder
+from medchat.models.families.chatglm.pieces import IMAGE_TOKENS_V0, check_whole, read_pieces
+from medchat.models.weights.files import read_json
+from medchat.models.weights.sources import refuse_placeholder
 
 ROLES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 """What tokens are for, and how the one that usually serves for it is spelled."""

@@ -15,20 +15,20 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from medchat.errors import BadInput
-from medchat.knowledge.base import load_knowledge
-from medchat.knowledge.dataset import (
+from medchat.data.knowledge import load_knowledge
+from medchat.data.wordings import (
     Pair,
     load_templates,
     plain_text,
     question_answer_pairs,
 )
-from medchat.models.chatglm import (
+from medchat.errors import BadInput
+from medchat.models.families.chatglm import (
     ChatGLMConfig,
     ChatGLMForConditionalGeneration,
     ChatGLMTokenizer,
 )
-from medchat.models.llama import LlamaSentencePieceTokenizer
+from medchat.models.families.llama import LlamaSentencePieceTokenizer
 from medchat.models.templates import TEMPLATES, Turn
 from medchat.training.sft import TrainingOptions, answer_rows, text_rows, train
 from medchat.training.tokenizers import train_chatglm_tokenizer, train_llama_tokenizer

@@ -7,7 +7,7 @@ from typing import Any
 
 import sentencepiece
 
-from medchat.models.chatglm.pieces import NEWLINE_PIECE, append_extra_pieces, proto
+from medchat.models.families.chatglm.pieces import NEWLINE_PIECE, append_extra_pieces, proto
 
 LONGEST_PIECE = 4
 """Characters. Longer pieces would swallow whole questions of a small corpus."""

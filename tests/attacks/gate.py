@@ -22,9 +22,9 @@ from typing import Any
 import httpx
 from app_server import PASSWORD, AppServer
 from pages import page_config
+from project import NO_MODELS
 from rating_steps import RatedStudy
 
-NO_MODELS = Path(__file__).resolve().parent.parent / "benchmarks" / "no_models.toml"
 MAX_GROWTH_MIB = 50
 MAX_RATIO = 1.5
 FLOOD = 10_000

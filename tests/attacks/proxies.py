@@ -23,9 +23,9 @@ from app_server import PASSWORD, AppServer, free_port
 from conftest import CHROMIUM_ARGUMENTS
 from find_browser import find
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from project import ROOT
 from rating_steps import RatedStudy
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 HOST = "study.example.org"
 URL = f"https://{HOST}"
 DEFAULTS = """

@@ -17,12 +17,12 @@ from pathlib import Path
 import gradio
 import httpx
 from app_server import PASSWORD, AppServer
+from project import NO_MODELS
 from rating_steps import RatedStudy
 
-from eval_ui.connections import SECONDS_FOR_HEAD
-from eval_ui.request_bodies import SECONDS_TO_SEND
+from eval_ui.web.connections import SECONDS_FOR_HEAD
+from eval_ui.web.request_bodies import SECONDS_TO_SEND
 
-NO_MODELS = Path(__file__).resolve().parent.parent / "benchmarks" / "no_models.toml"
 JOIN = "/gradio_api/queue/join"
 MARGIN = 5
 HALF_OPEN = 1500

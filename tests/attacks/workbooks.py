@@ -24,7 +24,7 @@ from pathlib import Path
 from openpyxl import Workbook
 
 from medchat.errors import BadInput
-from medchat.tables import read_table
+from medchat.files.spreadsheet import read_table
 
 MAX_SECONDS = 8.0
 """Of one processor. How long it takes in all depends on who else works on the machine."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval_ui.answering import UNDER_WAY, Answering, require_choice
+from eval_ui.backend.answer_jobs import UNDER_WAY, Answering, require_choice
 from medchat.engine import Delta, End, Request, Ticket
 from medchat.errors import BadInput, MedchatError, ModelUnavailable
 from medchat.models import TEMPLATES, ModelSpec, Registry
@@ -225,7 +225,7 @@ def test_a_full_disk_pauses_with_its_sentence(store, study, running, monkeypatch
         raise StorageError("disk_full", path="x")
 
     answering, _ = running(fine)
-    monkeypatch.setattr("eval_ui.answering.store_answer", full)
+    monkeypatch.setattr("eval_ui.backend.answer_jobs.store_answer", full)
     begin_answering(store, study.id, ["a"])
     answering.start(study.id)
     wait(store, study, "paused")
@@ -239,7 +239,7 @@ def test_a_defect_pauses_the_job_and_is_told(store, study, running, monkeypatch)
         raise RuntimeError("broken")
 
     answering, _ = running(fine)
-    monkeypatch.setattr("eval_ui.answering.store_answer", broken)
+    monkeypatch.setattr("eval_ui.backend.answer_jobs.store_answer", broken)
     begin_answering(store, study.id, ["a"])
     answering.start(study.id)
     wait(store, study, "paused")

@@ -9,17 +9,7 @@ from typing import Any
 import pytest
 from storage_fixtures import MODELS, answers_shown_to, entry, new_raters, new_study
 
-from eval_ui import (
-    study_board,
-    study_close,
-    study_design,
-    study_opening,
-    study_questions,
-    study_raters,
-    study_tab,
-)
-from eval_ui.guide import guide_html
-from eval_ui.studies import (
+from eval_ui.backend.study_actions import (
     MOST_NAME,
     add_to_study,
     chosen_name,
@@ -27,12 +17,20 @@ from eval_ui.studies import (
     import_answers,
     require_own,
 )
-from eval_ui.study_overview import OverviewHandlers
-from eval_ui.study_work import StudyWork
+from eval_ui.rating.guide import guide_html
+from eval_ui.study import board_step as study_board
+from eval_ui.study import close_step as study_close
+from eval_ui.study import design_step as study_design
+from eval_ui.study import opening_step as study_opening
+from eval_ui.study import questions_step as study_questions
+from eval_ui.study import raters_step as study_raters
+from eval_ui.study import study_tab
+from eval_ui.study.overview import OverviewHandlers
+from eval_ui.study.step_context import StudyWork
 from eval_ui.texts import Texts
-from eval_ui.uploads import Uploads
-from medchat.answers import Answer, AnsweredQuestion, as_line
+from eval_ui.web.uploads import Uploads
 from medchat.errors import BadInput
+from medchat.files.answers import Answer, AnsweredQuestion, as_line
 from storage import (
     NewQuestion,
     NewResponse,

@@ -18,7 +18,7 @@ from transformers.cache_utils import DynamicCache
 from medchat.config import GenerationOptions
 from medchat.engine import End, LocalEngine, Request, stream
 from medchat.models import Registry, Turn
-from medchat.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+from medchat.models.families.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from medchat.models.precision import processor_multiplies_bfloat16
 
 ROUNDS, PROMPT, NEW = 7, 64, 32

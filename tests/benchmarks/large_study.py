@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from project import NO_MODELS
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app_server import AppServer
@@ -40,7 +42,6 @@ from storage import (
     verify,
 )
 
-SMALL_MODELS = Path(__file__).parent / "no_models.toml"
 NAME = "大研究"
 MODELS = ("model-1", "model-2", "model-3", "model-4")
 AT_ONCE = 2000
@@ -147,7 +148,7 @@ def main() -> None:
         print(f"verify: {time.process_time() - started:.1f} s of a processor")
         print(f"database {database.stat().st_size / 2**20:.0f} MiB")
         log = Path(folder) / "app.log"
-        with AppServer(database, log=log, models=SMALL_MODELS) as app, sync_playwright() as started:
+        with AppServer(database, log=log, models=NO_MODELS) as app, sync_playwright() as started:
             browser = started.chromium.launch(executable_path=str(find()), args=["--no-sandbox"])
             look(browser, app, token)
             browser.close()

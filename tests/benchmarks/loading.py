@@ -19,7 +19,7 @@ from typing import Any
 
 import synthetic
 
-from medchat.models.checkpoint_files import weight_files
+from medchat.models.weights.files import weight_files
 
 SIZES = {
     "llama": {

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from medchat.evaluation import DIMENSIONS
-from medchat.evaluation.ratings_file import parse_ratings
 from medchat.evaluation.report import ReportSettings, make_report
-from medchat.evaluation.sus import table4
+from medchat.evaluation.statistics.means import table4
+from medchat.files.ratings import parse_ratings
 
 ROUNDS, MODELS, RATERS_PER_ANSWER, RATERS = 5, 4, 5, 50
 

@@ -21,6 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from project import NO_MODELS
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app_server import AppServer
@@ -30,8 +32,6 @@ from rating_steps import DIMENSIONS, RatedStudy
 
 from storage import Store, score_rows, verify
 from storage.blinding import with_shown_ids
-
-SMALL_MODELS = Path(__file__).parent / "no_models.toml"
 
 
 class Rater:
@@ -140,7 +140,7 @@ def speed(folder: Path, raters: int, seconds: float) -> None:
     print(
         f"a bare SQLite commit: median {share(bare, 0.5):.2f} ms, 95 % {share(bare, 0.95):.2f} ms"
     )
-    with AppServer(folder / "speed.db", log=folder / "app.log", models=SMALL_MODELS) as app:
+    with AppServer(folder / "speed.db", log=folder / "app.log", models=NO_MODELS) as app:
         study = RatedStudy(app.db, "Speed", questions=100, raters=2 * raters + 1)
         drawn: list[float] = []
         pages = watch_pages(app, study.invitations[-1].token, seconds)
@@ -252,7 +252,7 @@ def survive(
     ``pause`` is that of the clients between two saves, in seconds. A kill when none of them is at
     work any more would prove nothing, and is not counted as one.
     """
-    with AppServer(folder / "kills.db", log=folder / "app.log", models=SMALL_MODELS) as app:
+    with AppServer(folder / "kills.db", log=folder / "app.log", models=NO_MODELS) as app:
         study = RatedStudy(app.db, "Kills", questions=2 * saves, raters=raters)
         tokens = [each.token for each in study.invitations]
         clients = [Rater(app, token, f"c{n}") for n, token in enumerate(tokens[pages:])]

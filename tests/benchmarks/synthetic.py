@@ -14,7 +14,7 @@ from model_fixtures import TEXT_PIECES, TEXTS
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from medchat.models.chatglm import (
+from medchat.models.families.chatglm import (
     ChatGLMConfig,
     ChatGLMForConditionalGeneration,
     ChatGLMTokenizer,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eval_ui.chat_session import (
+from eval_ui.chat.chat_session import (
     PaneSession,
     check_question,
     responses_for_study,
@@ -12,9 +12,9 @@ from eval_ui.chat_session import (
     status_line,
 )
 from eval_ui.texts import Language, Texts
-from medchat.answers import MOST_CHARACTERS
 from medchat.engine import Delta, End, Ticket
 from medchat.errors import BadInput
+from medchat.files.answers import MOST_CHARACTERS
 from medchat.models import Registry, Turn
 
 ZH, EN = Texts("zh"), Texts("en")

@@ -13,7 +13,7 @@ from app_server import ROOT
 from model_fixtures import tiny_models
 
 import app
-from eval_ui.studies import import_answers
+from eval_ui.backend.study_actions import import_answers
 from eval_ui.texts import Texts
 from medchat.__main__ import main
 from medchat.models.templates import Turn, find_template

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from project import ROOT
 
 from medchat.__main__ import main
 
@@ -116,7 +117,7 @@ def test_the_module_runs_and_loads_no_model_library_for_it(scores) -> None:
         text=True,
         encoding="utf-8",
         check=True,
-        cwd=Path(__file__).resolve().parents[1],
+        cwd=ROOT,
         env={"PYTHONUTF8": "1"},
     )
     assert result.stdout.splitlines()[-1] == "[]"
@@ -140,7 +141,7 @@ def test_a_full_disk_leaves_the_earlier_report(scores, tmp_path) -> None:
             ["bash", "-c", f"{command} --bootstrap 100 --output {output}"],
             capture_output=True,
             text=True,
-            cwd=Path(__file__).resolve().parents[1],
+            cwd=ROOT,
         )
         assert (ended.returncode, "cannot be written" in ended.stderr) == (1, True), ended.stderr
     assert earlier.read_text() == "earlier"
@@ -159,7 +160,7 @@ def test_a_terminal_that_takes_not_everything_is_no_traceback(scores, tmp_path, 
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).resolve().parents[1],
+            cwd=ROOT,
             env={**os.environ, "PYTHONIOENCODING": encoding},
         )
     assert "Traceback" not in ended.stderr

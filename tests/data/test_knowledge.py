@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from project import ROOT
 
-from medchat.errors import BadInput
-from medchat.knowledge import (
+from medchat.data import (
     Entry,
     Pair,
     Templates,
@@ -16,9 +16,9 @@ from medchat.knowledge import (
     load_templates,
     question_answer_pairs,
 )
-from medchat.knowledge.dataset import build_data, known_facts, plain_text
+from medchat.data.wordings import build_data, known_facts, plain_text
+from medchat.errors import BadInput
 
-ROOT = Path(__file__).resolve().parents[1]
 KNOWLEDGE = ROOT / "assets" / "knowledge"
 QUESTIONS = ROOT / "tests" / "data" / "demo_questions.jsonl"
 

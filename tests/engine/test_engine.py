@@ -16,8 +16,8 @@ from own_loop import run_in_own_loop
 
 from medchat.config import GenerationOptions
 from medchat.engine import Delta, End, Event, LocalEngine, Request, Ticket, astream, stream
-from medchat.engine.decoding import Decoding, TextStream, fit_prompt
-from medchat.engine.together import Together
+from medchat.engine.local.batching import Together
+from medchat.engine.local.decoding import Decoding, TextStream, fit_prompt
 from medchat.errors import BadInput, ModelUnavailable
 from medchat.models import LoadedModel, ModelSpec, Registry, Turn, load, load_base
 from medchat.models.templates import find_template
@@ -525,7 +525,7 @@ def test_a_prompt_that_fails_ends_its_own_pane_only(shared, monkeypatch) -> None
         raise RuntimeError("boom")
 
     with monkeypatch.context() as patch:
-        patch.setattr("medchat.engine.local.fit_prompt", failing)
+        patch.setattr("medchat.engine.local.scheduler.fit_prompt", failing)
         end = answer(shared, ask("llama"))
     assert (end.finish_reason, "boom" in end.error) == ("error", True)
     assert answer(shared, ask("llama")).finish_reason == "length"

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from project import GOLDENS
 
 from medchat.evaluation import DIMENSIONS, SCORES
-from medchat.evaluation import agreement as agreement_module
-from medchat.evaluation.agreement import (
+from medchat.evaluation.statistics import agreement as agreement_module
+from medchat.evaluation.statistics.agreement import (
     Agreement,
     agreement,
     gwet_ac,
@@ -23,11 +24,10 @@ from medchat.evaluation.agreement import (
     krippendorff_alpha,
     percent_agreement,
 )
-from medchat.evaluation.coding import code
-from medchat.evaluation.ratings_file import read_ratings
-from medchat.evaluation.scale import Scale
+from medchat.evaluation.statistics.rating_matrix import code
+from medchat.files.ratings import read_ratings
+from medchat.scale import Scale
 
-GOLDENS = Path(__file__).resolve().parents[1].parent / "shared" / "goldens"
 METRICS = ("ordinal", "nominal", "interval")
 WEIGHTS = ("ordinal", "identity")
 

@@ -6,9 +6,9 @@ from typing import Any, get_args
 import pytest
 from test_documents import told_report
 
-from medchat.evaluation.conduct import Conduct
-from medchat.evaluation.methods import Language
-from medchat.evaluation.sheet import reporting_sheet, sheet_markdown
+from medchat.evaluation.wording.checklist import reporting_sheet, sheet_markdown
+from medchat.evaluation.wording.methods import Language
+from medchat.study.conduct import Conduct
 
 LANGUAGES = get_args(Language)
 

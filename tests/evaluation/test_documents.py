@@ -16,15 +16,16 @@ import pandas as pd
 import pytest
 from docx.oxml.ns import qn
 from openpyxl import load_workbook
+from project import ROOT
 
-from medchat.evaluation import documents, workbook
-from medchat.evaluation.documents import as_docx, as_latex
-from medchat.evaluation.figures import FIGURES, draw
-from medchat.evaluation.methods import methods_paragraph
-from medchat.evaluation.workbook import LONGEST_CELL, as_xlsx
+from medchat.evaluation.wording.methods import methods_paragraph
+from medchat.evaluation.writers import word as documents
+from medchat.evaluation.writers import workbook
+from medchat.evaluation.writers.figures import FIGURES, draw
+from medchat.evaluation.writers.word import as_docx, as_latex
+from medchat.evaluation.writers.workbook import LONGEST_CELL, as_xlsx
 
 SUS = ("safety", "usability", "fluency")
-ROOT = Path(__file__).resolve().parents[1]
 ODD = "=cmd()|a_b$x$\n<b>&%#{}~^\\\x00"
 ASCII_NAMES = ("[x]", " *y", "a--b ?`c", ODD.replace("\x00", ""), "@z", "]", '"q"')
 
@@ -465,8 +466,8 @@ def test_one_model_and_no_figures_still_make_every_document() -> None:
 PROGRAM = """
 import hashlib, io, json, sys
 import pandas as pd
-from medchat.evaluation.documents import as_docx, as_latex
-from medchat.evaluation.workbook import as_xlsx
+from medchat.evaluation.writers.word import as_docx, as_latex
+from medchat.evaluation.writers.workbook import as_xlsx
 report, scores = json.loads(sys.stdin.read())
 frame = pd.DataFrame(scores)
 made = [as_latex(report).encode(), as_xlsx(report, frame)]

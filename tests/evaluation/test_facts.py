@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from medchat.data import Entry
 from medchat.errors import BadInput
-from medchat.evaluation.facts import FactQuestion, FactScore, read_fact_questions, score, told
-from medchat.knowledge import Entry
+from medchat.evaluation.metrics.facts import (
+    FactQuestion,
+    FactScore,
+    read_fact_questions,
+    score,
+    told,
+)
 
 COLD = Entry("感冒", ("伤风",), "disease", {"症状": ("鼻塞", "流涕", "打喷嚏"), "科室": ("内科",)})
 SYMPTOMS = FactQuestion("t1", "感冒有什么症状", "感冒", "症状", ("鼻塞", "流涕", "打喷嚏"))

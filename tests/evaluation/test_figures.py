@@ -22,9 +22,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from PIL import Image
+from project import ROOT
 
-from medchat.evaluation import figures
-from medchat.evaluation.figures import (
+from medchat.evaluation.writers import figures
+from medchat.evaluation.writers.figures import (
     FIGURES,
     draw,
     means_figure,
@@ -33,7 +34,6 @@ from medchat.evaluation.figures import (
     shares_figure,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
 SUS = ("safety", "usability", "fluency")
 REFERENCE = [{"model": "Paper", "source": "A 2023", "safety": 1.5, "usability": None, "fluency": 3}]
 DAYS = [("2026-11-02", 5), ("2026-11-03", 7), ("2026-11-23", 1)]
@@ -114,7 +114,7 @@ def test_more_models_make_a_picture_higher() -> None:
 
 ANOTHER_PROCESS = """
 import hashlib, json, sys
-from medchat.evaluation.figures import FIGURES, draw
+from medchat.evaluation.writers.figures import FIGURES, draw
 report = json.load(sys.stdin)
 every = [draw(report, n, k, "zh") for n in FIGURES for k in ("svg", "png")]
 print(*[hashlib.sha256(each).hexdigest() for each in every])

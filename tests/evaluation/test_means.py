@@ -10,14 +10,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from project import GOLDENS
 
 from medchat.evaluation import DIMENSIONS
-from medchat.evaluation.ratings_file import read_ratings
-from medchat.evaluation.render import as_csv, as_markdown, as_text, half_up
 from medchat.evaluation.report import make_report
-from medchat.evaluation.sus import table4
-
-GOLDENS = Path(__file__).resolve().parents[1].parent / "shared" / "goldens"
+from medchat.evaluation.statistics.means import table4
+from medchat.evaluation.writers.tables import as_csv, as_markdown, as_text, half_up
+from medchat.files.ratings import read_ratings
 
 
 def golden(name: str) -> Path:

@@ -8,9 +8,9 @@ import pytest
 from test_documents import SUS, bare_report, told_report
 from test_statistics import random_ratings
 
-from medchat.evaluation.conduct import Conduct
-from medchat.evaluation.methods import Language, methods_paragraph
 from medchat.evaluation.report import ReportSettings, make_report
+from medchat.evaluation.wording.methods import Language, methods_paragraph
+from medchat.study.conduct import Conduct
 
 LANGUAGES = get_args(Language)
 

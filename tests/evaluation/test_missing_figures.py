@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medchat.evaluation import DIMENSIONS
-from medchat.evaluation.conduct import Conduct
 from medchat.evaluation.report import ReportSettings, make_report
+from medchat.study.conduct import Conduct
 
 QUICK = ReportSettings(bootstrap=50)
 REASONS = {

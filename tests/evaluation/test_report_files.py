@@ -22,13 +22,15 @@ import pandas as pd
 import pytest
 from openpyxl import load_workbook
 from PIL import Image
+from project import ROOT
 
 from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS, bundle
 from medchat.evaluation.bundle import CHECKSUMS, Inputs, make_bundle, read_bundle
-from medchat.evaluation.conduct import Conduct
-from medchat.evaluation.documents import as_docx, as_latex
-from medchat.evaluation.figures import (
+from medchat.evaluation.report import ReportSettings, make_report
+from medchat.evaluation.wording.checklist import reporting_sheet, sheet_markdown
+from medchat.evaluation.wording.methods import methods_paragraph
+from medchat.evaluation.writers.figures import (
     FIGURES,
     draw,
     means_figure,
@@ -36,12 +38,11 @@ from medchat.evaluation.figures import (
     shares_figure,
     shortened,
 )
-from medchat.evaluation.methods import methods_paragraph
-from medchat.evaluation.ratings_file import parse_ratings
-from medchat.evaluation.report import ReportSettings, make_report
-from medchat.evaluation.scale import Scale
-from medchat.evaluation.sheet import reporting_sheet, sheet_markdown
-from medchat.evaluation.workbook import as_xlsx
+from medchat.evaluation.writers.word import as_docx, as_latex
+from medchat.evaluation.writers.workbook import as_xlsx
+from medchat.files.ratings import parse_ratings
+from medchat.scale import Scale
+from medchat.study.conduct import Conduct
 
 ODD = "=cmd()|a_b$x$\n<b>&%#{}~^\\ 华佗"
 REFERENCE = [{"model": "Paper_1", "source": "A & B"} | dict.fromkeys(DIMENSIONS, 2.5)]
@@ -338,7 +339,7 @@ def test_a_zip_is_made_again_byte_for_byte_also_elsewhere(inputs, tmp_path: Path
         [sys.executable, "-c", program, str(file)],
         capture_output=True,
         check=True,
-        cwd=Path(__file__).resolve().parents[1],
+        cwd=ROOT,
         env={"PYTHONHASHSEED": "7", "PYTHONUTF8": "1", "HOME": str(tmp_path)},
     )
     assert again.stdout == file.read_bytes()

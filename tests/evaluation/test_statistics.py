@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from project import GOLDENS, ROOT
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
@@ -20,27 +21,33 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
 
 from medchat.errors import BadInput
-from medchat.evaluation import DIMENSIONS, render
-from medchat.evaluation.coding import code
-from medchat.evaluation.comparisons import compare
-from medchat.evaluation.intervals import mean_intervals
-from medchat.evaluation.overlap import longest_common_subsequence, scores
-from medchat.evaluation.raters import consistency, pairs, reliability, weighted_kappa
-from medchat.evaluation.ratings_file import parse_ratings, read_ratings
-from medchat.evaluation.reference import read_reference
+from medchat.evaluation import DIMENSIONS
+from medchat.evaluation.metrics.bleu_rouge import longest_common_subsequence, scores
 from medchat.evaluation.report import ReportSettings, make_report
-from medchat.evaluation.scale import SUS, Scale, parse_scale
-from medchat.evaluation.sensitivity import sensitivity
+from medchat.evaluation.statistics.comparisons import compare
+from medchat.evaluation.statistics.intervals import mean_intervals
+from medchat.evaluation.statistics.rating_matrix import code
+from medchat.evaluation.statistics.reliability import (
+    consistency,
+    pairs,
+    reliability,
+    weighted_kappa,
+)
+from medchat.evaluation.statistics.sensitivity import sensitivity
+from medchat.evaluation.writers import tables as render
+from medchat.files.published import read_reference
+from medchat.files.ratings import parse_ratings, read_ratings
+from medchat.scale import SUS, Scale, parse_scale
 
-GOLDENS = Path(__file__).resolve().parents[1].parent / "shared" / "goldens" / "agreement"
+AGREEMENT = GOLDENS / "agreement"
 QUICK = ReportSettings(bootstrap=200)
 
 
 def golden(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    if not GOLDENS.is_dir():
+    if not AGREEMENT.is_dir():
         pytest.skip("the golden files are not beside this checkout")
-    expected = json.loads((GOLDENS / f"{name}.expected.json").read_text("utf-8"))
-    return read_ratings(GOLDENS / f"{name}.csv"), expected
+    expected = json.loads((AGREEMENT / f"{name}.expected.json").read_text("utf-8"))
+    return read_ratings(AGREEMENT / f"{name}.csv"), expected
 
 
 def random_ratings(
@@ -701,7 +708,7 @@ def test_rouge_is_that_of_the_package_and_long_texts_take_no_time() -> None:
 def test_the_example_of_the_documentation_gives_the_reports_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
     (example,) = re.findall("```python\n(.*?)```", page, re.S)
     frame = random_ratings(5, questions=12)
     frame.to_csv(tmp_path / "scores.csv", index=False)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from medchat.answers import (
+from medchat.errors import BadInput
+from medchat.files.answers import (
     MOST_CHARACTERS,
     Answer,
     AnsweredQuestion,
@@ -17,7 +18,6 @@ from medchat.answers import (
     read_answers,
     read_questions,
 )
-from medchat.errors import BadInput
 
 
 @pytest.fixture

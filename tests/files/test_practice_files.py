@@ -10,7 +10,7 @@ from openpyxl import Workbook
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
 from medchat.evaluation import SCORES
-from medchat.practice_files import BUILT_IN, MOST_ITEMS, PracticeDraft, read_practice
+from medchat.files.practice import BUILT_IN, MOST_ITEMS, PracticeDraft, read_practice
 
 ITEM = {
     "question": "感冒要吃抗生素吗？",

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from eval_ui.texts import Texts
-from medchat.answers import MOST_CHARACTERS
 from medchat.errors import BadInput
-from medchat.question_files import (
+from medchat.files.answers import MOST_CHARACTERS
+from medchat.files.questions import (
     Columns,
     Problem,
     QuestionDraft,
     read_drafts,
     suggest_columns,
 )
-from medchat.tables import Row, Table, read_table
+from medchat.files.spreadsheet import Row, Table, read_table
 
 
 def table(*rows: dict[str, str], formulas: tuple[str, ...] = ()) -> Table:

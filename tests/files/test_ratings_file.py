@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medchat.errors import BadInput
-from medchat.evaluation.ratings_file import quote_formula, read_ratings, unquote_formula
+from medchat.files.ratings import quote_formula, read_ratings, unquote_formula
 
 HEADER = "question_id,model,rater,safety,usability,fluency\n"
 

@@ -22,9 +22,9 @@ from openpyxl import Workbook
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from eval_ui.texts import Texts
-from medchat import tables
 from medchat.errors import BadInput
-from medchat.tables import Row, Table, read_table
+from medchat.files import spreadsheet as tables
+from medchat.files.spreadsheet import Row, Table, read_table
 
 
 @pytest.fixture

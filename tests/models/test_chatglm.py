@@ -12,8 +12,8 @@ from peft import LoraConfig, get_peft_model
 from transformers.cache_utils import DynamicCache
 
 from medchat.models import LoadedModel, load
-from medchat.models.chatglm import ChatGLMForConditionalGeneration, ChatGLMTokenizer
-from medchat.models.postprocess import tidy_chatglm_reply
+from medchat.models.families.chatglm import ChatGLMForConditionalGeneration, ChatGLMTokenizer
+from medchat.models.families.chatglm.replies import tidy_chatglm_reply
 
 LAYOUTS = (
     "chatglm-v1",

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from medchat.errors import CheckpointError
 from medchat.models import load
-from medchat.models.chatglm.weights import unpack_int4
 from medchat.models.checkpoint import read_checkpoint
+from medchat.models.families.chatglm.weights import unpack_int4
 
 MATRIX = "transformer.layers.0.attention.query_key_value.weight"
 both_widths = pytest.mark.parametrize("bits", [8, 4])

@@ -24,8 +24,9 @@ from safetensors.torch import load_file
 
 from medchat.__main__ import main
 from medchat.errors import BadInput, CheckpointError
-from medchat.models import conversion, load
-from medchat.models.conversion import convert
+from medchat.models import load
+from medchat.models.weights import conversion
+from medchat.models.weights.conversion import convert
 
 
 @pytest.fixture(scope="session")

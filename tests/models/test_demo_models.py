@@ -2,17 +2,16 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+from project import ROOT
 
+from medchat.data import load_knowledge
 from medchat.engine import LocalEngine
-from medchat.evaluation import facts
+from medchat.evaluation.metrics import facts
 from medchat.inference import answer
-from medchat.knowledge import load_knowledge
 from medchat.models import ModelSpec, Registry, load
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "assets" / "demo_models"
 QUESTIONS = ROOT / "tests" / "data" / "demo_questions.jsonl"
 NAMES = ("demo-llama", "demo-huatuo", "demo-chatglm-med")

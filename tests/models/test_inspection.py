@@ -19,6 +19,7 @@ from model_fixtures import (
     write_quantised,
     write_sparse_llama,
 )
+from project import ROOT
 from typer.testing import CliRunner
 
 from medchat.__main__ import app
@@ -178,7 +179,7 @@ def test_13_gigabytes_need_neither_their_memory_nor_torch(
         capture_output=True,
         text=True,
         check=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     imported, kilobytes = result.stdout.split()
     assert imported == "False"

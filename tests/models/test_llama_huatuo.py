@@ -13,7 +13,7 @@ import torch
 from model_fixtures import GOLDENS, NO_GOLDENS, TinyModels, tiny_models
 
 from medchat.models import LoadedBase, LoadedModel, ModelSpec, load, load_base
-from medchat.models.llama import LlamaSentencePieceTokenizer
+from medchat.models.families.llama import LlamaSentencePieceTokenizer
 from medchat.models.templates import Turn, find_template
 
 HUATUO = GOLDENS / "llama-huatuo"

@@ -5,7 +5,7 @@ import torch
 from accelerate import init_empty_weights
 from transformers import BloomConfig, BloomForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from medchat.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+from medchat.models.families.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from medchat.models.shapes import bloom_shapes, chatglm_shapes, llama_shapes, parameters
 
 CASES = {

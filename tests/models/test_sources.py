@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from medchat.errors import CheckpointError
-from medchat.models import reading
-from medchat.models.reading import DTYPES, read, read_tensors
-from medchat.models.sources import StoredTensor, is_zero, open_weights
+from medchat.models.weights import reading
+from medchat.models.weights.reading import DTYPES, read, read_tensors
+from medchat.models.weights.sources import StoredTensor, is_zero, open_weights
 
 PRECISIONS = [torch.float32, torch.float16, torch.bfloat16]
 

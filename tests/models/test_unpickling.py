@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from medchat.errors import CheckpointError
-from medchat.models import unpickling
-from medchat.models.reading import read_tensors
-from medchat.models.sources import open_weights
+from medchat.models.weights import unpickling
+from medchat.models.weights.reading import read_tensors
+from medchat.models.weights.sources import open_weights
 
 
 def rewritten(file: Path, change: Any) -> Path:

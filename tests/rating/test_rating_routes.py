@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from rating_steps import RatedStudy
 
-from eval_ui import rating_routes as routes_of_page
-from eval_ui.rating_routes import COOKIE, rating_routes
+from eval_ui.rating import rating_routes as routes_of_page
+from eval_ui.rating.rating_routes import COOKIE, rating_routes
 from storage import (
     NewResponse,
     Store,

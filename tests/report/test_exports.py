@@ -19,16 +19,16 @@ from fastapi.testclient import TestClient
 from openpyxl import load_workbook
 from storage_fixtures import answers_shown_to, entry, new_raters, new_study, unblind
 
-from eval_ui.access import COOKIE, Access
-from eval_ui.exports import FILES, MEDIA, download_path, export_routes
-from eval_ui.report_html import table4_html, tables_html
-from eval_ui.reporting import Reports
+from eval_ui.backend.report_cache import Reports
+from eval_ui.report.exports import FILES, MEDIA, download_path, export_routes
+from eval_ui.report.report_html import table4_html, tables_html
 from eval_ui.texts import Texts
+from eval_ui.web.access import COOKIE, Access
 from medchat.__main__ import main
 from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import MAKERS
-from medchat.evaluation.render import title
-from medchat.evaluation.scale import name_zh
+from medchat.evaluation.writers.tables import title
+from medchat.scale import name_zh
 from storage import (
     NewResponse,
     Store,

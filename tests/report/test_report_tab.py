@@ -14,14 +14,14 @@ import pytest
 from report_fixtures import EVIL, rated
 from storage_fixtures import MODELS, answers_shown_to, new_raters, new_study, unblind
 
-from eval_ui import report_tab
-from eval_ui import reporting as reporting_of_page
-from eval_ui.guide import default_guide
-from eval_ui.report_html import behind_html, marked
-from eval_ui.report_tab import Drawn
-from eval_ui.reporting import Filters, Reports
+from eval_ui.backend import report_cache as reporting_of_page
+from eval_ui.backend.report_cache import Filters, Reports
+from eval_ui.rating.guide import default_guide
+from eval_ui.report import report_tab
+from eval_ui.report.report_html import behind_html, marked
+from eval_ui.report.report_tab import Drawn
 from eval_ui.texts import Texts
-from eval_ui.uploads import Uploads
+from eval_ui.web.uploads import Uploads
 from medchat.errors import BadInput
 from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import bundle

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from storage_fixtures import MODELS, answers_of, entry, new_raters, new_study, shown_ids
 
-from eval_ui.report_html import behind_html
+from eval_ui.report.report_html import behind_html
 from eval_ui.texts import Texts
 from medchat.evaluation import DIMENSIONS
 from storage import (

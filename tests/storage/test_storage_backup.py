@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from project import ROOT
 from storage_fixtures import (
     answers_shown_to,
     entry,
@@ -28,7 +29,7 @@ from typer.testing import CliRunner
 
 import storage.backup_timer
 import storage.copying
-import storage.files
+import storage.durable_files
 import storage.writer
 from app import main as start_app
 from storage import (
@@ -52,7 +53,6 @@ from storage.__main__ import app
 from storage.backup import TIME_FORMAT
 from storage.database import marker_of
 
-ROOT = Path(__file__).resolve().parents[1]
 OWN_MODULES = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
 
 
@@ -280,7 +280,7 @@ def test_what_a_killed_backup_left_goes_with_the_next_and_not_before(
     kept = [folder / "medchat-notes.db.partial", folder / "other-20200101T000000000000Z.db.partial"]
     for path in (*left, *kept):
         path.touch()
-    with storage.files.working_in(folder, []):  # as another backup that is being made
+    with storage.durable_files.working_in(folder, []):  # as another backup that is being made
         backup(rated, folder)
         assert all(path.exists() for path in left)
     backup(rated, folder)

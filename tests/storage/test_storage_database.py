@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from project import ROOT
 from storage_fixtures import (
     answers_shown_to,
     entry,
@@ -23,9 +24,6 @@ from storage_fixtures import (
 
 import storage
 from storage import MESSAGES, StorageError, Store, create_study, history, list_studies, save_ratings
-
-ROOT = Path(__file__).resolve().parents[1]
-
 
 ANOTHER_STUDY = "INSERT INTO studies (id, name, seed, created_at) VALUES ('1', ?, 1, '')"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from project import ROOT
 from storage_fixtures import (
     answers_shown_to,
     entry,
@@ -25,7 +26,7 @@ from storage_fixtures import (
 )
 from typer.testing import CliRunner
 
-from medchat.evaluation import ratings_file
+from medchat.files import ratings as ratings_file
 from storage import (
     SCORE_COLUMNS,
     StorageError,
@@ -44,7 +45,6 @@ from storage import (
 )
 from storage.__main__ import app
 
-ROOT = Path(__file__).resolve().parents[1]
 HEADER = (
     "study,question_id,question,model,response_id,rater,specialty,years,safety,usability,fluency,"
     "flags,comment,shown_position,active_seconds,rated_at"

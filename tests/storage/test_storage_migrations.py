@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from project import ROOT
 from sqlite_utils import Database
 from storage_fixtures import answers_shown_to, entry, new_raters, new_study
 
@@ -30,7 +31,6 @@ from storage.migrations import MIGRATIONS
 NAMES = [migration.name for migration in MIGRATIONS._migrations]
 
 # A released migration is never edited. A change is a new migration, with a new line here.
-ROOT = Path(__file__).resolve().parents[1]
 RELEASED = {
     "m001_studies": "37deb309731b73a9",
     "m002_raters": "7425a3b584b7943b",

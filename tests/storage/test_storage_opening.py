@@ -43,7 +43,7 @@ from storage import (
     study_events,
     verify,
 )
-from storage.assigning import with_repeats
+from storage.assignment import with_repeats
 
 PRACTICE = [
     PracticeItem("发热怎么办？", "立即服用抗生素。", Scores(1, 1, 3), "滥用抗生素。", "Unsafe."),

@@ -36,7 +36,7 @@ from storage import (
     save_ratings,
     score_rows,
 )
-from storage.orders import williams_row
+from storage.latin_square import williams_row
 
 
 @pytest.fixture

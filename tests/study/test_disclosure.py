@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medchat.disclosure import MASK, Disclosure, find_disclosures, masked
 from medchat.models.templates import TEMPLATES, Turn
+from medchat.study.disclosure import MASK, Disclosure, find_disclosures, masked
 
 STUDY = ("demo-llama", "LLaMA (demo)", "demo-huatuo", "HuaTuo (demo)", "模型甲", "M7")
 

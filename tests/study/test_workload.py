@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medchat.evaluation.workload import Workload, estimate, seconds_to_read
+from medchat.study.workload import Workload, estimate, seconds_to_read
 
 QUESTION = ("问" * 45, "答" * 90, "复" * 90)
 """50 seconds to read and two answers of three scores, 24 seconds: 74 together."""

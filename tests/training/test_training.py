@@ -11,8 +11,8 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaForCausalLM
 
 from medchat.models import load
-from medchat.models.chatglm import ChatGLMForConditionalGeneration, ChatGLMTokenizer
-from medchat.models.llama import LlamaSentencePieceTokenizer
+from medchat.models.families.chatglm import ChatGLMForConditionalGeneration, ChatGLMTokenizer
+from medchat.models.families.llama import LlamaSentencePieceTokenizer
 from medchat.training.sft import (
     Row,
     TrainingOptions,

@@ -1,7 +1,7 @@
 import pytest
 
-from eval_ui.confirmation import require_asked
 from eval_ui.texts import Texts
+from eval_ui.web.confirmation import require_asked
 from medchat.errors import BadInput
 
 

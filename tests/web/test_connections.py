@@ -12,10 +12,10 @@ from typing import Any, cast
 import pytest
 import uvicorn
 
-from eval_ui import connections, request_bodies
-from eval_ui.connections import BoundedConnection, network_of
-from eval_ui.gate import Gate
-from eval_ui.proxies import ProxyHeaders
+from eval_ui.web import connections, request_bodies
+from eval_ui.web.connections import BoundedConnection, network_of
+from eval_ui.web.gate import Gate
+from eval_ui.web.proxies import ProxyHeaders
 from medchat.config import Settings
 
 SECONDS = 0.4

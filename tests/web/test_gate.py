@@ -17,11 +17,12 @@ import httpx
 import pytest
 from app_server import PASSWORD, AppServer
 from pages import page_config
+from project import ROOT
 from rating_steps import RatedStudy
 
-from eval_ui.allowed_routes import RULES, find_rule
-from eval_ui.gate import LOOKUPS
-from eval_ui.page_sessions import (
+from eval_ui.web.allowed_routes import RULES, find_rule
+from eval_ui.web.gate import LOOKUPS
+from eval_ui.web.page_sessions import (
     COORDINATORS,
     MAX_EVENTS_OF_SESSION,
     STRANGER,
@@ -30,7 +31,7 @@ from eval_ui.page_sessions import (
     NoRoom,
     PageSessions,
 )
-from eval_ui.request_bodies import (
+from eval_ui.web.request_bodies import (
     BadEvent,
     ForeignFile,
     holds_files_only,
@@ -38,9 +39,8 @@ from eval_ui.request_bodies import (
     to_json,
     with_own_files,
 )
-from eval_ui.uploads import MAX_FILES, SECONDS_KEPT, Uploads, safe_name
+from eval_ui.web.uploads import MAX_FILES, SECONDS_KEPT, Uploads, safe_name
 
-ROOT = Path(__file__).resolve().parent.parent
 NO_MODELS = ROOT / "tests" / "benchmarks" / "no_models.toml"
 DOCUMENT = ROOT / "docs" / "security.md"
 PAGES = ("", "/en", "/rate", "/en/rate")
@@ -74,7 +74,7 @@ from pathlib import Path
 from starlette.routing import Mount, Route
 
 from eval_ui.server import build
-from eval_ui.services import Services
+from eval_ui.backend.services import Services
 from medchat.config import Settings
 
 def mounted(routes, prefix=""):

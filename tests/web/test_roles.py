@@ -9,6 +9,7 @@ import pytest
 from app_server import PASSWORD, AppServer
 from pages import page_config
 from playwright.sync_api import BrowserContext, Page, expect
+from project import NO_MODELS
 from rating_steps import RatedStudy, enter, score
 
 from storage import (
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
     folder = tmp_path_factory.mktemp("access")
-    models = Path(__file__).parent / "benchmarks" / "no_models.toml"
+    models = NO_MODELS
     with AppServer(folder / "medchat.db", log=folder / "app.log", models=models) as server:
         yield server
 
@@ -98,7 +99,7 @@ def test_a_wrong_password_is_told_in_both_languages(client: httpx.Client) -> Non
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"name=" + b"x" * 5000, b"%%%"])
 def test_a_broken_form_is_a_failed_attempt(tmp_path: Path, content: bytes) -> None:
-    models = Path(__file__).parent / "benchmarks" / "no_models.toml"
+    models = NO_MODELS
     with AppServer(tmp_path / "m.db", log=tmp_path / "app.log", models=models) as own:
         answer = httpx.post(f"{own.url}/sign-in", content=content)
         assert answer.status_code == 401

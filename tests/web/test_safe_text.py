@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from eval_ui.notices import guarded
-from eval_ui.safe_text import as_html, as_markdown, table
 from eval_ui.texts import Texts
+from eval_ui.web.notices import guarded
+from eval_ui.web.safe_text import as_html, as_markdown, table
 from medchat.errors import BadInput
 from storage import StorageError
 

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from app_server import PASSWORD, AppServer
 from own_loop import run_in_own_loop
+from project import NO_MODELS
 
-from eval_ui import access
-from eval_ui.access import MAX_WAITING_SIGN_INS, SignIns
+from eval_ui.web import access
+from eval_ui.web.access import MAX_WAITING_SIGN_INS, SignIns
 
-NO_MODELS = Path(__file__).parent / "benchmarks" / "no_models.toml"
 SECONDS = 0.05
 """That a password takes in these tests."""
 

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from app_server import AppServer
+from project import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 NO_MODELS = ROOT / "tests" / "benchmarks" / "no_models.toml"
-MAKE = "from eval_ui.upload_folder import prepare; print(prepare(), prepare()); "
+MAKE = "from eval_ui.web.upload_folder import prepare; print(prepare(), prepare()); "
 
 
 def run(temporary: Path, ending: str = "") -> Path:

@@ -6,7 +6,7 @@ import pytest
 from own_loop import run_in_own_loop
 from starlette.datastructures import Headers
 
-from eval_ui.uploads import read_upload, safe_name
+from eval_ui.web.uploads import read_upload, safe_name
 
 MULTIPART = Headers({"content-type": "multipart/form-data; boundary=b"})
 CONTENT = b"question\r\n\r\nfever\r\n"

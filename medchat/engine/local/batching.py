@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-from medchat.engine.decoding import Decoding
+from medchat.engine.local.decoding import Decoding
 
 
 class Together:

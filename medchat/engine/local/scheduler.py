@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from medchat.engine.base import Deliver, Ticket
-from medchat.engine.decoding import Decoding, Prompt, fit_prompt
 from medchat.engine.events import Delta, End, FinishReason, Request
-from medchat.engine.together import Together
+from medchat.engine.local.batching import Together
+from medchat.engine.local.decoding import Decoding, Prompt, fit_prompt
 from medchat.errors import MedchatError, ModelUnavailable
 from medchat.models.loaded import LoadedBase, LoadedModel
 from medchat.models.loading import load_base

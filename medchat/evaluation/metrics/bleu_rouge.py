@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from medchat.evaluation.coding import Ratings
+from medchat.evaluation.statistics.rating_matrix import Ratings
 
 FIGURES = ("bleu", "rouge_1", "rouge_2", "rouge_l")
 FEWEST = 3

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medchat.data import Entry
 from medchat.errors import BadInput
-from medchat.knowledge import Entry
 
 
 @dataclass(frozen=True)

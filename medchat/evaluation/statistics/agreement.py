@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from medchat.evaluation import SCORES
-from medchat.evaluation.intervals import LEAST_ROUNDS, drawn_times
+from medchat.evaluation.statistics.intervals import LEAST_ROUNDS, drawn_times
 
 Metric = Literal["ordinal", "nominal", "interval"]
 Weights = Literal["ordinal", "identity"]

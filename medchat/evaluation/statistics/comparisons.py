@@ -24,7 +24,7 @@ import numpy.typing as npt
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from medchat.evaluation.coding import Floats, Ratings
+from medchat.evaluation.statistics.rating_matrix import Floats, Ratings
 
 SAME_TO = 10
 """Decimals from which on two differences of means are the same: such fractions lie farther apart

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from medchat.evaluation.coding import Floats, Integers, Ratings
+from medchat.evaluation.statistics.rating_matrix import Floats, Integers, Ratings
 
 LEVEL = 0.95
 LEAST_ROUNDS = 40

@@ -11,8 +11,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from medchat.evaluation.coding import Ratings, code, tally
-from medchat.evaluation.scale import SUS, Scale
+from medchat.evaluation.statistics.rating_matrix import Ratings, code, tally
+from medchat.scale import SUS, Scale
 
 
 def table4(frame: pd.DataFrame, scale: Scale = SUS, ratings: Ratings | None = None) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from medchat.evaluation.scale import Scale
+from medchat.scale import Scale
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

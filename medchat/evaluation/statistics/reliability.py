@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from medchat.evaluation.coding import Floats, Integers, Ratings
-from medchat.evaluation.scale import Scale
+from medchat.evaluation.statistics.rating_matrix import Floats, Integers, Ratings
+from medchat.scale import Scale
 
 MOST_RATERS = 60
 """Up to which every pair is listed: more are more than two thousand pairs."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from medchat.evaluation.coding import Integers, Ratings, tally
+from medchat.evaluation.statistics.rating_matrix import Integers, Ratings, tally
 
 PARTS = ("shown_position", "answer_length", "rater", "specialty", "category")
 """By what ratings are divided. Answer lengths (characters) are divided into thirds."""

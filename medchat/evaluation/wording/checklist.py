@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medchat.evaluation.methods import (
+from medchat.evaluation.wording.methods import (
     Language,
     Report,
     chinese_agreement,
@@ -25,8 +25,8 @@ from medchat.evaluation.methods import (
     english_specialties,
     methods_paragraph,
 )
-from medchat.evaluation.render import decimals, markdown_cell, mean_of
-from medchat.evaluation.scale import name_zh
+from medchat.evaluation.writers.tables import decimals, markdown_cell, mean_of
+from medchat.scale import name_zh
 
 Both = tuple[str, str]
 """In Chinese and in English."""

@@ -6,9 +6,9 @@ It holds the report's own figures and nothing else; what the data do not tell is
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from medchat.evaluation.render import decimals, p_value
-from medchat.evaluation.scale import name_zh
-from medchat.tables import on_one_line
+from medchat.evaluation.writers.tables import decimals, p_value
+from medchat.files.spreadsheet import on_one_line
+from medchat.scale import name_zh
 
 Language = Literal["zh", "en"]
 Report = Mapping[str, Any]

@@ -6,9 +6,9 @@ Takes the parts of a report. Computes nothing.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medchat.evaluation.render import title
-from medchat.evaluation.scale import name_zh
-from medchat.evaluation.sensitivity import MOST_GROUPS, NAMES
+from medchat.evaluation.statistics.sensitivity import MOST_GROUPS, NAMES
+from medchat.evaluation.writers.tables import title
+from medchat.scale import name_zh
 
 _HELD = {
     "blind": ("whether raters were blind", "是否盲评"),

@@ -26,9 +26,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from medchat.evaluation.render import decimals, half_up, title
-from medchat.evaluation.scale import NAMES_ZH
-from medchat.text_width import columns
+from medchat.evaluation.writers.tables import decimals, half_up, title
+from medchat.scale import NAMES_ZH
+from medchat.text import columns
 
 Language = Literal["zh", "en"]
 Kind = Literal["svg", "png"]

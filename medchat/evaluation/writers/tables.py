@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from medchat.evaluation.ratings_file import quote_formula
-from medchat.evaluation.sensitivity import NAMES
-from medchat.tables import on_one_line
-from medchat.text_width import columns
+from medchat.evaluation.statistics.sensitivity import NAMES
+from medchat.files.ratings import quote_formula
+from medchat.files.spreadsheet import on_one_line
+from medchat.text import columns
 
 Report = Mapping[str, Any]
 

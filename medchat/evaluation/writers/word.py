@@ -15,11 +15,11 @@ from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Inches, Length, Pt
 
-from medchat.evaluation import render
-from medchat.evaluation.figures import FIGURES, draw
-from medchat.evaluation.methods import counted, methods_paragraph
-from medchat.evaluation.packing import MOMENT, without_moment, zipped
-from medchat.evaluation.render import (
+from medchat.evaluation.wording.methods import counted, methods_paragraph
+from medchat.evaluation.writers import tables as render
+from medchat.evaluation.writers.figures import FIGURES, draw
+from medchat.evaluation.writers.reproducible_zip import MOMENT, without_moment, zipped
+from medchat.evaluation.writers.tables import (
     Section,
     best,
     decimals,
@@ -27,9 +27,9 @@ from medchat.evaluation.render import (
     mean_of,
     title,
 )
-from medchat.evaluation.scale import Scale, name_zh
-from medchat.tables import on_one_line
-from medchat.text_width import columns
+from medchat.files.spreadsheet import on_one_line
+from medchat.scale import Scale, name_zh
+from medchat.text import columns
 
 Report = Mapping[str, Any]
 Language = Literal["zh", "en"]

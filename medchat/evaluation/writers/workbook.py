@@ -21,11 +21,11 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 from openpyxl.worksheet.properties import PageSetupProperties
 
-from medchat.evaluation.overlap import FIGURES as OVERLAP
-from medchat.evaluation.packing import MOMENT, without_moment, zipped
-from medchat.evaluation.ratings_file import starts_formula
-from medchat.evaluation.render import best
-from medchat.text_width import columns
+from medchat.evaluation.metrics.bleu_rouge import FIGURES as OVERLAP
+from medchat.evaluation.writers.reproducible_zip import MOMENT, without_moment, zipped
+from medchat.evaluation.writers.tables import best
+from medchat.files.ratings import starts_formula
+from medchat.text import columns
 
 Report = Mapping[str, Any]
 LONGEST_CELL = 32_767

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from medchat.errors import BadInput, CheckpointError
-from medchat.models.checkpoint_files import WEIGHT_STEMS, missing_shards, read_json
-from medchat.models.reading import chunks, forget_old_files, raw_bytes, read
-from medchat.models.sources import ITEM_BYTES, Source, StoredTensor, open_weights
+from medchat.models.weights.files import WEIGHT_STEMS, missing_shards, read_json
+from medchat.models.weights.reading import chunks, forget_old_files, raw_bytes, read
+from medchat.models.weights.sources import ITEM_BYTES, Source, StoredTensor, open_weights
 
 Progress = Callable[[int], None]
 """Told how many bytes have been written since it was last told."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from medchat.errors import CheckpointError
-from medchat.models.sources import Source, open_weights, refuse_placeholder
+from medchat.models.weights.sources import Source, open_weights, refuse_placeholder
 
 WEIGHT_STEMS = {".safetensors": "model", ".bin": "pytorch_model"}
 """What weight files are called, the kind that is preferred first."""

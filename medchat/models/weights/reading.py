@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from medchat.errors import CheckpointError
-from medchat.models.sources import OldTensor, Source, StoredTensor, open_weights, truncated
-from medchat.models.unpickling import check_old_pickles
+from medchat.models.weights.sources import OldTensor, Source, StoredTensor, open_weights, truncated
+from medchat.models.weights.unpickling import check_old_pickles
 
 DTYPES = {
     "F64": torch.float64,

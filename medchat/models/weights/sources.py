@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from medchat.errors import CheckpointError
-from medchat.models.unpickling import MAX_DIMENSIONS, pickled_tensors, root
+from medchat.models.weights.unpickling import MAX_DIMENSIONS, pickled_tensors, root
 
 ITEM_BYTES = {
     "F64": 8,
@@ -288,7 +288,10 @@ def _plain_stride(shape: tuple[int, ...], stride: tuple[int, ...]) -> tuple[int,
 
 
 def _open_old(file: Path) -> Iterator[tuple[str, Source]]:
-    from medchat.models.reading import old_file, stored_dtype  # torch, which only these files need
+    from medchat.models.weights.reading import (  # torch, which only these files need
+        old_file,
+        stored_dtype,
+    )
 
     for name, tensor in old_file(file).items():
         yield name, OldTensor(file, stored_dtype(tensor), tuple(tensor.shape), name)

@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medchat.models.chatglm.configuration import ChatGLMConfig
-    from medchat.models.chatglm.modeling import ChatGLMForConditionalGeneration
-    from medchat.models.chatglm.tokenization import ChatGLMTokenizer
+    from medchat.models.families.chatglm.configuration import ChatGLMConfig
+    from medchat.models.families.chatglm.modeling import ChatGLMForConditionalGeneration
+    from medchat.models.families.chatglm.tokenization import ChatGLMTokenizer
 
 __all__ = ["ChatGLMConfig", "ChatGLMForConditionalGeneration", "ChatGLMTokenizer"]
 _HOMES = {

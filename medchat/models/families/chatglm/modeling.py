@@ -15,7 +15,7 @@ from transformers.cache_utils import Cache, DynamicCache
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
-from medchat.models.chatglm.configuration import ChatGLMConfig
+from medchat.models.families.chatglm.configuration import ChatGLMConfig
 
 IGNORED_LABEL = -100
 

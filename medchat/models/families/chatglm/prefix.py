@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medchat.errors import CheckpointError
-from medchat.models.sources import FLOATS, Source, open_weights
+from medchat.models.weights.sources import FLOATS, Source, open_weights
 
 PREFIX = "transformer.prefix_encoder."
 PREFIX_WEIGHT = PREFIX + "embedding.weight"

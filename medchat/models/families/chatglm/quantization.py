@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medchat.errors import CheckpointError
-from medchat.models.sources import Source
+from medchat.models.weights.sources import Source
 
 SCALE = "_scale"
 

@@ -11,7 +11,7 @@ from typing import Any
 import sentencepiece
 from transformers import PreTrainedTokenizer
 
-from medchat.models.chatglm.pieces import (
+from medchat.models.families.chatglm.pieces import (
     IMAGE_TOKENS_V0,
     LONGEST_BLANK,
     NEWLINE_PIECE,

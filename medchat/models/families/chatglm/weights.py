@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medchat.errors import CheckpointError
-from medchat.models.chatglm.prefix import EMBEDDING, PROJECTION, Prefix
-from medchat.models.chatglm.quantization import QuantisedMatrix
-from medchat.models.reading import read, read_into
+from medchat.models.families.chatglm.prefix import EMBEDDING, PROJECTION, Prefix
+from medchat.models.families.chatglm.quantization import QuantisedMatrix
+from medchat.models.weights.reading import read, read_into
 
 ROWS_AT_ONCE = 1024
 """Rows turned back at a time, so that no second copy of a large matrix is ever held."""

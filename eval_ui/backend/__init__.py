@@ -1,0 +1,1 @@
+"""What the page works with, without Gradio: services, jobs, actions on studies, reports."""

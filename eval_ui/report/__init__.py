@@ -1,0 +1,1 @@
+"""The report tab and the files of a study."""

@@ -1,0 +1,1 @@
+"""The study tab: one step per module."""

@@ -1,0 +1,1 @@
+"""Figures computed from the answers' texts: overlap with references, facts."""

@@ -1,0 +1,1 @@
+"""A report as files: tables, LaTeX, Word, Excel, pictures, a reproducible zip."""

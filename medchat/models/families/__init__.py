@@ -1,0 +1,1 @@
+"""What distinguishes the families of models: one module or folder each."""

@@ -1,0 +1,1 @@
+"""Weight files: what lies in them, read safely into tensors."""
