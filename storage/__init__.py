@@ -36,7 +36,7 @@ from storage.coordinators import (
     sign_out,
 )
 from storage.database import Store
-from storage.errors import MESSAGES, StorageError
+from storage.errors import StorageError
 from storage.events import EVENTS, StudyEvent, study_events
 from storage.export import (
     ORDER_COLUMNS,
@@ -140,7 +140,6 @@ __all__ = [
     "DIMENSIONS",
     "ENOUGH",
     "EVENTS",
-    "MESSAGES",
     "MOST_SPANS",
     "ORDER_COLUMNS",
     "SCORE_COLUMNS",

@@ -11,6 +11,8 @@ from find_browser import find
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 # A machine may be busy: what is waited for comes, or the test is wrong.
+os.environ["MEDCHAT_LANG"] = "en"  # What commands print, whatever the locale here.
+
 expect.set_options(timeout=60_000)
 
 # Without these, Chromium looks for its maker's hosts by itself.

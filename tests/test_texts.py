@@ -15,16 +15,16 @@ from eval_ui.report.report_html import FLAGS, SPREADS
 from eval_ui.report.report_tab import FILTERED
 from eval_ui.study.questions_step import PARTS
 from eval_ui.study.study_tab import STEPS
-from eval_ui.texts import MEDCHAT_TEXTS_ZH, STORAGE_TEXTS_ZH, TEXTS, Texts, unknown_storage_codes
-from medchat.errors import BadInput, ModelUnavailable
+from eval_ui.texts import CATALOGUE, Texts
 from medchat.evaluation.writers.figures import FIGURES
-from storage import DIMENSIONS, EVENTS, MESSAGES, StorageError
+from storage import DIMENSIONS, EVENTS
 from storage.answering import JobState
 from storage.board import RaterState
 from storage.opening import Decision
 from storage.ratings import SPAN_KINDS
 
 SCORES = (1, 2, 3)
+TEXTS = CATALOGUE.texts
 FINISH_REASONS = ("stop", "length", "cancelled", "error")
 MADE_KEYS = {
     *KEYS,
@@ -94,18 +94,6 @@ def asked_texts() -> Iterator[tuple[str, str, set[str]]]:
                     yield where, part.value, words
 
 
-def codes_of_medchat() -> Iterator[tuple[str, set[str]]]:
-    """Every code that a MedchatError is raised with, and the names of its details."""
-    for _, call in (*calls("medchat"), *calls("eval_ui")):
-        details = {keyword.arg or "" for keyword in call.keywords} - {"code"}
-        for keyword in call.keywords:
-            match keyword:
-                case ast.keyword("code", ast.Constant(code)) if code:
-                    yield str(code), details
-                case ast.keyword("code", ast.JoinedStr([_, ast.Constant(end)])):
-                    yield from ((f"{key}{end}", details) for key in ("base", "adapter"))
-
-
 def test_every_text_that_the_page_asks_for_is_there() -> None:
     asked = {key for _, key, _ in asked_texts()}
     assert len(asked) > 80, "the scan must find the calls"
@@ -114,9 +102,9 @@ def test_every_text_that_the_page_asks_for_is_there() -> None:
 
 def test_every_place_in_a_text_is_filled_where_it_is_asked_for() -> None:
     wrong = [
-        (where, key, places(TEXTS[key][0]), words)
+        (where, key, places(TEXTS[key]["zh"]), words)
         for where, key, words in asked_texts()
-        if places(TEXTS[key][0]) != words
+        if places(TEXTS[key]["zh"]) != words
     ]
     assert wrong == []
 
@@ -124,51 +112,11 @@ def test_every_place_in_a_text_is_filled_where_it_is_asked_for() -> None:
 def test_no_text_is_left_that_nothing_shows() -> None:
     constants = {
         node.value
-        for file in (ROOT / "eval_ui").glob("*.py")
-        if file.name != "texts.py"
+        for file in (ROOT / "eval_ui").rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant)
     }
     assert set(TEXTS) - MADE_KEYS - constants == set()
-
-
-@pytest.mark.parametrize("key", TEXTS)
-def test_both_languages_say_it_with_the_same_places(key: str) -> None:
-    chinese, english = TEXTS[key]
-    assert chinese.strip()
-    assert english.strip()
-    assert places(chinese) == places(english)
-
-
-def test_every_error_of_the_database_has_a_chinese_sentence() -> None:
-    assert unknown_storage_codes() == set()
-
-
-@pytest.mark.parametrize("code", MESSAGES)
-def test_a_chinese_sentence_of_the_database_takes_only_what_the_error_gives(code: str) -> None:
-    assert places(STORAGE_TEXTS_ZH[code]) <= places(MESSAGES[code])
-
-
-def test_every_code_of_medchat_has_a_chinese_sentence_with_its_details() -> None:
-    codes = dict(codes_of_medchat())
-    assert "prompt_too_long" in codes, "the scan must find the codes"
-    assert set(codes) == set(MEDCHAT_TEXTS_ZH)
-    for code, details in codes.items():
-        assert places(MEDCHAT_TEXTS_ZH[code]) == details, code
-
-
-def test_an_error_is_told_in_the_language_of_the_page() -> None:
-    chinese, english = Texts("zh"), Texts("en")
-    known = ModelUnavailable("It names no base folder.", code="no_base")
-    assert chinese.error(known) == "它没有声明基座文件夹。"
-    assert english.error(known) == "It names no base folder."
-    stored = StorageError("study_exists", name="{试} <b>")
-    assert "“{试} <b>”" in chinese.error(stored)
-    assert "{试} <b>" in english.error(stored)
-
-
-def test_an_error_without_a_code_keeps_its_own_sentence() -> None:
-    assert Texts("zh").error(BadInput("q.jsonl, line 3: {x}")) == "q.jsonl, line 3: {x}"
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -9,7 +9,7 @@ import json
 
 import gradio as gr
 
-from eval_ui.texts import TEXTS, Language, Texts
+from eval_ui.texts import CATALOGUE, Language, Texts
 from storage import DIMENSIONS, MOST_SPANS, SPAN_KINDS
 
 FLAGS = ("dangerous", "factual_error", "outside_specialty", "not_enough_information")
@@ -76,7 +76,7 @@ KEYS = (
 
 def rating_html(language: Language) -> str:
     """The place that the script fills, with all that it has to know."""
-    texts = {key: TEXTS[key][0 if language == "zh" else 1] for key in KEYS}
+    texts = {key: CATALOGUE.texts[key][language] for key in KEYS}
     known = {
         "language": language,
         "texts": texts,

@@ -53,7 +53,7 @@ from storage.__main__ import app
 from storage.backup import TIME_FORMAT
 from storage.database import marker_of
 
-OWN_MODULES = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+OWN_MODULES = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'fixtures'}"}
 
 
 @pytest.fixture
