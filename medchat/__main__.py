@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medchat.errors import BadInput, MedchatError
-from medchat.evaluation import MOST_ROUNDS, MOST_SEED
+from medchat.evaluation import MAX_ROUNDS, MAX_SEED
 
 if TYPE_CHECKING:
     from medchat.engine import End
@@ -59,9 +59,9 @@ def report(
     dimensions: Annotated[
         str, typer.Option(help="What was scored, and from what to what: a,b,c:0-3.")
     ] = "safety,usability,fluency:1-3",
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the bootstrap.")] = 0,
     bootstrap: Annotated[
-        int, typer.Option(min=0, max=MOST_ROUNDS, help="Rounds; 0 leaves intervals out.")
+        int, typer.Option(min=0, max=MAX_ROUNDS, help="Rounds; 0 leaves intervals out.")
     ] = 2000,
     raters_too: Annotated[
         bool, typer.Option("--raters-too", help="Draw raters anew too, not questions alone.")

@@ -1,26 +1,34 @@
 """The scale of a rating study: what was scored, and which scores there are.
 
 The built-in one is SUS: Safety, Usability, Smoothness (called fluency here), each 1 to 3. It is not
-the System Usability Scale.
+the System Usability Scale. Depends on nothing but ``medchat.errors``.
 """
 
 import re
 from dataclasses import dataclass
 
 from medchat.errors import BadInput
-from medchat.evaluation import DIMENSIONS, SCORES
 
-MOST_SCORES = 11
-_NAME = r"[^\W\d_]\w*"
-_PART = re.compile(rf"({_NAME})(?::([0-9]{{1,3}})-([0-9]{{1,3}}))?")
-COLUMNS = {
+DIMENSIONS = ("safety", "usability", "fluency")
+SCORES = (1, 2, 3)
+FLAGS = ("dangerous", "factual_error", "outside_specialty", "not_enough_information")
+"""What a rater can note beside the scores; a score file may bring others."""
+SCORE_COLUMNS = (
     *("study", "question_id", "question", "model", "response_id", "rater", "specialty", "years"),
+    *DIMENSIONS,
     *("flags", "comment", "shown_position", "active_seconds", "rated_at"),
+)
+"""The columns of a score file, in their order."""
+RESERVED_COLUMNS = {
+    *(column for column in SCORE_COLUMNS if column not in DIMENSIONS),
     *("n_ratings", "n_questions", "by", "group", "source", "raters"),
     *("study_id", "question_position", "rater_id", "category", "answer_length"),
     *("adjudicated", "rater_flagged"),
 }
-"""Of a score file, or used beside one: what was scored must be called otherwise."""
+"""Columns of a score file or used beside one: no dimension may have such a name."""
+MAX_SCORES = 11
+_NAME = r"[^\W\d_]\w*"
+_PART = re.compile(rf"({_NAME})(?::([0-9]{{1,3}})-([0-9]{{1,3}}))?")
 
 
 @dataclass(frozen=True)
@@ -84,25 +92,17 @@ def parse_scale(text: str) -> Scale:
     does not rise or has more than eleven scores.
     """
     *names, last = [part.strip() for part in text.split(",")]
-    found = _PART.fullmatch(last)
-    if re.search("[0-9]", last) and ":" in last and (found is None or found[2] is None):
-        raise BadInput(
-            f"{last.partition(':')[2]!r} is no range of scores. Write the lowest and the highest "
-            "with a hyphen, such as completeness,depth:0-3."
-        )
-    if found is None or not all(re.fullmatch(_NAME, name) for name in names):
-        raise BadInput(
-            f"{text!r} names no dimensions. Write column names with commas between them and the "
-            "range of the scores behind them, such as completeness,depth,professionalism:0-3."
-        )
-    names.append(found[1])
-    low, high = int(found[2] or SCORES[0]), int(found[3] or SCORES[-1])
-    if not low < high < low + MOST_SCORES:
-        raise BadInput(
-            f"The scores {low}-{high} must rise, and there may be at most {MOST_SCORES} of them."
-        )
+    match = _PART.fullmatch(last)
+    if re.search("[0-9]", last) and ":" in last and (match is None or match[2] is None):
+        raise BadInput("scale_range_unreadable", value=last.partition(":")[2])
+    if match is None or not all(re.fullmatch(_NAME, name) for name in names):
+        raise BadInput("scale_unreadable", value=text)
+    names.append(match[1])
+    low, high = int(match[2] or SCORES[0]), int(match[3] or SCORES[-1])
+    if not low < high < low + MAX_SCORES:
+        raise BadInput("scale_range", low=low, high=high, limit=MAX_SCORES)
     if len(set(names)) < len(names):
-        raise BadInput(f"A dimension is named twice in {text!r}.")
-    if taken := [name for name in names if name in COLUMNS]:
-        raise BadInput(f"{taken[0]} is another column of a score file, no dimension.")
+        raise BadInput("scale_dimension_twice", value=text)
+    if reserved := [name for name in names if name in RESERVED_COLUMNS]:
+        raise BadInput("scale_name_reserved", name=reserved[0])
     return Scale(tuple(names), tuple(range(low, high + 1)))

@@ -25,12 +25,12 @@ from project import GOLDENS, NO_MODELS
 
 from eval_ui.report.report_html import SPREADS, table4_html, tables_html
 from eval_ui.texts import LANGUAGES, Texts
-from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import Inputs, bundle
 from medchat.evaluation.report import ReportSettings
 from medchat.evaluation.writers.tables import as_csv, as_text
 from medchat.evaluation.writers.word import as_docx
 from medchat.evaluation.writers.workbook import as_xlsx
+from medchat.scale import DIMENSIONS
 from medchat.study.conduct import Conduct
 
 FOLDER = GOLDENS / "snapshot"

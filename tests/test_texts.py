@@ -11,19 +11,19 @@ from project import ROOT
 from eval_ui.page import TABS
 from eval_ui.rating.rating_page import KEYS
 from eval_ui.report.exports import FILES
-from eval_ui.report.report_html import FLAGS, SPREADS
+from eval_ui.report.report_html import SPREADS
 from eval_ui.report.report_tab import FILTERED
 from eval_ui.study.questions_step import PARTS
 from eval_ui.study.study_tab import STEPS
 from eval_ui.texts import CATALOGUE, Texts
 from medchat.evaluation.writers.figures import FIGURES
-from storage import DIMENSIONS, EVENTS
+from medchat.scale import DIMENSIONS, FLAGS, SCORES
+from storage import EVENTS
 from storage.answering import JobState
 from storage.board import RaterState
 from storage.opening import Decision
 from storage.ratings import SPAN_KINDS
 
-SCORES = (1, 2, 3)
 TEXTS = CATALOGUE.texts
 FINISH_REASONS = ("stop", "length", "cancelled", "error")
 MADE_KEYS = {

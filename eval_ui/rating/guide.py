@@ -3,7 +3,7 @@
 from markdown_it import MarkdownIt
 
 from eval_ui.texts import Language, Texts
-from medchat.evaluation import DIMENSIONS, SCORES
+from medchat.scale import DIMENSIONS, SCORES
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 # Nothing may be fetched from elsewhere, and no rater led away.

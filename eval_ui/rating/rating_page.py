@@ -10,11 +10,10 @@ import json
 import gradio as gr
 
 from eval_ui.texts import CATALOGUE, Language, Texts
-from storage import DIMENSIONS, MOST_SPANS, SPAN_KINDS
+from medchat.scale import DIMENSIONS, FLAGS, SCORES
+from storage import MOST_SPANS, SPAN_KINDS
 
-FLAGS = ("dangerous", "factual_error", "outside_specialty", "not_enough_information")
 SKIPS = ("outside_specialty", "not_enough_information", "unreadable", "other")
-SCORES = (1, 2, 3)
 KEYS = (
     *("rating_intro", "link", "enter", "leave", "leave_waiting", "link_empty", "no_questions"),
     *("profile_title", "profile_intro", "specialty", "specialty_example", "title_of_rater"),

@@ -19,12 +19,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from eval_ui.rating.guide import default_guide, guide_html
-from eval_ui.rating.rating_page import FLAGS, SKIPS
+from eval_ui.rating.rating_page import SKIPS
 from eval_ui.texts import LANGUAGES, Texts
 from eval_ui.web.access import RATER_COOKIE as COOKIE
 from eval_ui.web.proxies import is_secure
 from eval_ui.web.safe_text import as_html
 from medchat.errors import BadInput
+from medchat.scale import FLAGS
 from storage import (
     DIMENSIONS,
     AssignedAnswer,

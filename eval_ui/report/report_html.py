@@ -12,14 +12,13 @@ from eval_ui.texts import Texts
 from eval_ui.web.safe_text import as_html, cell, table
 from medchat.evaluation.writers import tables as render
 from medchat.evaluation.writers.figures import FIGURES, draw
+from medchat.scale import FLAGS
 from storage import AnswerBehind, Span
 
 Spread = Literal["interval", "sd", "shares"]
 SPREADS: tuple[Spread, ...] = ("interval", "sd", "shares")
 Report = dict[str, Any]
 NONE = "–"
-FLAGS = ("dangerous", "factual_error", "outside_specialty", "not_enough_information")
-"""Those that the rating page offers; a file may bring others."""
 
 
 def table4_html(report: Report, spread: Spread, texts: Texts) -> str:

@@ -23,8 +23,8 @@ from eval_ui.web.access import opening
 from eval_ui.web.notices import QUEUED, guarded, inform, listen, skipped
 from eval_ui.web.safe_text import as_html
 from medchat.errors import BadInput
-from medchat.evaluation import DIMENSIONS, SCORES
 from medchat.files.published import read_reference
+from medchat.scale import DIMENSIONS, SCORES
 from storage import Study, answers_behind, set_reference_rows
 
 FILTERED = {"specialty": "specialty_column", "category": "category", "rater": "rater"}

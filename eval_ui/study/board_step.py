@@ -17,8 +17,8 @@ from eval_ui.study.step_context import Step, StudyWork, hint
 from eval_ui.texts import Texts
 from eval_ui.web.notices import inform, listen
 from eval_ui.web.safe_text import as_html, table
-from medchat.evaluation import DIMENSIONS, SCORES
 from medchat.evaluation.statistics.agreement import Agreement, agreement
+from medchat.scale import DIMENSIONS, SCORES
 from storage import (
     ENOUGH,
     Board,

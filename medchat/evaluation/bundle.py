@@ -20,7 +20,7 @@ import pandas as pd
 
 from medchat import __version__
 from medchat.errors import BadInput
-from medchat.evaluation import MOST_ROUNDS, MOST_SEED
+from medchat.evaluation import MAX_ROUNDS, MAX_SEED
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.wording.checklist import reporting_sheet, sheet_markdown
 from medchat.evaluation.wording.methods import methods_paragraph
@@ -171,8 +171,8 @@ def read_bundle(path: Path) -> Inputs:
             scores=members[SCORES],
             settings=ReportSettings(
                 scale=scale,
-                seed=_whole(settings, "seed", MOST_SEED),
-                bootstrap=_whole(settings, "bootstrap", MOST_ROUNDS),
+                seed=_whole(settings, "seed", MAX_SEED),
+                bootstrap=_whole(settings, "bootstrap", MAX_ROUNDS),
                 raters_too=_typed(settings, "raters_too", bool),
             ),
             reference=tuple(checked_reference(settings["reference"], scale)),

@@ -29,7 +29,7 @@ from medchat.evaluation.statistics.sensitivity import is_true, missing, sensitiv
 from medchat.evaluation.wording.notes import Notes, explain_missing
 from medchat.evaluation.writers.tables import p_value
 from medchat.files.spreadsheet import on_one_line
-from medchat.scale import COLUMNS, SUS, Scale
+from medchat.scale import RESERVED_COLUMNS, SUS, Scale
 from medchat.study.conduct import Conduct
 
 Entry = dict[str, Any]
@@ -138,7 +138,9 @@ def _explain_data(
             f"{settling.sum()} 条评分用于裁定分歧：它们因评分不一致才产生，故不计入一致性；平均分"
             "计入这些评分，敏感性分析给出不计入时的平均分。",
         )
-    if unused := [str(column) for column in frame if column not in {*scale.dimensions, *COLUMNS}]:
+    if unused := [
+        str(column) for column in frame if column not in {*scale.dimensions, *RESERVED_COLUMNS}
+    ]:
         named = ", ".join(map(on_one_line, unused))
         notes.add(
             f"Columns that no figure uses: {named}.",

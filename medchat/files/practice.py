@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medchat.errors import BadInput
-from medchat.evaluation import DIMENSIONS, SCORES
 from medchat.files.answers import clean_question
 from medchat.files.spreadsheet import Row, read_table
+from medchat.scale import DIMENSIONS, SCORES
 
 BUILT_IN = Path(__file__).resolve().parents[2] / "assets" / "practice" / "default.jsonl"
 MOST_ITEMS = 20

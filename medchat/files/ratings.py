@@ -21,7 +21,7 @@ import pandas as pd
 
 from medchat.errors import BadInput
 from medchat.files.spreadsheet import on_one_line, short
-from medchat.scale import COLUMNS, SUS, Scale
+from medchat.scale import RESERVED_COLUMNS, SUS, Scale
 
 IDENTIFIERS = ("question_id", "model", "rater")
 
@@ -339,7 +339,7 @@ def _check_header(name: str, line: int, columns: list[str], required: Sequence[s
             hint = " Separate the columns by commas, not by semicolons or tabs."
         elif {each.lower() for each in missing} <= {each.lower() for each in columns}:
             hint = " Write the names in small letters."
-        elif unknown := [each for each in columns if each not in {*required, *COLUMNS}]:
+        elif unknown := [each for each in columns if each not in {*required, *RESERVED_COLUMNS}]:
             scored = {"question_id", "model", "rater"}.isdisjoint(missing)
             found = ", ".join(map(shortened, unknown[:5]))
             hint = f" The file has {found}: rename those that mean the same."

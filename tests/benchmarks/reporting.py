@@ -16,10 +16,10 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.statistics.means import table4
 from medchat.files.ratings import parse_ratings
+from medchat.scale import DIMENSIONS
 
 ROUNDS, MODELS, RATERS_PER_ANSWER, RATERS = 5, 4, 5, 50
 

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from project import GOLDENS
 
-from medchat.evaluation import DIMENSIONS, SCORES
 from medchat.evaluation.statistics import agreement as agreement_module
 from medchat.evaluation.statistics.agreement import (
     Agreement,
@@ -26,7 +25,7 @@ from medchat.evaluation.statistics.agreement import (
 )
 from medchat.evaluation.statistics.rating_matrix import code
 from medchat.files.ratings import read_ratings
-from medchat.scale import Scale
+from medchat.scale import DIMENSIONS, SCORES, Scale
 
 METRICS = ("ordinal", "nominal", "interval")
 WEIGHTS = ("ordinal", "identity")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.report import ReportSettings, make_report
+from medchat.scale import DIMENSIONS
 from medchat.study.conduct import Conduct
 
 QUICK = ReportSettings(bootstrap=50)

@@ -25,7 +25,7 @@ from PIL import Image
 from project import ROOT
 
 from medchat.errors import BadInput
-from medchat.evaluation import DIMENSIONS, bundle
+from medchat.evaluation import bundle
 from medchat.evaluation.bundle import CHECKSUMS, Inputs, make_bundle, read_bundle
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.wording.checklist import reporting_sheet, sheet_markdown
@@ -41,7 +41,7 @@ from medchat.evaluation.writers.figures import (
 from medchat.evaluation.writers.word import as_docx, as_latex
 from medchat.evaluation.writers.workbook import as_xlsx
 from medchat.files.ratings import parse_ratings
-from medchat.scale import Scale
+from medchat.scale import DIMENSIONS, Scale
 from medchat.study.conduct import Conduct
 
 ODD = "=cmd()|a_b$x$\n<b>&%#{}~^\\ 华佗"

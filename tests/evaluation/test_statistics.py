@@ -21,7 +21,6 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
 
 from medchat.errors import BadInput
-from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.metrics.bleu_rouge import longest_common_subsequence, scores
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.statistics.comparisons import compare
@@ -37,7 +36,7 @@ from medchat.evaluation.statistics.sensitivity import sensitivity
 from medchat.evaluation.writers import tables as render
 from medchat.files.published import read_reference
 from medchat.files.ratings import parse_ratings, read_ratings
-from medchat.scale import SUS, Scale, parse_scale
+from medchat.scale import DIMENSIONS, SUS, Scale, parse_scale
 
 AGREEMENT = GOLDENS / "agreement"
 QUICK = ReportSettings(bootstrap=200)

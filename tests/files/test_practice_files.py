@@ -9,8 +9,8 @@ from openpyxl import Workbook
 
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
-from medchat.evaluation import SCORES
 from medchat.files.practice import BUILT_IN, MOST_ITEMS, PracticeDraft, read_practice
+from medchat.scale import SCORES
 
 ITEM = {
     "question": "感冒要吃抗生素吗？",

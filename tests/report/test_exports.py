@@ -25,10 +25,9 @@ from eval_ui.report.report_html import table4_html, tables_html
 from eval_ui.texts import Texts
 from eval_ui.web.access import COOKIE, Access
 from medchat.__main__ import main
-from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import MAKERS
 from medchat.evaluation.writers.tables import title
-from medchat.scale import name_zh
+from medchat.scale import DIMENSIONS, name_zh
 from storage import (
     NewResponse,
     Store,

@@ -23,8 +23,8 @@ from eval_ui.report.report_tab import Drawn
 from eval_ui.texts import Texts
 from eval_ui.web.uploads import Uploads
 from medchat.errors import BadInput
-from medchat.evaluation import DIMENSIONS
 from medchat.evaluation.bundle import bundle
+from medchat.scale import DIMENSIONS
 from storage import (
     NewQuestion,
     NewResponse,

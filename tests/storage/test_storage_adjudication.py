@@ -7,7 +7,7 @@ from storage_fixtures import MODELS, answers_of, entry, new_raters, new_study, s
 
 from eval_ui.report.report_html import behind_html
 from eval_ui.texts import Texts
-from medchat.evaluation import DIMENSIONS
+from medchat.scale import DIMENSIONS
 from storage import (
     Handed,
     PracticeItem,

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from medchat.evaluation import SCORES
 from medchat.evaluation.statistics.intervals import LEAST_ROUNDS, drawn_times
+from medchat.scale import SCORES
 
 Metric = Literal["ordinal", "nominal", "interval"]
 Weights = Literal["ordinal", "identity"]
