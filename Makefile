@@ -1,6 +1,8 @@
 # make run   sets everything up on a fresh machine and starts the app
 # make test  sets up what the tests need and runs them all
 # make bench measures loading, checking, decoding, saving, a large study and reporting
+# make check looks at the code alone: lint and types
+# make trials runs what is slow: kills, soak, races, attacks, all demo questions
 # make attack tries every attempt to get in, to fill the machine and to tamper that is known
 
 PYTHON ?= python3
@@ -12,7 +14,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 RUNTIME_STAMP := $(VENV)/.runtime-$(shell cksum < requirements.txt | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
 
-.PHONY: run setup setup-dev browser test bench attack lint types clean demo-models
+.PHONY: run setup setup-dev browser check test trials bench attack lint types clean demo-models
 .DEFAULT_GOAL := run
 
 run: setup
@@ -56,11 +58,20 @@ lint: setup-dev
 types: setup-dev
 	$(BIN)/mypy
 
+check: lint types
+
 # ARGS="-k chat" runs a part. Two workers; each file's tests stay together, with their server.
 WORKERS ?= 2
-test: setup-dev browser lint types
+test: setup-dev browser check
 	@chromium="$$($(BIN)/python tests/fixtures/find_browser.py)" && \
 	  MEDCHAT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+
+# Half an hour. The attacks need nginx, caddy and openssl, and say so.
+trials: setup-dev browser
+	@chromium="$$($(BIN)/python tests/fixtures/find_browser.py)" && \
+	  MEDCHAT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -q -o python_files='trial_*.py' \
+	  --durations=20 tests/trials $(ARGS)
+	@$(MAKE) attack
 
 # Some minutes, and 2 GB of room. The machine should have nothing else to do.
 bench: setup-dev

