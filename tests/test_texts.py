@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 import pytest
+from jinja2 import nodes
 from project import ROOT
 
 from eval_ui.page import TABS
@@ -16,6 +17,7 @@ from eval_ui.report.report_tab import FILTERED
 from eval_ui.study.questions_step import PARTS
 from eval_ui.study.study_tab import STEPS
 from eval_ui.texts import CATALOGUE, Texts
+from eval_ui.web.templates import environment
 from medchat.evaluation.writers.figures import FIGURES
 from medchat.scale import DIMENSIONS, FLAGS, SCORES
 from storage import EVENTS
@@ -79,8 +81,21 @@ def calls(folder: str) -> Iterator[tuple[str, ast.Call]]:
                 yield f"{file.relative_to(ROOT)}:{node.lineno}", node
 
 
+def template_texts() -> Iterator[tuple[str, str, set[str]]]:
+    """As ``asked_texts``, of the templates."""
+    for name in environment().list_templates():
+        source, *_ = environment().loader.get_source(environment(), name)
+        for call in environment().parse(source).find_all(nodes.Call):
+            if getattr(call.node, "name", "") == "texts":
+                words = {keyword.key for keyword in call.kwargs}
+                for part in (call.args[0], *call.args[0].find_all(nodes.Const)):
+                    if isinstance(part, nodes.Const):
+                        yield name, part.value, words
+
+
 def asked_texts() -> Iterator[tuple[str, str, set[str]]]:
     """Where, key and words of every ``texts("key", …)`` and ``self._texts("key", …)``."""
+    yield from template_texts()
     for where, call in calls("eval_ui"):
         name = getattr(call.func, "id", getattr(call.func, "attr", ""))
         if (
@@ -116,7 +131,8 @@ def test_no_text_is_left_that_nothing_shows() -> None:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant)
     }
-    assert set(TEXTS) - MADE_KEYS - constants == set()
+    templates = {key for _, key, _ in template_texts()}
+    assert set(TEXTS) - MADE_KEYS - constants - templates == set()
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

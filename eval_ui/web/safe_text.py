@@ -3,6 +3,8 @@
 import html
 import re
 
+from eval_ui.web.templates import part
+
 _ACTIVE = re.compile(
     r"(?<=\])[(:]"  # the target behind [words], and behind a [reference]
     r"|:(?=//)|(?<=www)\.|@(?=[\w-])"  # what makes a bare address a link
@@ -31,10 +33,7 @@ def as_html(text: str) -> str:
 
 def folded(summary: str, text: str) -> str:
     """Plain text under a line that opens and closes it."""
-    return (
-        f'<details class="folded"><summary>{as_html(summary)}</summary>'
-        f"<pre>{as_html(text)}</pre></details>"
-    )
+    return part("folded", summary, text)
 
 
 def cell(text: object) -> str:
@@ -46,17 +45,4 @@ def table(
     header: list[str], rows: list[list[str]], *, texts: int = 1, last: int = 0, name: str = ""
 ) -> str:
     """An HTML table; the first ``texts`` and the ``last`` columns are words, the others figures."""
-    figures = range(texts, len(header) - last)
-
-    def line(tag: str, cells: list[str]) -> str:
-        parts = [
-            f"<{tag}{' class=figure' if index in figures else ''}>{cell(value)}</{tag}>"
-            for index, value in enumerate(cells)
-        ]
-        return f"<tr>{''.join(parts)}</tr>"
-
-    body = "".join(line("td", row) for row in rows)
-    return (
-        f'<div class="table-scroll"><table class="medchat-table" aria-label="{cell(name)}">'
-        f"<thead>{line('th', header)}</thead><tbody>{body}</tbody></table></div>"
-    )
+    return part("table", header, rows, texts=texts, last=last, name=name)
