@@ -346,11 +346,11 @@ class _Quit(Exception):
 
 def _typed_questions() -> Iterator[str]:
     """Questions typed at a prompt, until c begins a new conversation; raises _Quit at q."""
-    from medchat.files.answers import clean_question
+    from medchat.text import clean_text
 
     while True:
         try:
-            question, _ = clean_question(input("> "))
+            question, _ = clean_text(input("> "))
         except EOFError:
             raise _Quit from None
         except UnicodeDecodeError as error:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
-from medchat.files.answers import clean_question, read_answers
+from medchat.files.answers import read_answers
 from medchat.models import Registry
 from medchat.study.disclosure import Disclosure, find_disclosures
+from medchat.text import clean_line
 from storage import (
     CheckedAnswer,
     Coordinator,
@@ -56,7 +57,7 @@ def require_own(store: Store, name: str | None, coordinator: Coordinator, texts:
 
 def clean_name(text: str, texts: Texts) -> str:
     """A name for a new study on one line. Raises BadInput where it is too long."""
-    name = " ".join(clean_question(text)[0].split())
+    name = clean_line(text)
     if len(name) > MOST_NAME:
         raise BadInput(texts("study_name_too_long", length=len(name), most=MOST_NAME))
     return name

@@ -9,8 +9,9 @@ from eval_ui.texts import Texts
 from eval_ui.web.safe_text import as_html, folded
 from medchat.engine import Delta, End, Event, Ticket
 from medchat.errors import BadInput
-from medchat.files.answers import MOST_CHARACTERS, clean_question
+from medchat.files.answers import MOST_CHARACTERS
 from medchat.models import ModelSpec, Turn
+from medchat.text import clean_text
 from storage import NewResponse
 
 FINISHED = ("stop", "length")
@@ -87,7 +88,7 @@ def check_question(text: str, texts: Texts) -> tuple[str, int]:
 
     Raises BadInput where it cannot be sent.
     """
-    cleaned, removed = clean_question(text)
+    cleaned, removed = clean_text(text)
     if not cleaned:
         raise BadInput(texts("question_empty"))
     if len(cleaned) > MOST_CHARACTERS:

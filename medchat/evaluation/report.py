@@ -28,9 +28,9 @@ from medchat.evaluation.statistics.rating_matrix import Ratings, code
 from medchat.evaluation.statistics.sensitivity import is_true, missing, sensitivity
 from medchat.evaluation.wording.notes import Notes, explain_missing
 from medchat.evaluation.writers.tables import p_value
-from medchat.files.spreadsheet import on_one_line
 from medchat.scale import RESERVED_COLUMNS, SUS, Scale
 from medchat.study.conduct import Conduct
+from medchat.text import on_one_line
 
 Entry = dict[str, Any]
 MOST_YEARS = 100

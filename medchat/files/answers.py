@@ -6,18 +6,16 @@ what ``medchat infer`` writes and a study imports. Knows nothing of models or da
 """
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from medchat.errors import BadInput
+from medchat.text import clean_text
 
 MOST_CHARACTERS = 2000
 """Of a question. What is longer is a pasted document, which no model here can take."""
-
-_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -37,18 +35,6 @@ class AnsweredQuestion:
     question: str
     question_id: str | None = None
     answers: tuple[Answer, ...] = ()
-
-
-def clean_question(text: str) -> tuple[str, int]:
-    """The question without control characters and outer blanks, and how many were removed.
-
-    Newlines and tabs stay. Removed are the C0 and C1 controls, the marks that turn the writing
-    direction, which would show a rater something else than what the model read, and halves of
-    surrogate pairs, which no file can hold.
-    """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    cleaned = _UNWANTED.sub("", text)
-    return cleaned.strip(), len(text) - len(cleaned)
 
 
 def read_questions(file: Path) -> list[AnsweredQuestion]:
@@ -108,7 +94,7 @@ def _record(line: str, where: str, answers: bool) -> AnsweredQuestion:
     if not isinstance(raw, dict):
         raise BadInput(f"{where}: not a JSON object.")
     asked = raw.get("question", raw.get("instruction"))
-    question = clean_question(asked)[0] if isinstance(asked, str) else ""
+    question = clean_text(asked)[0] if isinstance(asked, str) else ""
     if not question:
         raise BadInput(f'{where}: it needs a text under "question".')
     if len(question) > MOST_CHARACTERS:
@@ -118,7 +104,7 @@ def _record(line: str, where: str, answers: bool) -> AnsweredQuestion:
     number = raw.get("question_id")
     if isinstance(number, bool) or not isinstance(number, str | int | None):
         raise BadInput(f"{where}: question_id must be a text, not {number!r}.")
-    question_id = None if number is None else clean_question(str(number))[0] or None
+    question_id = None if number is None else clean_text(str(number))[0] or None
     given = _answers(raw.get("answers"), where) if answers else ()
     return AnsweredQuestion(question, question_id, given)
 

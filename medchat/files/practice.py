@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medchat.errors import BadInput
-from medchat.files.answers import clean_question
 from medchat.files.spreadsheet import Row, read_table
 from medchat.scale import DIMENSIONS, SCORES
+from medchat.text import clean_text
 
 BUILT_IN = Path(__file__).resolve().parents[2] / "assets" / "practice" / "default.jsonl"
 MOST_ITEMS = 20
@@ -55,7 +55,7 @@ def read_practice(file: Path) -> list[PracticeDraft]:
 
 
 def _draft(row: Row, columns: dict[str, str]) -> PracticeDraft:
-    cells = {name: clean_question(row.cells[column])[0] for name, column in columns.items()}
+    cells = {name: clean_text(row.cells[column])[0] for name, column in columns.items()}
     for name in ("question", "answer"):
         if not cells[name]:
             raise BadInput(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from medchat.errors import BadInput
-from medchat.files.answers import MOST_CHARACTERS, clean_question
+from medchat.files.answers import MOST_CHARACTERS
 from medchat.files.spreadsheet import (
     CATEGORY_NAMES,
     MOST_CHARACTERS_OF_NAME,
@@ -20,8 +20,8 @@ from medchat.files.spreadsheet import (
     Row,
     Table,
     name_key,
-    short,
 )
+from medchat.text import clean_line, clean_text, shorten
 
 MOST_CHARACTERS_OF_ANSWER = 20_000
 
@@ -156,12 +156,12 @@ def _check_columns(table: Table, columns: Columns) -> None:
 
 def _draft(row: Row, columns: Columns) -> QuestionDraft:
     def text(column: str | None) -> str:
-        return clean_question(row.cells[column])[0] if column is not None else ""
+        return clean_text(row.cells[column])[0] if column is not None else ""
 
     return QuestionDraft(
         text(columns.question),
-        " ".join(text(columns.question_id).split()) or None,
-        " ".join(text(columns.category).split()),
+        clean_line(text(columns.question_id)) or None,
+        clean_line(text(columns.category)),
         text(columns.reference),
         tuple((model, text(model)) for model in columns.answers),
     )
@@ -221,9 +221,9 @@ def _repetitions(row: int, draft: QuestionDraft, first_rows: _FirstRows) -> Iter
     """An id or a question that an earlier row has already; ``first_rows`` is kept up to date."""
     if draft.question_id and (first := first_rows.setdefault(("id", draft.question_id), row)) < row:
         yield BadInput(
-            f"The number “{short(draft.question_id)}” stands already in row {first}.",
+            f"The number “{shorten(draft.question_id)}” stands already in row {first}.",
             code="question_id_twice",
-            question_id=short(draft.question_id),
+            question_id=shorten(draft.question_id),
             first=first,
         )
     if draft.text and (first := first_rows.setdefault(("text", draft.text), row)) < row:

@@ -20,8 +20,8 @@ from typing import Any
 import pandas as pd
 
 from medchat.errors import BadInput
-from medchat.files.spreadsheet import on_one_line, short
 from medchat.scale import RESERVED_COLUMNS, SUS, Scale
+from medchat.text import shorten
 
 IDENTIFIERS = ("question_id", "model", "rater")
 
@@ -74,7 +74,7 @@ MOST_SHARED = 50_000
 
 def shortened(text: str) -> str:
     """A cell as a complaint quotes it: on one line, without control characters, not all of it."""
-    return short(" ".join(on_one_line(text).split()))
+    return shorten(text)
 
 
 def quote_formula(text: str) -> str:

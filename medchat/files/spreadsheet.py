@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 from openpyxl.utils import get_column_letter
 
 from medchat.errors import BadInput
-from medchat.files.answers import clean_question
 from medchat.files.workbook_parts import LAST_COLUMN, text_of
 from medchat.files.workbook_reader import NoWorkbook, read_first_sheet
+from medchat.text import clean_line, shorten
 
 MOST_ROWS = 20_000
 MOST_COLUMNS = 100
@@ -308,7 +308,7 @@ def _json_object(name: str, number: int, line: str) -> dict[str, Any]:
 
 def _unique(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object. One that has a key twice would lose a text without a word."""
-    tidy = [(_tidy(key) or "_", value) for key, value in pairs]
+    tidy = [(clean_line(key) or "_", value) for key, value in pairs]
     _check_once(name, [key for key, _ in tidy])
     return dict(tidy)
 
@@ -346,21 +346,21 @@ def _check_header(name: str, header: _Line, below: list[_Line]) -> None:
                 )
     if _holds(header.cells.values(), _KNOWN):
         return
-    for cell in map(_tidy, header.cells.values()):
+    for cell in map(clean_line, header.cells.values()):
         if _NO_NAME.search(cell):
             raise BadInput(
-                f"{name} has no column names: its first row holds {short(cell)!r}. Put a row with "
-                "the names of the columns above it, for example “question”.",
+                f"{name} has no column names: its first row holds {shorten(cell)!r}. Put a row "
+                "with the names of the columns above it, for example “question”.",
                 code="no_header",
                 file=name,
-                cell=short(cell),
+                cell=shorten(cell),
             )
 
 
 def _column_names(header: _Line, below: list[_Line]) -> dict[int, str]:
     """The name of each column; one without a name but with texts is called by its letter."""
     filled = {column for line in below for column in _filled(line) if column < header.width}
-    named = {column: tidy for column, cell in header.cells.items() if (tidy := _tidy(cell))}
+    named = {column: tidy for column, cell in header.cells.items() if (tidy := clean_line(cell))}
     return {
         column: named.get(column) or _letters(column) for column in sorted(filled | named.keys())
     }
@@ -388,11 +388,11 @@ def _check_names(name: str, columns: Sequence[str]) -> None:
     longest = max(columns, key=len, default="")
     if len(longest) > MOST_CHARACTERS_OF_NAME:
         raise BadInput(
-            f"{name}: the column name “{short(longest)}” has {len(longest)} characters; at most "
+            f"{name}: the column name “{shorten(longest)}” has {len(longest)} characters; at most "
             f"{MOST_CHARACTERS_OF_NAME}. The first row must hold the names of the columns.",
             code="column_name_too_long",
             file=name,
-            column=short(longest),
+            column=shorten(longest),
             length=len(longest),
             most=MOST_CHARACTERS_OF_NAME,
         )
@@ -404,10 +404,10 @@ def _check_once(name: str, columns: Sequence[str]) -> None:
     for column in columns:
         if column in seen:
             raise BadInput(
-                f"{name} has two columns named “{short(column)}”. Give each column its own name.",
+                f"{name} has two columns named “{shorten(column)}”. Give each column its own name.",
                 code="column_name_twice",
                 file=name,
-                column=short(column),
+                column=shorten(column),
             )
         seen.add(column)
 
@@ -480,20 +480,6 @@ def name_key(column: str) -> str:
 
 def _holds(cells: Iterable[str], names: Iterable[str]) -> bool:
     return any(name_key(cell) in names for cell in cells if len(cell) <= MOST_CHARACTERS_OF_NAME)
-
-
-def _tidy(text: str) -> str:
-    """On one line, without what nobody can see."""
-    return " ".join(clean_question(text)[0].split())
-
-
-def on_one_line(text: str) -> str:
-    """Without line ends and control characters, which would break a table or steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
-def short(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "…"
 
 
 # -- what a file is not --

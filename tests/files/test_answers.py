@@ -14,10 +14,10 @@ from medchat.files.answers import (
     Answer,
     AnsweredQuestion,
     as_line,
-    clean_question,
     read_answers,
     read_questions,
 )
+from medchat.text import clean_text
 
 
 @pytest.fixture
@@ -168,26 +168,6 @@ def test_a_question_file_is_not_an_answer_file(file: Path) -> None:
         read_answers(file)
 
 
-# -- cleaning --
-
-
-def test_cleaning_keeps_lines_tabs_and_rare_signs() -> None:
-    assert clean_question(" 一\r\n二\r三\t🩺 a\u0301\u200d ") == ("一\n二\n三\t🩺 a\u0301\u200d", 0)
-
-
-@pytest.mark.parametrize("unwanted", "\x00\x07\x1b\x7f\x85\u202a\u202e\u2066\u2069\ud800\udfff")
-def test_cleaning_removes_and_counts_what_nobody_can_see(unwanted: str) -> None:
-    assert clean_question(f"感{unwanted}冒{unwanted}") == ("感冒", 2)
-
-
-@given(st.text(st.characters()))
-def test_a_cleaned_question_stays_as_it_is_and_can_be_written(text: str) -> None:
-    cleaned, removed = clean_question(text)
-    assert clean_question(cleaned) == (cleaned, 0)
-    assert removed <= len(text)
-    cleaned.encode("utf-8")
-
-
 # -- round trip --
 
 words = st.text(string.ascii_letters + "感冒药，\n\t\"\\'{}\u2028🩺 ", min_size=1, max_size=40)
@@ -196,7 +176,7 @@ names = words.map(str.strip).filter(len)
 answers = st.builds(Answer, names, words | st.just(""), st.sampled_from(["stop", "length"]))
 records = st.builds(
     AnsweredQuestion,
-    words.filter(lambda text: clean_question(text)[0] == text),
+    words.filter(lambda text: clean_text(text)[0] == text),
     st.none() | st.integers(0, 10**9).map(str),
     st.lists(st.builds(Answer, names, words, st.just("stop"), json_values) | answers, min_size=1)
     .map(tuple)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from medchat.evaluation.writers.tables import decimals, p_value
-from medchat.files.spreadsheet import on_one_line
 from medchat.scale import name_zh
+from medchat.text import on_one_line
 
 Language = Literal["zh", "en"]
 Report = Mapping[str, Any]

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from medchat.evaluation.statistics.sensitivity import NAMES
 from medchat.files.ratings import quote_formula
-from medchat.files.spreadsheet import on_one_line
-from medchat.text import columns
+from medchat.text import columns, on_one_line
 
 Report = Mapping[str, Any]
 

@@ -27,9 +27,8 @@ from medchat.evaluation.writers.tables import (
     mean_of,
     title,
 )
-from medchat.files.spreadsheet import on_one_line
 from medchat.scale import Scale, name_zh
-from medchat.text import columns
+from medchat.text import columns, on_one_line
 
 Report = Mapping[str, Any]
 Language = Literal["zh", "en"]
