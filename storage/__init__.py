@@ -80,7 +80,7 @@ from storage.raters import (
 )
 from storage.ratings import (
     DIMENSIONS,
-    MOST_SPANS,
+    MAX_SPANS,
     SPAN_KINDS,
     Rating,
     RatingEntry,
@@ -140,7 +140,7 @@ __all__ = [
     "DIMENSIONS",
     "ENOUGH",
     "EVENTS",
-    "MOST_SPANS",
+    "MAX_SPANS",
     "ORDER_COLUMNS",
     "SCORE_COLUMNS",
     "SPAN_KINDS",

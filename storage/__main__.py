@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from storage.archive import COMMAND_LINE, pack_study, unpack_study
-from storage.backup import KEPT, backup
+from storage.backup import DEFAULT_KEEP, backup
 from storage.comparison import compared_backups, losses_since_backups
 from storage.coordinators import FIRST_NAME, add_coordinator, set_password
 from storage.database import Store
@@ -137,7 +137,9 @@ Example:
 def backup_command(
     to: Annotated[Path, typer.Option(help="The folder for backups; it is made if need be.")],
     db: Database = Path("data/medchat.db"),
-    keep: Annotated[int, typer.Option(min=1, help="Backups to keep; older ones go.")] = KEPT,
+    keep: Annotated[
+        int, typer.Option(min=1, help="Backups to keep; older ones go.")
+    ] = DEFAULT_KEEP,
 ) -> None:
     """Copy the database, also while the app runs, verify the copy and remove the oldest."""
     with _sentences():

@@ -14,10 +14,10 @@ from sqlite_utils import Database
 from storage.database import Store
 from storage.errors import StorageError
 from storage.ids import storable, utc_now
-from storage.studies import MOST_RESPONSES, NewResponse, Question, require_draft, response_row
+from storage.studies import MAX_RESPONSES, NewResponse, Question, require_draft, response_row
 
 JobState = Literal["running", "paused", "done"]
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 """Of one answer, before it counts as failed."""
 
 
@@ -66,8 +66,8 @@ def begin_answering(
     with store.transaction() as db:
         require_draft(db, study_id)
         count = len(_models_there(db, study_id).union(models))
-        if count > MOST_RESPONSES:
-            raise StorageError("too_many_responses", count=count, most=MOST_RESPONSES)
+        if count > MAX_RESPONSES:
+            raise StorageError("too_many_responses", count=count, most=MAX_RESPONSES)
         real = "study_id = ? AND kind = 'real'"
         if not db.table("questions").count_where(real, [study_id]):
             raise StorageError("study_empty")
@@ -135,7 +135,7 @@ def next_unanswered(store: Store, job: AnswerJob, most: int) -> list[tuple[Quest
     given = {
         "models": json.dumps(job.models),
         "study": job.study_id,
-        "attempts": MOST_ATTEMPTS,
+        "attempts": MAX_ATTEMPTS,
         "most": most,
     }
     with store.connect() as db:
@@ -186,7 +186,7 @@ def answer_progress(store: Store, study_id: str) -> AnswerProgress:
     with store.connect() as db:
         job = _job(db, study_id)
         models = json.dumps(job.models if job else [])
-        given = {"study": study_id, "models": models, "attempts": MOST_ATTEMPTS}
+        given = {"study": study_id, "models": models, "attempts": MAX_ATTEMPTS}
         done, total = db.execute(
             """
             SELECT count(responses.id), count(*)

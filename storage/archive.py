@@ -54,15 +54,15 @@ FORMAT_VERSION = 1
 COMMAND_LINE = "python -m storage"
 """Stands in the study's events for whoever packs or unpacks without being signed in."""
 
-MOST_MEMBERS = 50
-MOST_BYTES = 2**30
+MAX_MEMBERS = 50
+MAX_BYTES = 2**30
 """Of all members together, unpacked."""
-MOST_RATIO = 200
+MAX_RATIO = 200
 RATIO_FROM = 16 * 2**20
-"""A member of more bytes than this may not have shrunk to less than one in ``MOST_RATIO``."""
-LONGEST_ROW = 16 * 2**20
-LONGEST_MANIFEST = 2**20
-LONGEST_DIRECTORY = 2**16
+"""A member of more bytes than this may not have shrunk to less than one in ``MAX_RATIO``."""
+MAX_ROW_BYTES = 16 * 2**20
+MAX_MANIFEST_BYTES = 2**20
+MAX_DIRECTORY_BYTES = 2**16
 """Of the zip's own list of members, which is read before they can be counted."""
 
 CACHE_KIB = 2**17
@@ -91,7 +91,7 @@ _MANIFEST = "manifest.json"
 _README = """\
 一项医学问答盲评研究的完整打包 / A whole blinded rating study, packed by MedChat
 
-Safety, Usability, Smoothness (SUS) 是安全性、可用性、流畅性，不是 System Usability Scale。
+Safety, Usability, Smoothness (SUS) 是安全性、实用性、流畅性，不是 System Usability Scale。
 SUS here is Safety, Usability, Smoothness (fluency). It is not the System Usability Scale.
 
 注意：responses.jsonl 写明了每个回答来自哪个模型；请勿交给评分者。
@@ -194,7 +194,7 @@ def _add(
         for line in lines:
             count += 1
             size += len(line)
-            if size > MOST_BYTES or (len(line) > LONGEST_ROW and name.endswith(".jsonl")):
+            if size > MAX_BYTES or (len(line) > MAX_ROW_BYTES and name.endswith(".jsonl")):
                 raise _too_large(f"{name}: {max(size, len(line))} bytes")
             digest.update(line)
             member.write(line)
@@ -264,7 +264,7 @@ def _opened(content: Path | bytes) -> Iterator[zipfile.ZipFile]:
             found = content.stat()
             if not stat.S_ISREG(found.st_mode):
                 raise StorageError("archive_unreadable", path=content, reason="it is no file")
-            if found.st_size > MOST_BYTES:
+            if found.st_size > MAX_BYTES:
                 raise _too_large(f"{found.st_size} bytes")
             # Read once: what has been checked is what is taken in, whatever becomes of the file.
             content = content.read_bytes()
@@ -291,8 +291,8 @@ def _require_short_directory(content: bytes) -> None:
         raise StorageError("not_an_archive")
     if content[-42:-38] == b"PK\x06\x07":
         raise StorageError("not_an_archive")
-    if struct.unpack("<I", end[12:16])[0] > LONGEST_DIRECTORY:
-        raise _too_large(f"at most {MOST_MEMBERS} files")
+    if struct.unpack("<I", end[12:16])[0] > MAX_DIRECTORY_BYTES:
+        raise _too_large(f"at most {MAX_MEMBERS} files")
 
 
 _UNREADABLE = (
@@ -374,9 +374,9 @@ class _Pack:
         # zipfile's own readline is slow where it has a limit
         raw = cast(io.RawIOBase, self._archive.open(self._entries[member]))
         with io.BufferedReader(raw) as stream:
-            while piece := stream.readline(LONGEST_ROW + 1) if by_line else stream.read(2**20):
+            while piece := stream.readline(MAX_ROW_BYTES + 1) if by_line else stream.read(2**20):
                 size += len(piece)
-                if (by_line and len(piece) > LONGEST_ROW) or size > MOST_BYTES:
+                if (by_line and len(piece) > MAX_ROW_BYTES) or size > MAX_BYTES:
                     raise _too_large(f"{member}: {max(len(piece), size)} bytes")
                 digest.update(piece)
                 yield piece
@@ -385,7 +385,7 @@ class _Pack:
             raise Damage(f"{member} is not what was packed: its hash is another")
 
     def _read_manifest(self) -> bytes:
-        if self._entries[_MANIFEST].file_size > LONGEST_MANIFEST:
+        if self._entries[_MANIFEST].file_size > MAX_MANIFEST_BYTES:
             raise _too_large(f"{_MANIFEST}: {self._entries[_MANIFEST].file_size} bytes")
         return self._archive.read(self._entries[_MANIFEST])
 
@@ -420,13 +420,13 @@ def _safe_entries(entries: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
 
 def _check_sizes(entries: list[zipfile.ZipInfo]) -> None:
     """Raises StorageError archive_too_large, for a zip that arrives and for one to be handed out"""
-    if len(entries) > MOST_MEMBERS:
-        raise _too_large(f"{len(entries)} files, at most {MOST_MEMBERS}")
+    if len(entries) > MAX_MEMBERS:
+        raise _too_large(f"{len(entries)} files, at most {MAX_MEMBERS}")
     total = sum(entry.file_size for entry in entries)
-    if total > MOST_BYTES:
-        raise _too_large(f"{total} bytes unpacked, at most {MOST_BYTES}")
+    if total > MAX_BYTES:
+        raise _too_large(f"{total} bytes unpacked, at most {MAX_BYTES}")
     for entry in entries:
-        if entry.file_size > max(RATIO_FROM, MOST_RATIO * entry.compress_size):
+        if entry.file_size > max(RATIO_FROM, MAX_RATIO * entry.compress_size):
             raise _too_large(f"{short(ascii(entry.filename))} is a bomb by its compression")
 
 

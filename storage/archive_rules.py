@@ -19,9 +19,9 @@ from storage.events import EVENTS
 from storage.ids import storable
 from storage.ratings import DIMENSIONS, SPAN_KINDS
 from storage.seals import is_seal_content
-from storage.studies import LONGEST_GUIDE
+from storage.studies import MAX_GUIDE_LENGTH
 
-MOST_POSITION = 1000
+MAX_POSITION = 1000
 """Of an answer on screen, where it is a letter."""
 
 Row = dict[str, Any]
@@ -186,13 +186,13 @@ def _is_text(value: object) -> bool:
 _RULES: dict[str, Callable[[Any], bool]] = {
     "studies.seed": lambda value: value >= 0,
     "studies.blind_key": lambda value: re.fullmatch("[0-9a-f]{32}", value) is not None,
-    "studies.guide_zh": lambda value: len(value) <= LONGEST_GUIDE,
-    "studies.guide_en": lambda value: len(value) <= LONGEST_GUIDE,
+    "studies.guide_zh": lambda value: len(value) <= MAX_GUIDE_LENGTH,
+    "studies.guide_en": lambda value: len(value) <= MAX_GUIDE_LENGTH,
     "studies.reference_rows": _json(_is_list_of(_is_reference)),
     "raters.code_hash": lambda value: re.fullmatch("[0-9a-f]{64}", value) is not None,
     "responses.finish_reason": lambda value: value in ("stop", "length", "cancelled", "error"),
     "responses.provenance": _json(lambda value: isinstance(value, dict)),
-    "items.position": lambda value: value <= MOST_POSITION,
+    "items.position": lambda value: value <= MAX_POSITION,
     "rating_log.item": is_id,
     "rating_log.flags": _json(_is_list_of(_is_text)),
     "rating_log.spans": _json(_is_list_of(_is_span)),

@@ -24,12 +24,12 @@ from storage.durable_files import (
 )
 from storage.errors import StorageError
 
-KEPT = 10
+DEFAULT_KEEP = 10
 """Backups that stay when another is made."""
 TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
 
-def backup(store: Store, folder: Path, keep: int = KEPT) -> Path:
+def backup(store: Store, folder: Path, keep: int = DEFAULT_KEEP) -> Path:
     """Copy the database into ``folder``, verify the copy, and remove all but the newest ``keep``.
 
     Only backups of this very database are counted and removed, never the one just made.

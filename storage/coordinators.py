@@ -21,8 +21,8 @@ from storage.ids import new_id, storable, utc_now
 
 FIRST_NAME = "coordinator"
 SESSION_HOURS = 12
-SHORTEST_PASSWORD = 10
-LONGEST = 200
+MIN_PASSWORD_LENGTH = 10
+MAX_LENGTH = 200
 FREE_FAILURES = 5
 FAILURE_MINUTES = 15
 MAX_WAIT_SECONDS = 60
@@ -116,7 +116,7 @@ def sign_in(store: Store, name: str, password: str, address: str) -> str:
     Raises:
         StorageError: too_many_attempts, sign_in_failed.
     """
-    name, password = storable(name).strip()[:LONGEST], storable(password)[:LONGEST]
+    name, password = storable(name).strip()[:MAX_LENGTH], storable(password)[:MAX_LENGTH]
     network = _network(address)
     if knows_address(store, name, address):
         coordinator = _require_password(store, name, password, network)
@@ -153,7 +153,7 @@ def _require_password(store: Store, name: str, password: str, network: str) -> s
 def knows_address(store: Store, name: str, address: str) -> bool:
     """Whether a coordinator called ``name`` has signed in from this address before."""
     with store.connect() as db:
-        return _has_succeeded(db, storable(name).strip()[:LONGEST], _network(address))
+        return _has_succeeded(db, storable(name).strip()[:MAX_LENGTH], _network(address))
 
 
 def coordinator_of_session(db: Database, token: str) -> Coordinator | None:
@@ -232,7 +232,7 @@ def _network(address: str) -> str:
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
-        return storable(address)[:LONGEST]
+        return storable(address)[:MAX_LENGTH]
     if isinstance(ip, IPv6Address):
         return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))
     return str(ip)
@@ -248,10 +248,10 @@ def _matches(hashed: str, password: str) -> bool:
 def _check(name: str, password: str) -> None:
     if not name:
         raise StorageError("coordinator_name_empty")
-    if len(password) < SHORTEST_PASSWORD:
-        raise StorageError("password_too_short", least=SHORTEST_PASSWORD)
-    if max(len(name), len(password)) > LONGEST:
-        raise StorageError("text_too_long", most=LONGEST)
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise StorageError("password_too_short", least=MIN_PASSWORD_LENGTH)
+    if max(len(name), len(password)) > MAX_LENGTH:
+        raise StorageError("text_too_long", most=MAX_LENGTH)
 
 
 def _insert(db: Database, name: str, hashed: str) -> Coordinator:

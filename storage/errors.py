@@ -6,7 +6,7 @@ The sentences lie in ``messages.toml``. Knows nothing about tables and pages.
 import sqlite3
 from pathlib import Path
 
-from medchat.errors import MedchatError, catalogue_beside
+from medchat.errors import MedchatError, Message, catalogue_beside
 
 _CODE_OF_SQLITE_ERROR = {
     sqlite3.SQLITE_READONLY: "database_readonly",
@@ -25,6 +25,11 @@ class StorageError(MedchatError):
     """The database refused: its sentence is in ``storage/messages.toml``."""
 
     catalogue = catalogue_beside(__file__)
+
+
+def storage_message(code: str, *, remainder: object = "", **details: object) -> Message:
+    """A sentence or phrase of ``storage/messages.toml`` that is not raised."""
+    return Message(code, details, remainder, StorageError.catalogue)
 
 
 def from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:

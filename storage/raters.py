@@ -25,11 +25,11 @@ from storage.studies import next_number, require_study
 
 TOKEN_BYTES = 16
 """Of randomness in a link and in a session: no number of guesses finds one."""
-MOST_RATERS_AT_ONCE = 1000
-MOST_YEARS = 80
-MOST_TEXT = 100
+MAX_RATERS_AT_ONCE = 1000
+MAX_YEARS = 80
+MAX_TEXT_LENGTH = 100
 LINK_DAYS = 60
-LONGEST_REMARK = 100
+MAX_REMARK_LENGTH = 100
 SESSION_DAYS = 30
 DAYS_OF_ONE_SESSION = 1
 """Within which a browser that opens a link again goes on with the session that it has."""
@@ -111,10 +111,10 @@ def invite_raters(
         StorageError: unknown_study, study_is_locked, rater_count_out_of_range, remark_too_long.
     """
     for remark in remarks:
-        if len(remark) > LONGEST_REMARK:
-            raise StorageError("remark_too_long", remark=remark[:20], most=LONGEST_REMARK)
-    if not 1 <= count <= MOST_RATERS_AT_ONCE:
-        raise StorageError("rater_count_out_of_range", value=count, most=MOST_RATERS_AT_ONCE)
+        if len(remark) > MAX_REMARK_LENGTH:
+            raise StorageError("remark_too_long", remark=remark[:20], most=MAX_REMARK_LENGTH)
+    if not 1 <= count <= MAX_RATERS_AT_ONCE:
+        raise StorageError("rater_count_out_of_range", value=count, most=MAX_RATERS_AT_ONCE)
     with store.transaction() as db:
         study = require_study(db, study_id)
         if study.locked_at:
@@ -330,13 +330,13 @@ def set_profile(db: Database, rater_id: str, profile: Profile, consent: str) -> 
     """
     rater = require_rater(db, rater_id)
     years = profile.years
-    if years is not None and not (type(years) is int and 0 <= years <= MOST_YEARS):
-        raise StorageError("years_out_of_range", value=str(years)[:40], most=MOST_YEARS)
+    if years is not None and not (type(years) is int and 0 <= years <= MAX_YEARS):
+        raise StorageError("years_out_of_range", value=str(years)[:40], most=MAX_YEARS)
     texts = {
         name: storable(getattr(profile, name)).strip() for name in ("specialty", "title", "name")
     }
-    if any(len(text) > MOST_TEXT for text in texts.values()):
-        raise StorageError("profile_too_long", most=MOST_TEXT)
+    if any(len(text) > MAX_TEXT_LENGTH for text in texts.values()):
+        raise StorageError("profile_too_long", most=MAX_TEXT_LENGTH)
     if not texts["specialty"]:
         raise StorageError("specialty_missing")
     if not consent.strip():

@@ -15,18 +15,23 @@ from sqlite_utils import Database
 
 from storage.chain import SEALED, START, seal
 from storage.database import Store
-from storage.errors import StorageError
+from storage.errors import StorageError, storage_message
 from storage.ids import storable, utc_now
 from storage.worklist import Scores, Span, practice_is_open, scores_of, spans_of
 
 DIMENSIONS = ("safety", "usability", "fluency")
 ALLOWED_SCORES = (1, 2, 3)
 SPAN_KINDS = ("harmful", "wrong", "missing")
-LONGEST_COMMENT = 4000
-LONGEST_KEY = 200
-MOST_SPANS = 50
-MOST_FLAGS = 20
-MOST_SECONDS = 24 * 3600.0
+MAX_COMMENT_LENGTH = 4000
+MAX_KEY_LENGTH = 200
+MAX_SPANS = 50
+MAX_FLAGS = 20
+MAX_ACTIVE_SECONDS = 24 * 3600.0
+_DIMENSION_NAMES = {
+    "safety": storage_message("dimension_safety"),
+    "usability": storage_message("dimension_usability"),
+    "fluency": storage_message("dimension_fluency"),
+}
 
 Row = dict[str, Any]
 
@@ -113,7 +118,7 @@ def save_in(db: Database, rater_id: str, entries: Sequence[RatingEntry]) -> Save
     now = utc_now()
     if trial:
         for entry in entries:
-            _shown(db, rater_id, entry)
+            _item(db, rater_id, entry)
         return SaveResult(saved_at=now, written=0)
     results = [_save(db, study, rater_id, entry, now) for entry in entries]
     return SaveResult(
@@ -150,22 +155,22 @@ def _checked(entry: RatingEntry) -> RatingEntry:
         # A mark is a key that exports join with ";" and pages translate.
         if not isinstance(flag, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", flag):
             raise StorageError("flag_not_allowed", flag=repr(flag)[:60])
-    if len(entry.flags) > MOST_FLAGS:
-        raise StorageError("flag_not_allowed", flag=f"{entry.flags[MOST_FLAGS]} …")
+    if len(entry.flags) > MAX_FLAGS:
+        raise StorageError("flag_not_allowed", flag=f"{entry.flags[MAX_FLAGS]} …")
     for span in entry.spans:
         whole = type(span.start) is int and type(span.end) is int
         if not whole or not 0 <= span.start < span.end or span.kind not in SPAN_KINDS:
             raise StorageError("span_not_allowed")
-    if len(entry.spans) > MOST_SPANS:
-        raise StorageError("too_many_spans", most=MOST_SPANS)
-    if len(entry.comment) > LONGEST_COMMENT:
-        raise StorageError("comment_too_long", length=len(entry.comment), most=LONGEST_COMMENT)
+    if len(entry.spans) > MAX_SPANS:
+        raise StorageError("too_many_spans", most=MAX_SPANS)
+    if len(entry.comment) > MAX_COMMENT_LENGTH:
+        raise StorageError("comment_too_long", length=len(entry.comment), most=MAX_COMMENT_LENGTH)
     seconds = entry.active_seconds
     if seconds is not None:
-        if not 0 <= seconds <= MOST_SECONDS:  # nor is it that for what is no number
+        if not 0 <= seconds <= MAX_ACTIVE_SECONDS:  # nor is it that for what is no number
             raise StorageError("active_seconds_out_of_range", value=str(seconds)[:40])
         seconds = round(float(seconds), 3)
-    if not entry.idempotency_key or len(entry.idempotency_key) > LONGEST_KEY:
+    if not entry.idempotency_key or len(entry.idempotency_key) > MAX_KEY_LENGTH:
         raise StorageError("save_key_missing")
     return replace(
         entry,
@@ -194,14 +199,15 @@ def check_scores(scores: Scores) -> None:
         value = getattr(scores, dimension)
         # True == 1, and 2.0 == 2, but neither is a score that somebody chose.
         if type(value) is not int or value not in ALLOWED_SCORES:
-            raise StorageError("score_out_of_range", dimension=dimension, value=repr(value)[:60])
+            name = _DIMENSION_NAMES[dimension]
+            raise StorageError("score_out_of_range", dimension=name, value=repr(value)[:60])
 
 
 def _save(
     db: Database, study: str, rater_id: str, entry: RatingEntry, now: str
 ) -> tuple[str, bool]:
     """When what the entry says was stored, and whether that was now."""
-    shown = _shown(db, rater_id, entry)
+    item = _item(db, rater_id, entry)
     for row in db.query(
         "SELECT * FROM rating_log WHERE idempotency_key = ?", [entry.idempotency_key]
     ):
@@ -209,11 +215,11 @@ def _save(
         if not _same(saved_before, rater_id, entry):
             raise StorageError("save_key_reused")
         return saved_before.rated_at, False
-    if shown["kind"] != "practice" and practice_is_open(db, rater_id):
+    if item["kind"] != "practice" and practice_is_open(db, rater_id):
         raise StorageError("practice_first")
-    if entry.base is not None and entry.base != shown["key"]:
-        raise StorageError("newer_saved", saved_at=shown["saved_at"] or "?")
-    row = _log_row(study, rater_id, entry, shown)
+    if entry.base is not None and entry.base != item["key"]:
+        raise StorageError("newer_saved", saved_at=item["saved_at"] or "?")
+    row = _log_row(study, rater_id, entry, item)
     previous, last_time = _end_of_chain(db, study)
     row["rated_at"] = max(now, last_time)  # the log's times never run back, whatever the clock does
     row["previous"], row["hash"] = previous, seal(previous, row)
@@ -222,7 +228,7 @@ def _save(
     return str(row["rated_at"]), True
 
 
-def _shown(db: Database, rater_id: str, entry: RatingEntry) -> Row:
+def _item(db: Database, rater_id: str, entry: RatingEntry) -> Row:
     """The item of an entry, which must be this rater's."""
     row = db.execute(
         """
@@ -276,20 +282,20 @@ def _same(rating: Rating, rater_id: str, entry: RatingEntry) -> bool:
     )
 
 
-def _log_row(study: str, rater_id: str, entry: RatingEntry, shown: Row) -> Row:
+def _log_row(study: str, rater_id: str, entry: RatingEntry, item: Row) -> Row:
     scores = asdict(entry.scores) if entry.scores else dict.fromkeys(DIMENSIONS)
     return {
         "study": study,
         "idempotency_key": entry.idempotency_key,
         "item": entry.item,
         "rater": rater_id,
-        "response": shown["response"],
+        "response": item["response"],
         **scores,
         "skipped": entry.skipped,
         "flags": json.dumps(list(entry.flags)),
         "comment": entry.comment,
         "spans": json.dumps([asdict(span) for span in entry.spans]),
-        "shown_position": shown["position"],
+        "shown_position": item["position"],
         "active_seconds": entry.active_seconds,
     }
 

@@ -24,7 +24,7 @@ EXTRA_COLUMNS = (
     *("response_id", "rater", "category", "answer_length"),
     *("adjudicated", "rater_flagged"),
 )
-MOST_BEHIND = 200
+MAX_ANSWERS_BEHIND = 200
 
 _EXTRAS = """
     SELECT shown_id(raters.study_id, rating.response) AS response_id, raters.label AS rater,
@@ -251,7 +251,7 @@ def answers_behind(
 
     ``dimension`` counts safety, usability, fluency from 0. Only ratings for whose rater's
     specialty, question's category and rater's label ``counts`` is true are looked at. At most
-    ``MOST_BEHIND``, by question.
+    ``MAX_ANSWERS_BEHIND``, by question.
 
     Raises:
         StorageError: unknown_study.
@@ -276,7 +276,7 @@ def answers_behind(
                 found.append(
                     AnswerBehind(row["question_id"], row["question"], model, row["text"], ratings)
                 )
-            if len(found) == MOST_BEHIND:
+            if len(found) == MAX_ANSWERS_BEHIND:
                 break
     return found
 

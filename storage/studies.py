@@ -22,14 +22,14 @@ from storage.ids import new_id, storable, utc_now
 from storage.seals import parts_of_question, parts_of_study
 
 # SQLite's largest integer.
-MOST_SEED = 2**63 - 1
+MAX_SEED = 2**63 - 1
 # Answers are shown to raters as A to Z.
-MOST_RESPONSES = 26
-MOST_OVERLAP = 1000
+MAX_RESPONSES = 26
+MAX_RATERS_PER_ANSWER = 1000
 """Raters of one answer."""
-MOST_REPEATS = 50
+MAX_REPEATS = 50
 """Questions that a rater gets twice."""
-LONGEST_GUIDE = 20_000
+MAX_GUIDE_LENGTH = 20_000
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,9 @@ def create_study(
         raise StorageError("study_name_empty")
     if seed is None:
         # No shorter: whoever guesses it from the orders that it decides knows the letters too.
-        seed = secrets.randbelow(MOST_SEED)
-    if not 0 <= seed <= MOST_SEED:
-        raise StorageError("seed_out_of_range", value=seed, most=MOST_SEED)
+        seed = secrets.randbelow(MAX_SEED)
+    if not 0 <= seed <= MAX_SEED:
+        raise StorageError("seed_out_of_range", value=seed, most=MAX_SEED)
     study = Study(new_id(), name, seed, utc_now(), blind_key=new_id())
     with store.transaction() as db:
         if db.table("studies").count_where("name = ?", [name]):
@@ -163,15 +163,17 @@ def change_settings(store: Store, study_id: str, settings: StudySettings) -> Stu
             repeats_out_of_range, guide_too_long.
     """
     overlap = settings.raters_per_answer
-    if overlap is not None and not 1 <= overlap <= MOST_OVERLAP:
-        raise StorageError("raters_per_answer_out_of_range", value=overlap, most=MOST_OVERLAP)
-    if not 0 <= settings.repeats <= MOST_REPEATS:
-        raise StorageError("repeats_out_of_range", value=settings.repeats, most=MOST_REPEATS)
+    if overlap is not None and not 1 <= overlap <= MAX_RATERS_PER_ANSWER:
+        raise StorageError(
+            "raters_per_answer_out_of_range", value=overlap, most=MAX_RATERS_PER_ANSWER
+        )
+    if not 0 <= settings.repeats <= MAX_REPEATS:
+        raise StorageError("repeats_out_of_range", value=settings.repeats, most=MAX_REPEATS)
     values = asdict(settings)
     for guide in ("guide_zh", "guide_en"):
         values[guide] = storable(values[guide]).strip()
-        if len(values[guide]) > LONGEST_GUIDE:
-            raise StorageError("guide_too_long", length=len(values[guide]), most=LONGEST_GUIDE)
+        if len(values[guide]) > MAX_GUIDE_LENGTH:
+            raise StorageError("guide_too_long", length=len(values[guide]), most=MAX_GUIDE_LENGTH)
     with store.transaction() as db:
         require_draft(db, study_id)
         db.table("studies").update(study_id, values)
@@ -402,8 +404,8 @@ def require_draft(db: Database, study_id: str) -> Study:
 
 
 def _check_responses(responses: Sequence[NewResponse]) -> None:
-    if len(responses) > MOST_RESPONSES:
-        raise StorageError("too_many_responses", count=len(responses), most=MOST_RESPONSES)
+    if len(responses) > MAX_RESPONSES:
+        raise StorageError("too_many_responses", count=len(responses), most=MAX_RESPONSES)
     seen: set[str] = set()
     for response in responses:
         if response.model in seen:

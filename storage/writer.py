@@ -23,7 +23,7 @@ from storage.database import Store, wal_of
 from storage.errors import StorageError, from_sqlite
 
 Result = TypeVar("Result")
-MOST_AT_ONCE = 200
+MAX_JOBS_PER_COMMIT = 200
 """Jobs of one commit: more would make the first of them wait for the last."""
 CHECKPOINT_SECONDS = 2.0
 """Between two moves of what was saved into the database file."""
@@ -83,7 +83,7 @@ class Writer:
                     opened = self._file()
                     # Another file may be put in its place: what is saved must be in that one.
                     while not ended and self._file() == opened:
-                        jobs += self._waiting(MOST_AT_ONCE - len(jobs))
+                        jobs += self._waiting(MAX_JOBS_PER_COMMIT - len(jobs))
                         ended = None in jobs
                         self._commit(db, [job for job in jobs if job is not None])
                         jobs = [] if ended else [self._jobs.get()]

@@ -18,7 +18,7 @@ RAISING = {
     **dict.fromkeys(
         ("MedchatError", "BadInput", "ModelUnavailable", "CheckpointError", "message"), MEDCHAT
     ),
-    "StorageError": STORAGE,
+    **dict.fromkeys(("StorageError", "storage_message"), STORAGE),
     "PageError": PAGE,
 }
 """What makes an error or a message, and where its sentence lies."""
@@ -116,11 +116,13 @@ def test_no_sentence_is_left_that_nothing_raises(catalogue: Catalogue) -> None:
     assert set(catalogue.texts) - texts == set()
 
 
-@pytest.mark.parametrize("code", STORAGE.texts)
-def test_an_english_sentence_begins_and_ends_as_one(code: str) -> None:
-    text = STORAGE.texts[code]["en"]
-    assert text[0].isupper() or text[0] == "{"
-    assert text.endswith((".", "}"))
+def test_an_english_sentence_of_storage_begins_and_ends_as_one() -> None:
+    for path in sources():
+        for _, maker, codes, _ in made_messages(path.read_text(encoding="utf-8")):
+            for code in (codes or []) if maker == "StorageError" else []:
+                text = STORAGE.texts[code]["en"]
+                assert text[0].isupper() or text[0] == "{", code
+                assert text.endswith((".", "}")), code
 
 
 # -- speaking a language --

@@ -11,7 +11,7 @@ import gradio as gr
 
 from eval_ui.texts import CATALOGUE, Language, Texts
 from medchat.scale import DIMENSIONS, FLAGS, SCORES
-from storage import MOST_SPANS, SPAN_KINDS
+from storage import MAX_SPANS, SPAN_KINDS
 
 SKIPS = ("outside_specialty", "not_enough_information", "unreadable", "other")
 KEYS = (
@@ -83,7 +83,7 @@ def rating_html(language: Language) -> str:
         "flags": FLAGS,
         "skips": SKIPS,
         "spans": SPAN_KINDS,
-        "most_spans": MOST_SPANS,
+        "most_spans": MAX_SPANS,
     }
     data = html.escape(json.dumps(known, ensure_ascii=False), quote=True)
     loading = html.escape(texts["loading"])

@@ -1219,7 +1219,7 @@ def test_a_directory_of_another_size_than_the_end_says_is_refused(
 def test_a_row_without_end_is_refused(
     members: Members, used: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive_module, "LONGEST_ROW", 2**16)
+    monkeypatch.setattr(archive_module, "MAX_ROW_BYTES", 2**16)
     content = forged(members, changed(members, "questions", text="长" * 2**16))
     assert refused_with(used, content) == "archive_too_large"
 
@@ -1228,7 +1228,7 @@ def test_nothing_is_packed_that_could_not_be_unpacked(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, _ = rated(store)
-    for name, limit in (("MOST_BYTES", 10_000), ("LONGEST_ROW", 100), ("MOST_MEMBERS", 3)):
+    for name, limit in (("MAX_BYTES", 10_000), ("MAX_ROW_BYTES", 100), ("MAX_MEMBERS", 3)):
         with monkeypatch.context() as patch:
             patch.setattr(archive_module, name, limit)
             assert code_of(lambda: pack(store, study)) == "archive_too_large"
