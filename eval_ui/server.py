@@ -6,7 +6,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -31,11 +30,10 @@ from eval_ui.web.page_sessions import MAX_EVENTS
 from eval_ui.web.proxies import ProxyHeaders
 from eval_ui.web.uploads import Uploads
 from medchat import __version__
-from medchat.config import LOOPBACK, Settings
+from medchat.config import LOOPBACK, Settings, project_file
 from medchat.errors import BadInput
 from storage import BackupTimer, StorageError
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SECONDS_BETWEEN_TIDYING = 60
 SECONDS_KEPT_IDLE = 60
 """Idle connections give way to new ones; a short time would only cut off requests that wait."""
@@ -151,7 +149,7 @@ def build(services: Services) -> FastAPI:
             ssr_mode=False,
             mcp_server=False,
             theme=_theme(),
-            css_paths=[ASSETS / "style.css"],
+            css_paths=[project_file("assets/style.css")],
             head=script.head,
         )
         if path in PATHS.values():

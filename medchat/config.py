@@ -16,12 +16,21 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from medchat.errors import BadInput
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-PROJECT = Path(__file__).resolve().parent.parent
 HOST_NAME = re.compile(
     r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|[0-9a-f:.]+"
 )
 
 Network = IPv4Network | IPv6Network
+
+
+def project_file(name: str) -> Path:
+    """A file that comes along: ``app.py``, ``models.toml`` or something under ``assets``.
+
+    In a checkout they lie beside the packages, in an installed program inside ``medchat``.
+    """
+    package = Path(__file__).resolve().parent
+    installed = package / "project"
+    return (installed if installed.is_dir() else package.parent) / name
 
 
 class Settings(BaseSettings):
@@ -32,7 +41,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 7860
     db: Path = Path("data/medchat.db")
-    models: Path = PROJECT / "models.toml"
+    models: Path = project_file("models.toml")
     device: str = "auto"
     dtype: str = "auto"
     backups: Path | None = None

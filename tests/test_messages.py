@@ -23,7 +23,17 @@ RAISING = {
 }
 """What makes an error or a message, and where its sentence lies."""
 
-OLD = ("medchat/", "eval_ui/")
+OLD = (
+    "medchat/config.py",
+    "medchat/data/",
+    "medchat/engine/",
+    "medchat/evaluation/",
+    "medchat/files/",
+    "medchat/models/",
+    "medchat/study/",
+    "medchat/training/",
+    "eval_ui/",
+)
 """Rooms whose errors still bring a sentence of their own."""
 
 

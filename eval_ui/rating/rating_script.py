@@ -4,12 +4,13 @@ A browser keeps each part for good; after an update the page names another path.
 """
 
 import hashlib
-from pathlib import Path
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "rating"
+from medchat.config import project_file
+
+FOLDER = project_file("assets/rating")
 HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 

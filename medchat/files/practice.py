@@ -7,12 +7,13 @@ usability, fluency, why_zh and why_en (or why, for both languages).
 from dataclasses import dataclass
 from pathlib import Path
 
+from medchat.config import project_file
 from medchat.errors import BadInput
 from medchat.files.spreadsheet import Row, read_table
 from medchat.scale import DIMENSIONS, SCORES
 from medchat.text import clean_text
 
-BUILT_IN = Path(__file__).resolve().parents[2] / "assets" / "practice" / "default.jsonl"
+BUILT_IN = project_file("assets/practice/default.jsonl")
 MOST_ITEMS = 20
 NEEDED = ("question", "answer", *DIMENSIONS)
 

@@ -107,6 +107,13 @@ def test_help_has_an_example(medchat: Run, command: str) -> None:
     assert f"Example:\n    python -m medchat {command} " in out
 
 
+def test_the_app_is_a_command_whose_arguments_are_those_of_app_py(medchat: Run) -> None:
+    code, out, _ = medchat("app", "--help")
+    assert code == 0
+    assert "--port" in out
+    assert "python app.py --port 7861" in out
+
+
 # -- infer --
 
 

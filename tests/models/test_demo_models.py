@@ -7,8 +7,8 @@ import pytest
 from demo_facts import FOLDER, NAMES, measured
 from project import ROOT
 
+from medchat.commands.answering import answer_question
 from medchat.engine import LocalEngine
-from medchat.inference import answer
 from medchat.models import ModelSpec, Registry, load
 
 MOST_BYTES = 60 * 10**6
@@ -45,7 +45,8 @@ def test_the_tuned_models_tell_more_facts_than_the_base(specs: list[ModelSpec]) 
 
 def test_the_exact_question_of_the_first_example_is_answered(specs: list[ModelSpec]) -> None:
     engine = LocalEngine(Registry.read(ROOT / "models.toml"))
-    answers = {given.model: given.text for given in answer(engine, specs, "我感冒了，怎么治疗")}
+    answers = answer_question(engine, specs, "我感冒了，怎么治疗")
+    texts = {answer.model: answer.text for answer in answers}
     engine.close()
     entry = next(
         json.loads(line)
@@ -53,4 +54,4 @@ def test_the_exact_question_of_the_first_example_is_answered(specs: list[ModelSp
         if '"感冒"' in line
     )
     for name in ("demo-huatuo", "demo-chatglm-med"):
-        assert all(item in answers[name] for item in entry["治疗"]), answers[name]
+        assert all(item in texts[name] for item in entry["治疗"]), texts[name]

@@ -22,7 +22,7 @@ from model_fixtures import (
 from project import ROOT
 from typer.testing import CliRunner
 
-from medchat.__main__ import app
+from medchat.__main__ import cli
 from medchat.errors import CheckpointError
 from medchat.models import inspection, load
 from medchat.models.fields import FIELDS
@@ -36,7 +36,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
 
 def told(*arguments: object) -> tuple[int, str]:
     """Exit status and output of the command."""
-    result = CliRunner().invoke(app, ["check", *map(str, arguments)])
+    result = CliRunner().invoke(cli, ["check", *map(str, arguments)])
     return result.exit_code, result.output
 
 

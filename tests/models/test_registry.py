@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medchat.config import PROJECT
+from medchat.config import project_file
 from medchat.errors import BadInput
 from medchat.models import ModelSpec, Registry, Turn
 
@@ -195,13 +195,13 @@ def test_a_vocabulary_that_is_no_number_is_refused(declare, value: str) -> None:
 
 
 def test_every_published_model_says_what_it_is_in_both_languages() -> None:
-    for spec in Registry.read(PROJECT / "models.toml"):
+    for spec in Registry.read(project_file("models.toml")):
         english, _, chinese = spec.about.partition(" · ")
         assert english.isascii() or spec.demo, spec.name
         assert any("\u4e00" <= character <= "\u9fff" for character in chinese), spec.name
 
 
 def test_the_adapters_of_the_two_bases_declare_their_vocabularies() -> None:
-    registry = Registry.read(PROJECT / "models.toml")
+    registry = Registry.read(project_file("models.toml"))
     wanted = {"huatuo": 32000, "alpaca": 32000, "huatuo-alpaca": 49954}
     assert {name: registry.find(name).vocabulary for name in wanted} == wanted
