@@ -175,7 +175,7 @@ class _Handlers:
         if not problems:
             return ""
         lines = [
-            self._texts("row_problem", row=each.row, error=self._texts.error(each.error))
+            self._texts("row_problem", row=each.row, error=self._texts.error(each.message))
             for each in problems[:SHOWN_PROBLEMS]
         ]
         if len(problems) > SHOWN_PROBLEMS:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medchat.errors import BadInput
-from medchat.text import clean_text
+from medchat.errors import BadInput, Message, message
+from medchat.text import clean_text, shorten
 
 MOST_CHARACTERS = 2000
 """Of a question. What is longer is a pasted document, which no model here can take."""
@@ -64,69 +64,70 @@ def _read(file: Path, *, answers: bool) -> Iterator[AnsweredQuestion]:
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror}.") from error
+        raise BadInput("question_file_unreadable", file=file, remainder=error.strerror) from error
     except UnicodeDecodeError as error:
-        raise BadInput(f"{file.name} is not UTF-8 text. Save it as UTF-8 and try again.") from error
+        raise BadInput("file_not_utf_8", file=file.name) from error
     seen: dict[str, int] = {}
-    found = False
+    is_empty = True
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        found = True
-        record = _record(line, f"{file.name}, line {number}", answers)
-        if record.question_id in seen:
-            raise BadInput(
-                f"{file.name}, line {number}: the question_id {record.question_id!r} stands "
-                f"already in line {seen[record.question_id]}."
-            )
-        if record.question_id is not None:
-            seen[record.question_id] = number
+        is_empty = False
+        where = message("line_of_file", file=file.name, line=number)
+        record = _record(line, where, answers)
+        if (question_id := record.question_id) in seen:
+            first = seen[question_id]
+            raise BadInput("line_repeats_id", where=where, question_id=question_id, first=first)
+        if question_id is not None:
+            seen[question_id] = number
         yield record
-    if not found:
-        raise BadInput(f"{file.name} holds no questions.")
+    if is_empty:
+        raise BadInput("file_without_questions", file=file.name)
 
 
-def _record(line: str, where: str, answers: bool) -> AnsweredQuestion:
+def _record(line: str, where: Message, answers: bool) -> AnsweredQuestion:
     try:
         raw = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where}: not a JSON object ({error}).") from error
+        raise BadInput("line_no_object", where=where, remainder=error) from error
     if not isinstance(raw, dict):
-        raise BadInput(f"{where}: not a JSON object.")
-    asked = raw.get("question", raw.get("instruction"))
-    question = clean_text(asked)[0] if isinstance(asked, str) else ""
+        raise BadInput("line_no_object", where=where)
+    text = raw.get("question", raw.get("instruction"))
+    question = clean_text(text)[0] if isinstance(text, str) else ""
     if not question:
-        raise BadInput(f'{where}: it needs a text under "question".')
-    if len(question) > MOST_CHARACTERS:
-        raise BadInput(
-            f"{where}: the question has {len(question)} characters; at most {MOST_CHARACTERS}."
-        )
+        raise BadInput("line_without_question", where=where)
+    if (length := len(question)) > MOST_CHARACTERS:
+        raise BadInput("line_too_long", where=where, length=length, limit=MOST_CHARACTERS)
     number = raw.get("question_id")
     if isinstance(number, bool) or not isinstance(number, str | int | None):
-        raise BadInput(f"{where}: question_id must be a text, not {number!r}.")
+        raise BadInput("line_bad_id", where=where, value=shorten(repr(number)))
     question_id = None if number is None else clean_text(str(number))[0] or None
-    given = _answers(raw.get("answers"), where) if answers else ()
-    return AnsweredQuestion(question, question_id, given)
+    return AnsweredQuestion(
+        question, question_id, _answers(raw.get("answers"), where) if answers else ()
+    )
 
 
-def _answers(raw: Any, where: str) -> tuple[Answer, ...]:
+def _answers(raw: Any, where: Message) -> tuple[Answer, ...]:
     if not isinstance(raw, list) or not raw:
-        raise BadInput(f'{where}: it needs a list under "answers".')
+        raise BadInput("line_without_answers", where=where)
     answers = []
     for item in raw:
         if not isinstance(item, dict) or not all(
             isinstance(item.get(key), str) for key in ("model", "text")
         ):
-            raise BadInput(f'{where}: every answer needs texts under "model" and "text".')
+            raise BadInput("line_bad_answer", where=where)
         if not item["model"].strip():
-            raise BadInput(f"{where}: an answer names no model.")
+            raise BadInput("line_nameless_answer", where=where)
         reason = item.get("finish_reason", "stop")
         if reason not in ("stop", "length"):
             raise BadInput(
-                f"{where}: {item['model']} did not finish its answer ({reason}). Ask it again."
+                "line_unfinished_answer",
+                where=where,
+                model=shorten(item["model"]),
+                reason=shorten(str(reason)),
             )
         provenance = item.get("provenance", {})
         if not isinstance(provenance, dict):
-            raise BadInput(f"{where}: provenance must be a JSON object.")
+            raise BadInput("line_bad_provenance", where=where)
         answers.append(Answer(item["model"].strip(), item["text"], reason, provenance))
     return tuple(answers)

@@ -11,10 +11,10 @@ from medchat.config import project_file
 from medchat.errors import BadInput
 from medchat.files.spreadsheet import Row, read_table
 from medchat.scale import DIMENSIONS, SCORES
-from medchat.text import clean_text
+from medchat.text import clean_text, shorten
 
 BUILT_IN = project_file("assets/practice/default.jsonl")
-MOST_ITEMS = 20
+MAX_ITEMS = 20
 NEEDED = ("question", "answer", *DIMENSIONS)
 
 
@@ -38,20 +38,10 @@ def read_practice(file: Path) -> list[PracticeDraft]:
     columns = {name.strip().lower(): name for name in table.columns}
     missing = ", ".join(name for name in NEEDED if name not in columns)
     if missing:
-        raise BadInput(
-            f"{file.name} lacks the columns {missing}.",
-            code="practice_columns",
-            file=file.name,
-            columns=missing,
-        )
-    if len(table.rows) > MOST_ITEMS:
-        raise BadInput(
-            f"{file.name} has {len(table.rows)} practice items; at most {MOST_ITEMS} can be used.",
-            code="practice_too_many",
-            file=file.name,
-            count=len(table.rows),
-            most=MOST_ITEMS,
-        )
+        raise BadInput("practice_columns", file=file.name, columns=missing)
+    if len(table.rows) > MAX_ITEMS:
+        count = len(table.rows)
+        raise BadInput("practice_too_many", file=file.name, count=count, limit=MAX_ITEMS)
     return [_draft(row, columns) for row in table.rows]
 
 
@@ -59,12 +49,7 @@ def _draft(row: Row, columns: dict[str, str]) -> PracticeDraft:
     cells = {name: clean_text(row.cells[column])[0] for name, column in columns.items()}
     for name in ("question", "answer"):
         if not cells[name]:
-            raise BadInput(
-                f"Row {row.number}: the column {name} is empty.",
-                code="practice_empty",
-                row=row.number,
-                column=name,
-            )
+            raise BadInput("practice_empty", row=row.number, column=name)
     first, second, third = (_score(cells[name], name, row.number) for name in DIMENSIONS)
     why = cells.get("why", "")
     return PracticeDraft(
@@ -78,11 +63,5 @@ def _draft(row: Row, columns: dict[str, str]) -> PracticeDraft:
 
 def _score(text: str, column: str, row: int) -> int:
     if text not in {str(score) for score in SCORES}:
-        raise BadInput(
-            f"Row {row}: {column} must be 1, 2 or 3, not {text[:40]!r}.",
-            code="practice_score",
-            row=row,
-            column=column,
-            value=text[:40],
-        )
+        raise BadInput("practice_score", row=row, column=column, value=shorten(text))
     return int(text)

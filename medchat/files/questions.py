@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from medchat.errors import BadInput
+from medchat.errors import BadInput, Message, message
 from medchat.files.answers import MOST_CHARACTERS
 from medchat.files.spreadsheet import (
     CATEGORY_NAMES,
@@ -58,10 +58,10 @@ class Columns:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a row cannot become a question. ``error`` is a whole sentence that leaves out the row."""
+    """Why a row cannot become a question. ``message`` is a sentence that leaves out the row."""
 
     row: int
-    error: BadInput
+    message: Message
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ def read_drafts(table: Table, columns: Columns) -> tuple[list[QuestionDraft], li
     first_rows: _FirstRows = {}
     for row in table.rows:
         draft = _draft(row, columns)
-        found = [*_faults(row, draft, columns), *_repetitions(row.number, draft, first_rows)]
-        problems += [Problem(row.number, error) for error in found]
-        if not found:
+        messages = [*_faults(row, draft, columns), *_repetitions(row.number, draft, first_rows)]
+        problems += [Problem(row.number, message) for message in messages]
+        if not messages:
             drafts.append(draft)
     return drafts, problems
 
@@ -142,15 +142,9 @@ def _check_columns(table: Table, columns: Columns) -> None:
     seen: set[str] = set()
     for column in columns.names:
         if column not in table.columns:
-            raise BadInput(
-                f"The file has no column “{column}”.", code="column_missing", column=column
-            )
+            raise BadInput("column_missing", column=column)
         if column in seen:
-            raise BadInput(
-                f"The column “{column}” is chosen for two things. Choose it for one.",
-                code="column_chosen_twice",
-                column=column,
-            )
+            raise BadInput("column_chosen_twice", column=column)
         seen.add(column)
 
 
@@ -167,66 +161,35 @@ def _draft(row: Row, columns: Columns) -> QuestionDraft:
     )
 
 
-def _faults(row: Row, draft: QuestionDraft, columns: Columns) -> Iterator[BadInput]:
-    """What is wrong with a row by itself."""
-    yield from (_no_result(column) for column in columns.names if column in row.formulas)
+def _faults(row: Row, draft: QuestionDraft, columns: Columns) -> Iterator[Message]:
+    """What is wrong with a row, whatever the others hold."""
+    for column in columns.names:
+        if column in row.formulas:
+            yield message("formula_without_result", column=column)
     yield from _faults_of_question(draft.text, columns.question in row.formulas)
-    for column, text, most in (
+    for title, text, limit in (
         (columns.question_id, draft.question_id or "", MOST_CHARACTERS_OF_NAME),
         (columns.category, draft.category, MOST_CHARACTERS_OF_NAME),
         (columns.reference, draft.reference, MOST_CHARACTERS_OF_ANSWER),
         *((model, text, MOST_CHARACTERS_OF_ANSWER) for model, text in draft.answers),
     ):
-        if column is not None and len(text) > most:
-            yield _too_long(column, text, most)
+        if title is not None and len(text) > limit:
+            yield message("cell_too_long", column=title, length=len(text), limit=limit)
     for model, text in draft.answers:
         if not text and model not in row.formulas:
-            yield BadInput(
-                f"The answer of “{model}” is missing.", code="answer_missing", model=model
-            )
+            yield message("answer_missing", model=model)
 
 
-def _faults_of_question(text: str, without_result: bool) -> Iterator[BadInput]:
+def _faults_of_question(text: str, without_result: bool) -> Iterator[Message]:
     if not text and not without_result:
-        yield BadInput("The question is missing.", code="question_missing")
+        yield message("question_missing")
     if len(text) > MOST_CHARACTERS:
-        yield BadInput(
-            f"The question has {len(text)} characters; at most {MOST_CHARACTERS}.",
-            code="question_too_long",
-            length=len(text),
-            most=MOST_CHARACTERS,
-        )
+        yield message("question_too_long", length=len(text), limit=MOST_CHARACTERS)
 
 
-def _too_long(column: str, text: str, most: int) -> BadInput:
-    return BadInput(
-        f"The text in the column “{column}” has {len(text)} characters; at most {most}.",
-        code="cell_too_long",
-        column=column,
-        length=len(text),
-        most=most,
-    )
-
-
-def _no_result(column: str) -> BadInput:
-    return BadInput(
-        f"The formula in the column “{column}” has no usable result. Write its value into the "
-        "cell, or open the file in Excel or WPS and save it again.",
-        code="formula_without_result",
-        column=column,
-    )
-
-
-def _repetitions(row: int, draft: QuestionDraft, first_rows: _FirstRows) -> Iterator[BadInput]:
+def _repetitions(row: int, draft: QuestionDraft, first_rows: _FirstRows) -> Iterator[Message]:
     """An id or a question that an earlier row has already; ``first_rows`` is kept up to date."""
     if draft.question_id and (first := first_rows.setdefault(("id", draft.question_id), row)) < row:
-        yield BadInput(
-            f"The number “{shorten(draft.question_id)}” stands already in row {first}.",
-            code="question_id_twice",
-            question_id=shorten(draft.question_id),
-            first=first,
-        )
+        yield message("question_id_twice", question_id=shorten(draft.question_id), first=first)
     if draft.text and (first := first_rows.setdefault(("text", draft.text), row)) < row:
-        yield BadInput(
-            f"The same question stands already in row {first}.", code="question_twice", first=first
-        )
+        yield message("question_twice", first=first)

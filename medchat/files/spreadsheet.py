@@ -97,17 +97,19 @@ def read_table(file: Path, *, of_questions: bool = True) -> Table:
     """
     suffix = file.suffix.lower()
     if suffix in _OLD_OFFICE:
-        raise _old_office(file.name)
+        raise BadInput("question_file_old_office", file=file.name)
     if suffix not in (*_EXCEL, *_JSON, *_DELIMITED):
-        raise _wrong_format(file.name)
+        raise BadInput("question_file_format", file=file.name)
     content = _content(file)
     if content.startswith(_OLE):
-        raise _encrypted(file.name) if _holds_package(content) else _old_office(file.name)
+        is_encrypted = _holds_package(content)
+        code = "workbook_encrypted" if is_encrypted else "question_file_old_office"
+        raise BadInput(code, file=file.name)
     if content.startswith(_ZIP) or suffix in _EXCEL:
         return _workbook_table(file.name, content, of_questions)
     text, encoding = _text(file.name, content)
     if not text.strip():
-        raise _empty(file.name)
+        raise BadInput("question_file_empty", file=file.name)
     if suffix in _JSON or (suffix == ".txt" and text.lstrip().startswith(("{", "["))):
         return _json_table(file.name, text, encoding)
     delimiter = "\t" if suffix == ".tsv" else _delimiter(text)
@@ -121,20 +123,18 @@ def _content(file: Path) -> bytes:
             content = opened.read(MOST_BYTES + 1)
     except OSError as error:
         raise BadInput(
-            f"{file.name} cannot be read: {error.strerror}.",
-            code="question_file_unreadable",
-            file=file.name,
+            "question_file_unreadable", file=file.name, remainder=error.strerror
         ) from error
     if len(content) > MOST_BYTES:
-        raise BadInput(
-            f"{file.name} is larger than {MOST_BYTES // 10**6} MB. Split it into several files.",
-            code="question_file_too_big",
-            file=file.name,
-            most=MOST_BYTES // 10**6,
-        )
+        raise BadInput("question_file_too_big", file=file.name, limit=MOST_BYTES // 10**6)
     if not content:
-        raise _empty(file.name)
+        raise BadInput("question_file_empty", file=file.name)
     return content
+
+
+def _holds_package(content: bytes) -> bool:
+    """Whether this container is an encrypted .xlsx and no older format."""
+    return "EncryptedPackage".encode("utf-16-le") in content
 
 
 def _text(name: str, content: bytes) -> tuple[str, str]:
@@ -155,19 +155,9 @@ def _decoded(name: str, content: bytes, encoding: str) -> str:
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise BadInput(
-            f"{name} is neither whole UTF-8 nor GB18030 text. Open it in Excel or WPS and save it "
-            "as CSV UTF-8 or as .xlsx.",
-            code="encoding_unknown",
-            file=name,
-        ) from error
+        raise BadInput("encoding_unknown", file=name) from error
     if "\0" in text:
-        raise BadInput(
-            f"{name} is not a text file: it holds NUL bytes. Open it in the program it comes from "
-            "and save it as CSV UTF-8 or as .xlsx.",
-            code="nul_bytes",
-            file=name,
-        )
+        raise BadInput("nul_bytes", file=name)
     return text
 
 
@@ -214,22 +204,9 @@ def _delimited_lines(name: str, text: str, delimiter: str) -> list[_Line]:
 
 def _csv_error(name: str, line: int, error: csv.Error) -> BadInput:
     if "limit" in str(error):
-        most = csv.field_size_limit()
-        return BadInput(
-            f"{name}, line {line}: a cell has more than {most} characters. Most likely a quotation "
-            "mark is not closed.",
-            code="csv_cell_too_long",
-            file=name,
-            line=line,
-            most=most,
-        )
-    return BadInput(
-        f"{name}, line {line}: a quotation mark is not closed, or stands within a quoted cell. "
-        'Close it, and write a quotation mark within a cell twice ("").',
-        code="csv_quotes",
-        file=name,
-        line=line,
-    )
+        limit = csv.field_size_limit()
+        return BadInput("csv_cell_too_long", file=name, line=line, limit=limit)
+    return BadInput("csv_quotes", file=name, line=line)
 
 
 # -- Excel --
@@ -239,7 +216,7 @@ def _workbook_table(name: str, content: bytes, of_questions: bool) -> Table:
     try:
         rows = read_first_sheet(name, content, MOST_ROWS + 2)
     except NoWorkbook as error:
-        raise _wrong_format(name) from error
+        raise BadInput("question_file_format", file=name) from error
     # A sheet has no width of its own: what stands right of the header is a column without a name.
     lines = [_Line(row.number, row.cells, LAST_COLUMN, tuple(sorted(row.formulas))) for row in rows]
     return _grid_table(name, lines, "", of_questions)
@@ -255,7 +232,7 @@ def _json_table(name: str, text: str, encoding: str) -> Table:
     kept = list(islice(filled, MOST_ROWS + 1))
     columns = tuple(dict.fromkeys(chain.from_iterable(cells for _, cells in kept)))
     if not columns:
-        raise _empty(name)
+        raise BadInput("question_file_empty", file=name)
     _check_names(name, columns)
     rows = (Row(number, dict.fromkeys(columns, "") | cells) for number, cells in kept)
     return _table(name, columns, rows, encoding)
@@ -266,20 +243,10 @@ def _json_array(name: str, text: str) -> Iterator[tuple[int, dict[str, str]]]:
         items = json.loads(text, object_pairs_hook=partial(_unique, name))
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
-        raise BadInput(
-            f"{name} is not a whole JSON array: it cannot be read from line {line} on.",
-            code="json_array_broken",
-            file=name,
-            line=line,
-        ) from error
+        raise BadInput("json_array_broken", file=name, line=line) from error
     for number, item in enumerate(items, start=1):
         if not isinstance(item, dict):
-            raise BadInput(
-                f'{name}: item {number} of the array is not a JSON object ({{"question": "…"}}).',
-                code="json_item_no_object",
-                file=name,
-                number=number,
-            )
+            raise BadInput("json_item_no_object", file=name, number=number)
         yield number, _record(item)
 
 
@@ -297,13 +264,7 @@ def _json_object(name: str, number: int, line: str) -> dict[str, Any]:
             return item
     except (ValueError, RecursionError) as error:
         cause = error
-    raise BadInput(
-        f"{name}, line {number}: not a JSON object. A question file in JSON has one object "
-        '({"question": "…"}) per line, or one array of objects.',
-        code="json_line_no_object",
-        file=name,
-        line=number,
-    ) from cause
+    raise BadInput("json_line_no_object", file=name, line=number) from cause
 
 
 def _unique(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -322,7 +283,7 @@ def _record(item: dict[str, Any]) -> dict[str, str]:
 
 def _grid_table(name: str, lines: list[_Line], encoding: str, of_questions: bool) -> Table:
     if not lines:
-        raise _empty(name)
+        raise BadInput("question_file_empty", file=name)
     header, *below = lines
     if of_questions:
         _check_header(name, header, below)
@@ -337,24 +298,12 @@ def _check_header(name: str, header: _Line, below: list[_Line]) -> None:
     if not _holds(header.cells.values(), QUESTION_NAMES):
         for line in below[:_ROWS_ABOVE_HEADER]:
             if _holds(line.cells.values(), QUESTION_NAMES):
-                raise BadInput(
-                    f"{name}: the column names seem to be in line {line.number}. Delete the lines "
-                    "above it.",
-                    code="header_not_first",
-                    file=name,
-                    line=line.number,
-                )
+                raise BadInput("header_not_first", file=name, line=line.number)
     if _holds(header.cells.values(), _KNOWN):
         return
     for cell in map(clean_line, header.cells.values()):
         if _NO_NAME.search(cell):
-            raise BadInput(
-                f"{name} has no column names: its first row holds {shorten(cell)!r}. Put a row "
-                "with the names of the columns above it, for example “question”.",
-                code="no_header",
-                file=name,
-                cell=shorten(cell),
-            )
+            raise BadInput("no_header", file=name, cell=shorten(cell))
 
 
 def _column_names(header: _Line, below: list[_Line]) -> dict[int, str]:
@@ -378,23 +327,15 @@ def _filled(line: _Line) -> Iterator[int]:
 
 def _check_names(name: str, columns: Sequence[str]) -> None:
     if len(columns) > MOST_COLUMNS:
-        raise BadInput(
-            f"{name} has {len(columns)} columns; at most {MOST_COLUMNS}.",
-            code="too_many_columns",
-            file=name,
-            columns=len(columns),
-            most=MOST_COLUMNS,
-        )
+        raise BadInput("too_many_columns", file=name, columns=len(columns), limit=MOST_COLUMNS)
     longest = max(columns, key=len, default="")
     if len(longest) > MOST_CHARACTERS_OF_NAME:
         raise BadInput(
-            f"{name}: the column name “{shorten(longest)}” has {len(longest)} characters; at most "
-            f"{MOST_CHARACTERS_OF_NAME}. The first row must hold the names of the columns.",
-            code="column_name_too_long",
+            "column_name_too_long",
             file=name,
             column=shorten(longest),
             length=len(longest),
-            most=MOST_CHARACTERS_OF_NAME,
+            limit=MOST_CHARACTERS_OF_NAME,
         )
     _check_once(name, columns)
 
@@ -403,27 +344,14 @@ def _check_once(name: str, columns: Sequence[str]) -> None:
     seen: set[str] = set()
     for column in columns:
         if column in seen:
-            raise BadInput(
-                f"{name} has two columns named “{shorten(column)}”. Give each column its own name.",
-                code="column_name_twice",
-                file=name,
-                column=shorten(column),
-            )
+            raise BadInput("column_name_twice", file=name, column=shorten(column))
         seen.add(column)
 
 
 def _fits(name: str, line: _Line, width: int) -> bool:
     """True; raises BadInput for a text right of the last column."""
     if line.width > width and any(column >= width for column in _filled(line)):
-        raise BadInput(
-            f"{name}, line {line.number}: it has {line.width} cells, but the header has "
-            f"{width}. Put a text that holds a separator between quotation marks.",
-            code="row_too_wide",
-            file=name,
-            line=line.number,
-            cells=line.width,
-            columns=width,
-        )
+        raise BadInput("row_too_wide", file=name, line=line.number, cells=line.width, columns=width)
     return True
 
 
@@ -460,16 +388,9 @@ def _name_after_folding(column: str, cells: dict[str, str]) -> str:
 def _table(name: str, columns: tuple[str, ...], rows: Iterable[Row], encoding: str) -> Table:
     kept = tuple(rows)
     if len(kept) > MOST_ROWS:
-        raise BadInput(
-            f"{name} has more than {MOST_ROWS} rows. Split it into several files.",
-            code="too_many_rows",
-            file=name,
-            most=MOST_ROWS,
-        )
+        raise BadInput("too_many_rows", file=name, limit=MOST_ROWS)
     if not kept:
-        raise BadInput(
-            f"{name} has names of columns but no row below them.", code="no_rows", file=name
-        )
+        raise BadInput("no_rows", file=name)
     return Table(columns, kept, encoding)
 
 
@@ -480,41 +401,3 @@ def name_key(column: str) -> str:
 
 def _holds(cells: Iterable[str], names: Iterable[str]) -> bool:
     return any(name_key(cell) in names for cell in cells if len(cell) <= MOST_CHARACTERS_OF_NAME)
-
-
-# -- what a file is not --
-
-
-def _empty(name: str) -> BadInput:
-    return BadInput(f"{name} is empty.", code="question_file_empty", file=name)
-
-
-def _wrong_format(name: str) -> BadInput:
-    return BadInput(
-        f"{name} is not a CSV, JSON or Excel (.xlsx) file. Save the table as .xlsx or as CSV "
-        "UTF-8.",
-        code="question_file_format",
-        file=name,
-    )
-
-
-def _old_office(name: str) -> BadInput:
-    return BadInput(
-        f"{name} is in an old Office format. Open it in Excel or WPS and save it as an Excel "
-        "workbook (.xlsx).",
-        code="question_file_old_office",
-        file=name,
-    )
-
-
-def _encrypted(name: str) -> BadInput:
-    return BadInput(
-        f"{name} is protected by a password. Open it in Excel or WPS and save it without one.",
-        code="workbook_encrypted",
-        file=name,
-    )
-
-
-def _holds_package(content: bytes) -> bool:
-    """Whether this container is an encrypted .xlsx and no older format."""
-    return "EncryptedPackage".encode("utf-16-le") in content

@@ -59,14 +59,9 @@ def read_first_sheet(name: str, content: bytes, max_rows: int) -> list[SheetRow]
     except (BadInput, NoWorkbook):
         raise
     except TooMuch as error:
-        raise _overloaded(name) from error
+        raise BadInput("workbook_overloaded", file=name) from error
     except Exception as error:  # whatever a damaged file makes the readers of its parts stumble on
-        raise BadInput(
-            f"{name} is damaged or not an Excel workbook. Open it in Excel or WPS and save it "
-            "again as .xlsx.",
-            code="workbook_broken",
-            file=name,
-        ) from error
+        raise BadInput("workbook_broken", file=name) from error
 
 
 def _first_rows(name: str, content: bytes, max_rows: int) -> list[SheetRow]:
@@ -81,13 +76,7 @@ def _check_parts(name: str, parts: list[zipfile.ZipInfo]) -> None:
     if not any(part.filename.startswith("xl/") for part in parts):
         raise NoWorkbook(name)
     if sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
-        raise BadInput(
-            f"Unpacked, {name} would take more than {MAX_UNPACKED_BYTES // 10**6} MB. Copy the "
-            "questions to a new workbook and save it as .xlsx.",
-            code="workbook_too_big",
-            file=name,
-            most=MAX_UNPACKED_BYTES // 10**6,
-        )
+        raise BadInput("workbook_too_big", file=name, limit=MAX_UNPACKED_BYTES // 10**6)
     if max(Counter(part.filename.casefold() for part in parts).values()) > 1:
         raise zipfile.BadZipFile("two parts of one name")
 
@@ -127,13 +116,3 @@ class _Book:
         with self._archive.open(entry) as stream:
             read_xml(stream, part, self._allowance)
         return part
-
-
-def _overloaded(name: str) -> BadInput:
-    return BadInput(
-        f"{name} holds far more than a table of questions: too many cells, formats or other parts, "
-        "or too much text. Copy only the questions to a new workbook, without formatting, and save "
-        "it as .xlsx; split a long table into several files.",
-        code="workbook_overloaded",
-        file=name,
-    )

@@ -185,7 +185,10 @@ records = st.builds(
 
 
 @given(st.lists(records, min_size=1, max_size=4, unique_by=lambda r: r.question_id or id(r)))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=50,
+)
 def test_what_is_written_is_read_back(file: Path, written: list[AnsweredQuestion]) -> None:
     file.write_text("".join(map(as_line, written)), encoding="utf-8")
     assert read_answers(file) == written

@@ -9,7 +9,7 @@ from openpyxl import Workbook
 
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
-from medchat.files.practice import BUILT_IN, MOST_ITEMS, PracticeDraft, read_practice
+from medchat.files.practice import BUILT_IN, MAX_ITEMS, PracticeDraft, read_practice
 from medchat.scale import SCORES
 
 ITEM = {
@@ -98,9 +98,9 @@ def test_a_score_out_of_the_scale_is_refused_by_its_row(
 
 
 def test_as_many_items_as_allowed_are_read_and_one_more_is_refused(tmp_path: Path) -> None:
-    assert len(read_practice(written(tmp_path, *[ITEM] * MOST_ITEMS))) == MOST_ITEMS
-    error = refused(written(tmp_path, *[ITEM] * (MOST_ITEMS + 1)))
-    assert (error.code, error.details["count"]) == ("practice_too_many", MOST_ITEMS + 1)
+    assert len(read_practice(written(tmp_path, *[ITEM] * MAX_ITEMS))) == MAX_ITEMS
+    error = refused(written(tmp_path, *[ITEM] * (MAX_ITEMS + 1)))
+    assert (error.code, error.details["count"]) == ("practice_too_many", MAX_ITEMS + 1)
 
 
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:

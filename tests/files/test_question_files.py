@@ -28,8 +28,8 @@ def table(*rows: dict[str, str], formulas: tuple[str, ...] = ()) -> Table:
 
 def codes(problems: list[Problem]) -> list[tuple[int, str]]:
     for problem in problems:
-        assert Texts("zh").error(problem.error) != str(problem.error)
-    return [(problem.row, problem.error.code) for problem in problems]
+        assert Texts("zh").error(problem.message) != str(problem.message)
+    return [(problem.row, problem.message.code) for problem in problems]
 
 
 # -- suggestions --
@@ -108,7 +108,7 @@ def test_every_problem_is_told_in_row_order_and_good_rows_are_kept() -> None:
         (6, "cell_too_long"),
         (6, "cell_too_long"),
     ]
-    told = [str(problem.error) for problem in problems]
+    told = [str(problem.message) for problem in problems]
     assert told[1] == "The answer of “llama” is missing."
     assert told[3] == "The number “t01” stands already in row 2."
     assert told[4] == "The question has 2001 characters; at most 2000."
@@ -119,7 +119,7 @@ def test_every_problem_is_told_in_row_order_and_good_rows_are_kept() -> None:
 def test_a_third_repetition_names_the_first_row() -> None:
     row = {"q": "头疼"}
     _, problems = read_drafts(table(row, row, row), Columns("q"))
-    assert [problem.error.details["first"] for problem in problems] == [2, 2]
+    assert [problem.message.details["first"] for problem in problems] == [2, 2]
 
 
 def test_a_long_reference_or_category_is_a_problem() -> None:
@@ -132,7 +132,7 @@ def test_a_formula_is_a_problem_only_in_a_column_that_is_used() -> None:
     read = table({"q": "", "llama": "", "note": ""}, formulas=("q", "llama", "note"))
     _, problems = read_drafts(read, Columns("q", answers=("llama",)))
     assert codes(problems) == [(2, "formula_without_result")] * 2
-    assert [problem.error.details["column"] for problem in problems] == ["q", "llama"]
+    assert [problem.message.details["column"] for problem in problems] == ["q", "llama"]
 
 
 def test_a_column_that_is_missing_or_chosen_twice_is_refused() -> None:
