@@ -17,7 +17,7 @@ from eval_ui.study.step_context import Step, StudyWork, hint
 from eval_ui.texts import Texts
 from eval_ui.web.notices import inform, listen
 from eval_ui.web.safe_text import as_html, table
-from medchat.evaluation.statistics.agreement import Agreement, agreement
+from medchat.evaluation.statistics.agreement import Agreement, measure_agreement
 from medchat.scale import DIMENSIONS, SCORES
 from storage import (
     ENOUGH,
@@ -244,7 +244,9 @@ def coverage_html(found: Board, texts: Texts) -> str:
 def agreement_html(store: Store, study: Study, texts: Texts) -> str:
     """How well raters agree on each scale so far, over all models together."""
     found = {
-        dimension: agreement(np.array(counts, dtype=np.int64).reshape(-1, len(SCORES)), SCORES)
+        dimension: measure_agreement(
+            np.array(counts, dtype=np.int64).reshape(-1, len(SCORES)), SCORES
+        )
         for dimension, counts in score_counts(store, study.id).items()
     }
     header = ["dimension", "agreement_units", "alpha", "ac2", "percent"]

@@ -54,8 +54,8 @@ class Inputs:
     """What a report is made from.
 
     ``scores`` is a score CSV; ``extras`` (may be empty) has ``response_id``, ``rater`` and columns
-    that a report can use besides; ``repeats`` is as ``raters.consistency`` takes it, ``answers`` as
-    ``overlap.overlap`` does.
+    that a report can use besides; ``repeats`` is as ``reliability.measure_consistency`` takes it,
+    ``answers`` as ``bleu_rouge.measure_overlap`` does.
     """
 
     scores: bytes

@@ -18,14 +18,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from medchat import __version__
-from medchat.evaluation.metrics.bleu_rouge import overlap
+from medchat.evaluation.metrics.bleu_rouge import measure_overlap
 from medchat.evaluation.statistics import agreement as agreeing
 from medchat.evaluation.statistics import reliability as rating
 from medchat.evaluation.statistics.comparisons import PairTest, compare
-from medchat.evaluation.statistics.intervals import LEAST_ROUNDS, MeanIntervals, mean_intervals
+from medchat.evaluation.statistics.intervals import MIN_ROUNDS, MeanIntervals, mean_intervals
 from medchat.evaluation.statistics.means import table4
-from medchat.evaluation.statistics.rating_matrix import Ratings, code
-from medchat.evaluation.statistics.sensitivity import is_true, missing, sensitivity
+from medchat.evaluation.statistics.rating_matrix import RatingMatrix, encode_ratings
+from medchat.evaluation.statistics.sensitivity import is_true, measure_sensitivity
 from medchat.evaluation.wording.notes import Notes, explain_missing
 from medchat.evaluation.writers.tables import p_value
 from medchat.scale import RESERVED_COLUMNS, SUS, Scale
@@ -67,13 +67,13 @@ def make_report(
     """The report; ``reference`` are rows of published figures, shown as they are.
 
     ``repeats`` has a row for every answer that was shown to a rater twice (see
-    ``raters.consistency``), ``answers`` the answers with their references (see
-    ``overlap.overlap``). Raises ValueError for scores that the scale does not have.
+    ``reliability.measure_consistency``), ``answers`` the answers with their references (see
+    ``bleu_rouge.measure_overlap``). Raises ValueError for scores that the scale does not have.
     ``conduct`` is how the study was held.
     """
     settings = settings or ReportSettings()
     scale = settings.scale
-    ratings = code(frame, scale)
+    ratings = encode_ratings(frame, scale)
     settling = _settling(frame)
     apart = ratings.only(~settling)
     notes = Notes()
@@ -81,6 +81,7 @@ def make_report(
     told = _texts(frame, "rated_at")
     moments = _moments(told)
     intervals = mean_intervals(ratings, settings.bootstrap, settings.seed, settings.raters_too)
+    sensitivity = measure_sensitivity(frame, ratings)
     report: Entry = {
         "version": __version__,
         "scale": {"dimensions": list(scale.dimensions), "scores": list(scale.scores)},
@@ -100,17 +101,19 @@ def make_report(
             dimension: _tests(ratings, index, notes)
             for index, dimension in enumerate(scale.dimensions)
         },
-        "sensitivity": sensitivity(frame, ratings),
+        "sensitivity": [_flat(row) for row in sensitivity.rows],
         "consistency": None,
-        "overlap": None if answers is None else overlap(frame, answers, ratings),
+        "overlap": None if answers is None else _overlap(frame, answers, ratings),
         "progress": _progress(moments),
         "conduct": None if conduct is None else conduct.as_dict(),
     }
     if repeats is not None and len(repeats):
-        report["consistency"] = rating.consistency(repeats, scale)
+        consistency = asdict(rating.measure_consistency(repeats, scale))
+        report["consistency"] = consistency.pop("dimensions") | consistency
     _explain_data(frame, settling, scale, notes)
     _explain_times(len(told) - len(moments), frame, notes)
-    explain_missing(report, missing(frame), notes)
+    absent = [name for name, why in sensitivity.omitted.items() if why == "no_column"]
+    explain_missing(report, absent, notes)
     report["notes"], report["notes_zh"] = notes.english, notes.chinese
     return report
 
@@ -119,10 +122,10 @@ def _explain_settings(settings: ReportSettings, notes: Notes) -> None:
     notes.add(settings.scale.note, settings.scale.note_zh)
     if not settings.bootstrap:
         notes.add("No intervals were asked for.", "未要求计算区间。")
-    elif settings.bootstrap < LEAST_ROUNDS:
+    elif settings.bootstrap < MIN_ROUNDS:
         notes.add(
-            f"A 95 % interval needs {LEAST_ROUNDS} bootstrap rounds or more: there is none.",
-            f"95% 区间至少需要 {LEAST_ROUNDS} 轮自助抽样，故没有区间。",
+            f"A 95 % interval needs {MIN_ROUNDS} bootstrap rounds or more: there is none.",
+            f"95% 区间至少需要 {MIN_ROUNDS} 轮自助抽样，故没有区间。",
         )
 
 
@@ -173,7 +176,7 @@ def _settling(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return is_true(frame["adjudicated"])
 
 
-def _data(frame: pd.DataFrame, ratings: Ratings, moments: Sequence[str]) -> Entry:
+def _data(frame: pd.DataFrame, ratings: RatingMatrix, moments: Sequence[str]) -> Entry:
     size = np.bincount(ratings.unit, minlength=len(ratings.unit_model))
     flags = Counter(
         flag
@@ -261,8 +264,26 @@ def _progress(moments: Sequence[str]) -> list[Entry]:
 # -- the parts --
 
 
+def _flat(row: Any) -> Entry:
+    """A row with its means, or correlations, beside its other values."""
+    entry = asdict(row)
+    return {key: value for key, value in entry.items() if key not in ("means", "rho")} | (
+        entry.get("means") or entry.get("rho") or {}
+    )
+
+
+def _overlap(frame: pd.DataFrame, answers: pd.DataFrame, ratings: RatingMatrix) -> Entry | None:
+    overlap = measure_overlap(frame, answers, ratings)
+    if overlap is None:
+        return None
+    return {
+        "models": [_flat(row) for row in overlap.models],
+        "correlation": {name: _flat(row) for name, row in overlap.correlation.items()},
+    }
+
+
 def _models(
-    frame: pd.DataFrame, ratings: Ratings, intervals: MeanIntervals, rounds: int, notes: Notes
+    frame: pd.DataFrame, ratings: RatingMatrix, intervals: MeanIntervals, rounds: int, notes: Notes
 ) -> list[Entry]:
     scale = ratings.scale
     table = table4(frame, scale, ratings)
@@ -300,7 +321,7 @@ def _models(
                 "acceptable": 1 - counts[scale.scores[0]] / n,
             }
         entries.append(entry)
-    if rounds >= LEAST_ROUNDS:
+    if rounds >= MIN_ROUNDS:
         _explain_intervals(entries, intervals.rounds.tolist(), rounds, notes)
     return entries
 
@@ -355,19 +376,19 @@ _WHY = {
 }
 
 
-def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: Notes) -> Entry:
+def _agreement(ratings: RatingMatrix, index: int, settings: ReportSettings, notes: Notes) -> Entry:
     dimension, scores = ratings.scale.dimensions[index], ratings.scale.scores
     counts = ratings.counts(index)
-    found = agreeing.agreement(counts, scores)
+    found = agreeing.measure_agreement(counts, scores)
     for reason in found.reasons:
         notes.add(*_WHY[reason], "" if reason != agreeing.NO_VARIATION else dimension)
     interval = None
     if found.krippendorff_alpha is not None and settings.bootstrap:
         rounds = settings.bootstrap
-        alphas = agreeing.drawn_alphas(
+        alphas = agreeing.bootstrap_alphas(
             counts, ratings.unit_question, scores, rounds=rounds, seed=settings.seed
         )
-        interval = agreeing.interval_between(alphas, rounds)
+        interval = agreeing.percentile_interval(alphas, rounds)
         if alphas.size < rounds:
             none, none_zh = NONE_GIVEN if interval is None else ("", "")
             notes.add(
@@ -377,7 +398,7 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: No
                 f"或只有一道题{none_zh}。",
                 dimension,
             )
-    reliable = rating.reliability(ratings, index)
+    reliable = rating.measure_reliability(ratings, index)
     if not reliable.enough:
         notes.add(
             "ICC needs two raters, and two answers that every rater scored; there is none "
@@ -391,12 +412,13 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: No
             "ICC 的分母是方差估计值，这些评分给出的估计值不大于 0，故为空。",
             dimension,
         )
-    raters = rating.who_rated(ratings)
-    pairs = rating.pairs(ratings, index)
-    if len(raters) > rating.MOST_RATERS:
+    raters = rating.active_raters(ratings)
+    pairs = rating.compare_raters(ratings, index)
+    if len(raters) > rating.MAX_PAIRED_RATERS:
         notes.add(
-            f"Pairs of raters are not listed: there are more than {rating.MOST_RATERS} raters.",
-            f"评分者多于 {rating.MOST_RATERS} 名，未列出两两之间的一致性。",
+            "Pairs of raters are not listed: there are more than "
+            f"{rating.MAX_PAIRED_RATERS} raters.",
+            f"评分者多于 {rating.MAX_PAIRED_RATERS} 名，未列出两两之间的一致性。",
         )
     alpha = agreeing.krippendorff_alpha
     return {
@@ -412,7 +434,7 @@ def _agreement(ratings: Ratings, index: int, settings: ReportSettings, notes: No
         "icc_2_k": reliable.icc_2_k,
         "n_units": found.units,
         "n_units_all_raters": reliable.units,
-        "raters": raters if len(raters) <= rating.MOST_RATERS else [],
+        "raters": raters if len(raters) <= rating.MAX_PAIRED_RATERS else [],
         "pairs": [asdict(pair) for pair in pairs],
     }
 
@@ -438,7 +460,7 @@ _UNTESTED = {
 }
 
 
-def _tests(ratings: Ratings, index: int, notes: Notes) -> Entry:
+def _tests(ratings: RatingMatrix, index: int, notes: Notes) -> Entry:
     found = compare(ratings, index)
     dimension = ratings.scale.dimensions[index]
     for reason in (found.friedman.reason, *(pair.reason for pair in found.pairs)):

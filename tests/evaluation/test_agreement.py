@@ -17,13 +17,13 @@ from project import GOLDENS
 from medchat.evaluation.statistics import agreement as agreement_module
 from medchat.evaluation.statistics.agreement import (
     Agreement,
-    agreement,
     gwet_ac,
     interval_of_alpha,
     krippendorff_alpha,
+    measure_agreement,
     percent_agreement,
 )
-from medchat.evaluation.statistics.rating_matrix import code
+from medchat.evaluation.statistics.rating_matrix import encode_ratings
 from medchat.files.ratings import read_ratings
 from medchat.scale import DIMENSIONS, SCORES, Scale
 
@@ -69,7 +69,7 @@ def counts(units: list[Unit], categories: tuple[int, ...] = SCORES) -> np.ndarra
 
 def counts_of(frame: pd.DataFrame, dimension: str) -> pd.DataFrame:
     """As a report counts; the index holds the question (with its study, if any) and the model."""
-    coded = code(frame, Scale((dimension,)))
+    coded = encode_ratings(frame, Scale((dimension,)))
     units = zip(coded.unit_question, coded.unit_model, strict=True)
     names = [(*coded.questions[question], coded.models[model]) for question, model in units]
     levels = ["study", "question_id", "model"] if "study" in frame else ["question_id", "model"]
@@ -183,7 +183,7 @@ def test_percent_agreement_is_the_mean_share_of_equal_pairs(units: list[Unit]) -
 def test_figures_equal_the_golden_files(name: str, dimension: str) -> None:
     matrix = counts_of(read_ratings(golden(f"{name}.csv")), dimension)
     expected = json.loads(golden(f"{name}.expected.json").read_text("utf-8"))["agreement"]
-    figures = agreement(matrix)
+    figures = measure_agreement(matrix)
     assert {
         "krippendorff_alpha": round(figures.krippendorff_alpha or 0, 6),
         "alpha_nominal": round(krippendorff_alpha(matrix, metric="nominal") or 0, 6),
@@ -303,19 +303,21 @@ def test_alpha_equals_the_package_krippendorff(units: list[Unit], metric: str) -
 @given(some_units, st.randoms(use_true_random=False))
 def test_the_order_of_units_changes_no_bit(units: list[Unit], shuffler: random.Random) -> None:
     shuffled = shuffler.sample(units, len(units))
-    assert agreement(counts(shuffled)) == agreement(counts(units))
+    assert measure_agreement(counts(shuffled)) == measure_agreement(counts(units))
 
 
 @given(overlapping_units, st.randoms(use_true_random=False))
 def test_who_gave_which_score_changes_no_bit(units: list[Unit], shuffler: random.Random) -> None:
     others = [shuffler.sample(unit, len(unit)) for unit in units]
     frame = ratings(others).sample(frac=1, random_state=shuffler.randrange(2**32))
-    assert agreement(counts_of(frame, "safety")) == agreement(counts_of(ratings(units), "safety"))
+    in_order = measure_agreement(counts_of(ratings(units), "safety"))
+    assert measure_agreement(counts_of(frame, "safety")) == in_order
 
 
 @given(some_units)
 def test_units_without_any_rating_change_no_figure(units: list[Unit]) -> None:
-    with_empty, without = agreement(counts([*units, [], []])), agreement(counts(units))
+    with_empty = measure_agreement(counts([*units, [], []]))
+    without = measure_agreement(counts(units))
     assert (with_empty.units, with_empty.ratings) == (without.units, without.ratings)
     for figure in ("krippendorff_alpha", "gwet_ac2", "percent_agreement"):
         # numpy adds longer columns in another order, which may show in the last bit
@@ -379,7 +381,7 @@ def test_ordinal_alpha_does_not_depend_on_the_numbers_given_to_the_categories() 
 
 
 def test_nearly_equal_scores_spoil_alpha_but_not_ac2() -> None:
-    figures = agreement(counts([[3, 3, 3]] * 30 + [[3, 3, 2]]))
+    figures = measure_agreement(counts([[3, 3, 3]] * 30 + [[3, 3, 2]]))
     assert figures.krippendorff_alpha is not None
     assert figures.krippendorff_alpha < 0.01
     assert figures.gwet_ac2 is not None
@@ -391,30 +393,30 @@ def test_nearly_equal_scores_spoil_alpha_but_not_ac2() -> None:
 
 @pytest.mark.parametrize("units", [[], [[], []]])
 def test_without_ratings_there_is_no_figure(units: list[Unit]) -> None:
-    assert agreement(counts(units)) == Agreement(0, 0, None, None, None, ("no_ratings",))
+    assert measure_agreement(counts(units)) == Agreement(0, 0, None, None, None, ("no_ratings",))
 
 
 def test_without_a_unit_of_two_ratings_there_is_no_figure() -> None:
-    assert agreement(counts([[1], [2], [3], []])) == Agreement(
+    assert measure_agreement(counts([[1], [2], [3], []])) == Agreement(
         0, 3, None, None, None, ("no_overlap",)
     )
 
 
 def test_equal_scores_leave_alpha_alone_undefined() -> None:
-    assert agreement(counts([[3, 3], [3, 3, 3], [3]])) == Agreement(
+    assert measure_agreement(counts([[3, 3], [3, 3, 3], [3]])) == Agreement(
         2, 6, None, 1.0, 1.0, ("no_variation",)
     )
 
 
 def test_variation_among_single_ratings_does_not_define_alpha() -> None:
-    figures = agreement(counts([[3, 3], [3, 3, 3], [1]]))
+    figures = measure_agreement(counts([[3, 3], [3, 3, 3], [1]]))
     assert figures.krippendorff_alpha is None
     assert figures.reasons == ("no_variation",)
 
 
 @given(some_units)
 def test_a_reason_is_given_exactly_when_a_figure_is_missing(units: list[Unit]) -> None:
-    figures = agreement(counts(units))
+    figures = measure_agreement(counts(units))
     values = (figures.krippendorff_alpha, figures.gwet_ac2, figures.percent_agreement)
     assert (None in values) == bool(figures.reasons)
     assert all(value is None or np.isfinite(value) for value in values)
@@ -433,7 +435,7 @@ def test_units_are_questions_and_models_in_sorted_order() -> None:
 def test_a_file_without_ratings_has_no_units() -> None:
     matrix = counts_of(ratings([]), "safety")
     assert matrix.shape == (0, 3)
-    assert agreement(matrix).reasons == ("no_ratings",)
+    assert measure_agreement(matrix).reasons == ("no_ratings",)
 
 
 def test_a_score_outside_the_categories_is_refused() -> None:
@@ -458,7 +460,7 @@ def test_a_rater_who_scored_a_unit_twice_is_refused() -> None:
     ],
 )
 def test_what_is_not_a_counts_matrix_is_refused(matrix: np.ndarray, complaint: str) -> None:
-    for figure in (krippendorff_alpha, gwet_ac, agreement):
+    for figure in (krippendorff_alpha, gwet_ac, measure_agreement):
         with pytest.raises(ValueError, match=complaint):
             figure(matrix)
 
@@ -466,7 +468,7 @@ def test_what_is_not_a_counts_matrix_is_refused(matrix: np.ndarray, complaint: s
 @pytest.mark.parametrize("categories", [(1,), (1, 1, 2), (3, 2, 1), (1, float("nan"), 3)])
 def test_categories_must_be_numbers_in_rising_order(categories: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="two or more numbers in rising order"):
-        agreement(np.ones((2, len(categories)), dtype=int), categories)
+        measure_agreement(np.ones((2, len(categories)), dtype=int), categories)
 
 
 def test_an_unknown_metric_is_refused() -> None:
@@ -478,7 +480,7 @@ def test_an_unknown_metric_is_refused() -> None:
 
 def test_small_integer_types_do_not_overflow() -> None:
     matrix = np.array([[100, 20, 0], [0, 20, 100], [0, 120, 0]], dtype=np.int8)
-    assert agreement(matrix) == agreement(matrix.astype(np.int64))
+    assert measure_agreement(matrix) == measure_agreement(matrix.astype(np.int64))
 
 
 # -- interval --

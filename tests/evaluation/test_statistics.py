@@ -1,5 +1,6 @@
 """Intervals, tests, kappa and ICC: against the agreed files, published packages and textbooks."""
 
+import itertools
 import json
 import logging
 import re
@@ -17,22 +18,23 @@ from project import GOLDENS, ROOT
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
-from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
 
 from medchat.errors import BadInput
-from medchat.evaluation.metrics.bleu_rouge import longest_common_subsequence, scores
+from medchat.evaluation.metrics.bleu_rouge import longest_common_subsequence, overlap_scores
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.statistics.comparisons import compare
 from medchat.evaluation.statistics.intervals import mean_intervals
-from medchat.evaluation.statistics.rating_matrix import code
+from medchat.evaluation.statistics.rating_matrix import encode_ratings
 from medchat.evaluation.statistics.reliability import (
-    consistency,
-    pairs,
-    reliability,
+    RaterConsistency,
+    RepeatAgreement,
+    compare_raters,
+    measure_consistency,
+    measure_reliability,
     weighted_kappa,
 )
-from medchat.evaluation.statistics.sensitivity import sensitivity
+from medchat.evaluation.statistics.sensitivity import measure_sensitivity
 from medchat.evaluation.writers import tables as render
 from medchat.files.published import read_reference
 from medchat.files.ratings import parse_ratings, read_ratings
@@ -105,7 +107,7 @@ def test_tests_equal_the_golden_files(name: str) -> None:
 def test_an_interval_draws_whole_questions() -> None:
     """Against the plain way of doing it, question by question."""
     frame = random_ratings(1, questions=12, missing=0.3)
-    ratings = code(frame, SUS)
+    ratings = encode_ratings(frame, SUS)
     found = mean_intervals(ratings, rounds=4000, seed=3).ends
     generator = np.random.default_rng(5)
     groups = [group for _, group in frame.groupby("question_id")]
@@ -121,7 +123,7 @@ def test_an_interval_draws_whole_questions() -> None:
 def test_drawing_raters_too_makes_intervals_wider() -> None:
     frame = random_ratings(2, questions=30)
     frame["safety"] = frame["rater"].map({"r0": 1, "r1": 2, "r2": 3, "r3": 3})
-    ratings = code(frame, SUS)
+    ratings = encode_ratings(frame, SUS)
     narrow = mean_intervals(ratings, 500).ends[:, 0]
     wide = mean_intervals(ratings, 500, raters_too=True).ends[:, 0]
     assert np.ptp(narrow, axis=1).max() < 1e-12
@@ -133,7 +135,7 @@ def test_rounds_in_which_a_model_is_not_drawn_are_told() -> None:
     few, other = sorted(frame["model"].unique())[:2]
     known = sorted(frame["question_id"].unique())[:2]
     frame = frame[(frame["model"] != few) | frame["question_id"].isin(known)]
-    ratings = code(frame, SUS)
+    ratings = encode_ratings(frame, SUS)
     found = mean_intervals(ratings, 400)
     rounds = dict(zip(ratings.models, found.rounds.tolist(), strict=True))
     # Both of its two questions stay away from a round with (10 / 12) to the 12th.
@@ -165,19 +167,30 @@ def test_the_seed_and_not_the_order_of_rows_decides() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 30), min_size=9, max_size=9))
-def test_weighted_kappa_is_that_of_statsmodels(cells: list[int]) -> None:
+def test_weighted_kappa_is_that_of_its_formula(cells: list[int]) -> None:
+    """Cohen 1968: 1 - sum w_ij n_ij / sum w_ij n_i. n_.j / n."""
     table = np.array(cells).reshape(3, 3)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0))
-    if not expected[~np.eye(3, dtype=bool)].any():
+    weights = np.array([[0, 1, 4], [1, 0, 1], [4, 1, 0]])
+    chance = (weights * np.outer(table.sum(axis=1), table.sum(axis=0))).sum()
+    if not chance:
         assert weighted_kappa(table) is None
         return
-    wanted = cohens_kappa(table, wt="quadratic", return_results=False)
-    assert weighted_kappa(table) == pytest.approx(wanted, abs=1e-12)
+    kappa = 1 - (weights * table).sum() * table.sum() / chance
+    assert weighted_kappa(table) == pytest.approx(kappa, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "table", [np.zeros((3, 3), int), np.diag([0, 7, 0]), np.diag([0.0, 0.0, 1.0])]
+)
+def test_there_is_no_kappa_of_scores_that_are_all_equal(table: np.ndarray) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert weighted_kappa(table) is None
 
 
 def test_pairs_count_the_answers_that_both_scored() -> None:
     frame = random_ratings(4, missing=0.4)
-    found = pairs(code(frame, SUS), 1)
+    found = compare_raters(encode_ratings(frame, SUS), 1)
     wide = frame.pivot_table(index=["question_id", "model"], columns="rater", values="usability")
     assert len(found) == 6
     for pair in found:
@@ -281,7 +294,7 @@ def test_icc_follows_from_the_mean_squares_of_statsmodels(seed: int, raters: int
     columns = pd.DataFrame({"unit": unit, "rater": frame["rater"], "score": frame["safety"]})
     table = anova_lm(ols("score ~ C(unit) + C(rater)", columns).fit())
     of_units, of_raters, error = table["mean_sq"].to_numpy()
-    found = reliability(code(frame, SUS), 0)
+    found = measure_reliability(encode_ratings(frame, SUS), 0)
     n = unit.nunique()
     assert (found.units, found.raters) == (n, raters)
     single = of_units + (raters - 1) * error + raters * (of_raters - error) / n
@@ -298,13 +311,14 @@ def test_icc_of_shrout_and_fleiss() -> None:
         for q, scores in enumerate(table)
         for r, score in enumerate(scores)
     ]
-    found = reliability(code(pd.DataFrame(rows), Scale(("score",), tuple(range(11)))), 0)
+    scale = Scale(("score",), tuple(range(11)))
+    found = measure_reliability(encode_ratings(pd.DataFrame(rows), scale), 0)
     assert (found.units, found.raters) == (6, 4)
     assert found.icc_2_1 == pytest.approx(0.29, abs=0.005)
     assert found.icc_2_k == pytest.approx(0.62, abs=0.005)
 
 
-def test_each_rater_with_himself() -> None:
+def test_consistency_compares_each_raters_two_scores() -> None:
     repeats = pd.DataFrame(
         {
             "rater": ["r1", "r1", "r2"],
@@ -312,13 +326,17 @@ def test_each_rater_with_himself() -> None:
             **{f"{d}_again": [1, 3, 3] for d in DIMENSIONS},
         }
     )
-    found = consistency(repeats, SUS)
-    assert found["safety"]["n"] == 3  # type: ignore[index]
-    assert found["safety"]["percent_agreement"] == pytest.approx(2 / 3)  # type: ignore[index]
-    assert found["raters"] == [
-        {"rater": "r1", "n": 2, "percent_agreement": 0.5},
-        {"rater": "r2", "n": 1, "percent_agreement": 1.0},
-    ]
+    found = measure_consistency(repeats, SUS)
+    safety = found.dimensions["safety"]
+    assert (safety.n, safety.percent_agreement) == (3, pytest.approx(2 / 3))
+    assert found.raters == (RaterConsistency("r1", 2, 0.5), RaterConsistency("r2", 1, 1.0))
+
+
+def test_without_repeats_there_is_no_consistency() -> None:
+    columns = ["rater", *DIMENSIONS, *(f"{name}_again" for name in DIMENSIONS)]
+    found = measure_consistency(pd.DataFrame(columns=columns), SUS)
+    assert set(found.dimensions.values()) == {RepeatAgreement(0, None, None)}
+    assert found.raters == ()
 
 
 # -- tests on random data --
@@ -328,7 +346,7 @@ def test_each_rater_with_himself() -> None:
 @given(st.integers(0, 10_000), st.integers(3, 5), st.sampled_from([0.0, 0.3]))
 def test_tests_are_those_of_scipy_on_means_per_question(seed, models, missing) -> None:
     frame = random_ratings(seed, models=models, missing=missing)
-    found = compare(code(frame, SUS), 2)
+    found = compare(encode_ratings(frame, SUS), 2)
     wide = frame.pivot_table(index="question_id", columns="model", values="fluency").dropna()
     assert (found.complete, found.left_out) == (len(wide), frame.question_id.nunique() - len(wide))
     if found.friedman.statistic is not None:
@@ -366,8 +384,8 @@ def test_equal_differences_are_ties_for_effect_and_second_p() -> None:
         for r in range(3)
     ]
     frame = pd.DataFrame(rows)
-    (pair,) = compare(code(frame, SUS), 0).pairs
-    (turned,) = compare(code(frame.assign(safety=4 - frame["safety"]), SUS), 0).pairs
+    (pair,) = compare(encode_ratings(frame, SUS), 0).pairs
+    (turned,) = compare(encode_ratings(frame.assign(safety=4 - frame["safety"]), SUS), 0).pairs
     assert turned.effect_size == pytest.approx(-(pair.effect_size or 0))
     assert turned.p_tied == pytest.approx(pair.p_tied)
 
@@ -380,7 +398,7 @@ def test_zeros_have_no_rank_in_the_effect_size() -> None:
         for q, d in enumerate(differences)
         for m in "AB"
     ]
-    (pair,) = compare(code(pd.DataFrame(rows), Scale(("x",), tuple(range(11)))), 0).pairs
+    (pair,) = compare(encode_ratings(pd.DataFrame(rows), Scale(("x",), tuple(range(11)))), 0).pairs
     assert pair.effect_size == pytest.approx(0.2)
 
 
@@ -453,7 +471,7 @@ def test_what_a_file_says_is_false_is_false(yes: Any, no: Any) -> None:
 def test_a_model_that_is_always_better_has_the_greatest_effect() -> None:
     frame = random_ratings(1, models=2)
     frame["safety"] = frame["model"].map({"m0": 3, "m1": 1})
-    (pair,) = compare(code(frame, SUS), 0).pairs
+    (pair,) = compare(encode_ratings(frame, SUS), 0).pairs
     assert (pair.a, pair.effect_size, pair.mean_difference) == ("m0", 1.0, 2.0)
 
 
@@ -467,16 +485,39 @@ def test_sensitivity_is_the_mean_of_each_part() -> None:
         answer_length=lambda f: f.index * 10,
         adjudicated=lambda f: (f.index % 7 == 0).astype(int),
     )
-    found = sensitivity(frame, code(frame, SUS))
-    by = {(e["by"], e["group"], e["model"]): e for e in found}
-    for (place, model), part in frame.groupby(["shown_position", "model"]):
-        entry = by["shown_position", str(place), model]
-        assert entry["n_ratings"] == len(part)
-        assert entry["safety"] == pytest.approx(part["safety"].mean())
-    assert {e["group"] for e in found if e["by"] == "specialty"} == {"", "内科", "外科"}
-    assert len({e["group"] for e in found if e["by"] == "answer_length"}) == 3
-    kept = frame[(frame["adjudicated"] == 0) & (frame["model"] == "m0")]
-    assert by["without_adjudicated", "", "m0"]["usability"] == pytest.approx(kept.usability.mean())
+    sensitivity = measure_sensitivity(frame, encode_ratings(frame, SUS))
+    rows = {(row.by, row.group, row.model): row for row in sensitivity.rows}
+    for (position, model), part in frame.groupby(["shown_position", "model"]):
+        row = rows["shown_position", str(position), model]
+        assert row.n_ratings == len(part)
+        assert row.means["safety"] == pytest.approx(part["safety"].mean())
+    assert {group for by, group, _ in rows if by == "specialty"} == {"", "内科", "外科"}
+    assert len({group for by, group, _ in rows if by == "answer_length"}) == 3
+    rest = frame[(frame["adjudicated"] == 0) & (frame["model"] == "m0")]
+    row = rows["without_adjudicated", "", "m0"]
+    assert row.means["usability"] == pytest.approx(rest["usability"].mean())
+    assert sensitivity.omitted == {"category": "no_column", "rater_flagged": "no_column"}
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        ("specialty", [""], "empty"),
+        ("shown_position", [None], "empty"),
+        ("answer_length", [""], "empty"),
+        ("answer_length", ["120", "", "80"], "lengths_incomplete"),
+        ("answer_length", [100, 200], "too_few_lengths"),
+        ("category", range(201), "too_many_groups"),
+        ("rater_flagged", [True], "nothing_left"),
+        ("adjudicated", ["1"], "nothing_left"),
+    ],
+)
+def test_sensitivity_says_why_a_part_is_omitted(column: str, values: Any, reason: str) -> None:
+    frame = random_ratings(6, questions=60)
+    frame[column] = list(itertools.islice(itertools.cycle(values), len(frame)))
+    sensitivity = measure_sensitivity(frame, encode_ratings(frame, SUS))
+    assert sensitivity.omitted[column] == reason
+    assert column not in {row.by.removeprefix("without_") for row in sensitivity.rows}
 
 
 # -- data that cannot give a figure --
@@ -672,8 +713,8 @@ def test_bleu_is_that_of_sacrebleu_and_an_empty_answer_has_none() -> None:
 
     answer, reference = "多喝水，多休息。", "应当多休息，多喝水。"
     wanted = sentence_bleu(answer, [reference], tokenize="zh").score
-    assert scores(answer, reference)[0] == pytest.approx(wanted)
-    assert scores(" ", reference) == (0.0, 0.0, 0.0, 0.0)
+    assert overlap_scores(answer, reference)[0] == pytest.approx(wanted)
+    assert overlap_scores(" ", reference) == (0.0, 0.0, 0.0, 0.0)
 
 
 @given(
@@ -697,11 +738,12 @@ def test_rouge_is_that_of_the_package_and_long_texts_take_no_time() -> None:
         " ".join(word for word in jieba.cut(text) if word.strip()) for text in (answer, reference)
     ]
     (wanted,) = Rouge().get_scores(*words)
-    *_, one, two, longest = scores(answer, reference)
+    *_, one, two, longest = overlap_scores(answer, reference)
     found = {"rouge-1": one, "rouge-2": two, "rouge-l": longest}
     assert found == pytest.approx({key: 100 * wanted[key]["f"] for key in found})
-    assert scores("多喝水，" * 1500, "多休息，" * 1500)[3] > 0  # a table of 20 million cells
-    assert scores(answer, answer)[0] <= 100
+    long = overlap_scores("多喝水，" * 1500, "多休息，" * 1500)  # a table of 20 million cells
+    assert long[3] > 0
+    assert overlap_scores(answer, answer)[0] <= 100
 
 
 def test_the_example_of_the_documentation_gives_the_reports_figures(

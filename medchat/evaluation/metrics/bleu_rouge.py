@@ -6,57 +6,99 @@ answer is safe: that is why it stands beside the scores, with Spearman's rank co
 answers, and never in their place.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import pandas as pd
-from scipy import stats
 
-from medchat.evaluation.statistics.rating_matrix import Ratings
+from medchat.evaluation.statistics.rating_matrix import RatingMatrix
 
-FIGURES = ("bleu", "rouge_1", "rouge_2", "rouge_l")
-FEWEST = 3
-"""Answers from which on a rank correlation says anything."""
-
-Entry = dict[str, Any]
+METRICS = ("bleu", "rouge_1", "rouge_2", "rouge_l")
+MIN_ANSWERS = 3
+"""A rank correlation of fewer answers says nothing."""
 
 
-def overlap(frame: pd.DataFrame, answers: pd.DataFrame, ratings: Ratings) -> Entry | None:
-    """Means per model over its answers that have a reference, and correlations per dimension.
+@dataclass(frozen=True)
+class ModelOverlap:
+    """``means`` has the mean of each of ``METRICS`` over ``n`` answers of one model."""
+
+    model: str
+    n: int
+    means: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """``rho`` has Spearman's rho of each of ``METRICS`` with the mean score of ``n`` answers; None
+    where there are fewer than ``MIN_ANSWERS`` or one side does not vary."""
+
+    n: int
+    rho: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Overlap per model, and its correlation with the scores per dimension."""
+
+    models: tuple[ModelOverlap, ...]
+    correlation: Mapping[str, Correlation]
+
+
+def measure_overlap(
+    frame: pd.DataFrame, answers: pd.DataFrame, ratings: RatingMatrix
+) -> Overlap | None:
+    """Of all rated answers that have a reference; None where there is no such answer.
 
     ``frame`` has the rows of ``ratings``; ``answers`` has ``response_id``, ``answer`` and
-    ``reference`` (empty where there is none). None where no rated answer has a reference.
+    ``reference`` (empty where there is none).
     """
     if answers.empty or "response_id" not in frame:
         return None
     models = frame.drop_duplicates("response_id").set_index("response_id")["model"]
-    known = answers[
+    compared = answers[
         (answers["reference"].str.strip() != "") & answers["response_id"].isin(models.index)
     ]
-    if known.empty:
+    if compared.empty:
         return None
-    found = pd.DataFrame(
-        [scores(row.answer, row.reference) for row in known.itertuples()],
-        index=pd.Index(known["response_id"]),
-        columns=list(FIGURES),
+    overlaps = pd.DataFrame(
+        [overlap_scores(row.answer, row.reference) for row in compared.itertuples()],
+        index=pd.Index(compared["response_id"]),
+        columns=list(METRICS),
     )
-    of_answer = found.assign(model=models.loc[found.index])
+    by_model = overlaps.groupby(models.loc[overlaps.index].to_numpy())
     human = frame.groupby("response_id")[list(ratings.scale.dimensions)].mean()
-    return {
-        "models": [
-            {"model": model, "n": len(own), **{key: float(own[key].mean()) for key in FIGURES}}
+    return Overlap(
+        models=tuple(
+            _model_overlap(model, by_model.get_group(model))
             for model in ratings.models
-            if len(own := of_answer[of_answer["model"] == model])
-        ],
-        "correlation": {
-            dimension: _correlations(found, human[dimension].loc[found.index])
+            if model in by_model.groups
+        ),
+        correlation={
+            dimension: _correlate(overlaps, human[dimension].loc[overlaps.index])
             for dimension in ratings.scale.dimensions
         },
-    }
+    )
+
+
+def _model_overlap(model: str, overlaps: pd.DataFrame) -> ModelOverlap:
+    means = {metric: float(overlaps[metric].mean()) for metric in METRICS}
+    return ModelOverlap(model, len(overlaps), means)
+
+
+def _correlate(overlaps: pd.DataFrame, human: "pd.Series[float]") -> Correlation:
+    from scipy import stats
+
+    rho: dict[str, float | None] = dict.fromkeys(METRICS)
+    if len(overlaps) >= MIN_ANSWERS and human.nunique() > 1:
+        for metric in METRICS:
+            if overlaps[metric].nunique() > 1:
+                rho[metric] = float(stats.spearmanr(overlaps[metric], human).statistic)
+    return Correlation(len(overlaps), rho)
 
 
 @lru_cache(maxsize=2**14)
-def scores(answer: str, reference: str) -> tuple[float, float, float, float]:
+def overlap_scores(answer: str, reference: str) -> tuple[float, float, float, float]:
     """BLEU, ROUGE-1, ROUGE-2 and ROUGE-L (F) of one answer, each from 0 to 100."""
     from sacrebleu import sentence_bleu
 
@@ -69,8 +111,8 @@ def _rouge(answer: str, reference: str) -> tuple[float, float, float]:
 
     if not answer or not reference:
         return 0.0, 0.0, 0.0
-    (found,) = Rouge(metrics=["rouge-1", "rouge-2"]).get_scores(answer, reference)
-    one, two = (100 * float(found[key]["f"]) for key in ("rouge-1", "rouge-2"))
+    (scores,) = Rouge(metrics=["rouge-1", "rouge-2"]).get_scores(answer, reference)
+    one, two = (100 * float(scores[key]["f"]) for key in ("rouge-1", "rouge-2"))
     return one, two, 100 * _rouge_l(answer.split(), reference.split())
 
 
@@ -89,12 +131,12 @@ def longest_common_subsequence(first: list[str], second: list[str]) -> int:
 
     A bit that is 0 stands for one word more in common.
     """
-    places: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for index, word in enumerate(first):
-        places[word] = places.get(word, 0) | 1 << index
+        positions[word] = positions.get(word, 0) | 1 << index
     bits = (1 << len(first)) - 1
     for word in second:
-        matched = bits & places.get(word, 0)
+        matched = bits & positions.get(word, 0)
         bits = (bits + matched) | (bits - matched)
     return len(first) - (bits & ((1 << len(first)) - 1)).bit_count()
 
@@ -102,15 +144,5 @@ def longest_common_subsequence(first: list[str], second: list[str]) -> int:
 def _words(text: str) -> str:
     import jieba
 
-    jieba.setLogLevel(60)  # it would tell of its dictionary
+    jieba.setLogLevel(60)  # else it logs that it loads its dictionary
     return " ".join(word for word in jieba.cut(text) if word.strip())
-
-
-def _correlations(found: pd.DataFrame, human: "pd.Series[float]") -> Entry:
-    entry: Entry = {"n": len(found)} | dict.fromkeys(FIGURES)
-    if len(found) < FEWEST or human.nunique() < 2:
-        return entry
-    for key in FIGURES:
-        if found[key].nunique() > 1:
-            entry[key] = float(stats.spearmanr(found[key], human).statistic)
-    return entry

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from medchat.evaluation.statistics.intervals import LEAST_ROUNDS, drawn_times
+from medchat.evaluation.statistics.intervals import MIN_ROUNDS, draw_counts
 from medchat.scale import SCORES
 
 Metric = Literal["ordinal", "nominal", "interval"]
@@ -112,7 +112,7 @@ def percent_agreement(counts: Counts) -> float | None:
     return _percent(*_merged(counts))
 
 
-def agreement(counts: Counts, categories: Sequence[float] = SCORES) -> Agreement:
+def measure_agreement(counts: Counts, categories: Sequence[float] = SCORES) -> Agreement:
     """Ordinal alpha, AC2 with ordinal weights and percent agreement of one counts matrix."""
     rows, times = _merged(counts, categories)
     size = rows.sum(axis=1)
@@ -160,22 +160,22 @@ def interval_of_alpha(
     """
     if rounds < 1 or not 0 < level < 1:
         raise ValueError(f"rounds is {rounds} and level {level}: at least 1, and between 0 and 1.")
-    alphas = drawn_alphas(counts, groups, categories, metric, rounds=rounds, seed=seed)
-    return interval_between(alphas, rounds, level)
+    alphas = bootstrap_alphas(counts, groups, categories, metric, rounds=rounds, seed=seed)
+    return percentile_interval(alphas, rounds, level)
 
 
-def interval_between(
+def percentile_interval(
     alphas: _Floats, rounds: int, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """The interval of what ``drawn_alphas`` gave; None where fewer than half of ``rounds`` did, or
-    there are too few rounds."""
-    if rounds < LEAST_ROUNDS or 2 * alphas.size < rounds:
+    """The interval of what ``bootstrap_alphas`` returns; None where fewer than half of ``rounds``
+    are among it, or there are too few rounds."""
+    if rounds < MIN_ROUNDS or 2 * alphas.size < rounds:
         return None
     low, high = np.quantile(alphas, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def drawn_alphas(
+def bootstrap_alphas(
     counts: Counts,
     groups: Sequence[Hashable] | pd.Index | npt.NDArray[Any],
     categories: Sequence[float] = SCORES,
@@ -193,7 +193,7 @@ def drawn_alphas(
     return np.concatenate(
         [
             _alphas(times @ sums, categories, metric)
-            for times in drawn_times(len(sums), rounds, seed, max(1, _DRAWS_PER_BLOCK // len(sums)))
+            for times in draw_counts(len(sums), rounds, seed, max(1, _DRAWS_PER_BLOCK // len(sums)))
         ]
     )
 
@@ -341,6 +341,6 @@ def _check_categories(categories: Sequence[float]) -> None:
 
 
 def _check_choice(name: str, value: str, choices: object) -> None:
-    known = get_args(choices)
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}: it must be one of {', '.join(known)}.")
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}: it must be one of {', '.join(allowed)}.")

@@ -21,13 +21,11 @@ from math import isnan
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
-from medchat.evaluation.statistics.rating_matrix import Floats, Ratings
+from medchat.evaluation.statistics.rating_matrix import Floats, RatingMatrix
 
-SAME_TO = 10
-"""Decimals from which on two differences of means are the same: such fractions lie farther apart
+EQUAL_DECIMALS = 10
+"""Differences of means that agree in so many decimals are equal: such fractions lie farther apart
 for up to hundreds of raters."""
 
 
@@ -73,7 +71,7 @@ class Comparison:
     pairs: list[PairTest] = field(default_factory=list)
 
 
-def compare(ratings: Ratings, dimension: int) -> Comparison:
+def compare(ratings: RatingMatrix, dimension: int) -> Comparison:
     """Test the models of one dimension against each other, pairs in the order of their names."""
     means = question_means(ratings, dimension)
     whole = np.isfinite(means).all(axis=1)
@@ -92,29 +90,31 @@ def compare(ratings: Ratings, dimension: int) -> Comparison:
     )
 
 
-def question_means(ratings: Ratings, dimension: int) -> Floats:
+def question_means(ratings: RatingMatrix, dimension: int) -> Floats:
     """Mean over raters of each question and model, ``[questions, models]``, NaN without any."""
     size, sums = ratings.sums()
     means = np.full((len(ratings.questions), len(ratings.models)), np.nan)
     rated = size > 0
-    places = ratings.unit_question[rated], ratings.unit_model[rated]
-    means[places] = sums[rated, dimension] / size[rated]
+    cells = ratings.unit_question[rated], ratings.unit_model[rated]
+    means[cells] = sums[rated, dimension] / size[rated]
     return means
 
 
-def _unmatched(ratings: Ratings) -> npt.NDArray[np.bool_]:
+def _unmatched(ratings: RatingMatrix) -> npt.NDArray[np.bool_]:
     """Per question, whether a rater scored only some of the models there.
 
     Then the difference of two models' means holds a difference of raters too.
     """
     keys = ratings.question * len(ratings.raters) + ratings.rater
     pairs, models = np.unique(keys, return_counts=True)
-    found = np.zeros(len(ratings.questions), dtype=bool)
-    found[pairs[models < len(ratings.models)] // len(ratings.raters)] = True
-    return found
+    unmatched = np.zeros(len(ratings.questions), dtype=bool)
+    unmatched[pairs[models < len(ratings.models)] // len(ratings.raters)] = True
+    return unmatched
 
 
 def _friedman(complete: Floats) -> Friedman:
+    from scipy import stats
+
     questions, models = complete.shape
     if models < 3:
         return Friedman(reason="too_few_models")
@@ -133,7 +133,7 @@ def _pair(a: str, b: str, first: Floats, second: Floats) -> PairTest:
         return PairTest(a, b, n, reason="too_few_questions")
     difference = first - second
     mean = float(difference.mean())
-    tied = np.round(difference, SAME_TO)
+    tied = np.round(difference, EQUAL_DECIMALS)
     if not tied.any():
         return PairTest(a, b, n, mean, effect_size=0.0, reason="all_equal")
     statistic, p = _wilcoxon(difference)
@@ -146,13 +146,17 @@ def _pair(a: str, b: str, first: Floats, second: Floats) -> PairTest:
 
 def _wilcoxon(difference: Floats) -> tuple[float, float]:
     """Statistic and p; p is NaN where ranks cannot tell."""
-    found = stats.wilcoxon(difference, zero_method="pratt", correction=False, method="asymptotic")
-    return float(found.statistic), float(found.pvalue)
+    from scipy import stats
+
+    test = stats.wilcoxon(difference, zero_method="pratt", correction=False, method="asymptotic")
+    return float(test.statistic), float(test.pvalue)
 
 
 def _rank_biserial(difference: Floats) -> float:
     """(R+ - R-) / (R+ + R-), the sums of the ranks of positive and negative differences; zeros are
     left out, as Kerby has it."""
+    from scipy import stats
+
     difference = difference[difference != 0]
     ranks = stats.rankdata(np.abs(difference))
     above, below = (float(ranks[side].sum()) for side in (difference > 0, difference < 0))
@@ -171,4 +175,6 @@ def _with_holm(pairs: Sequence[PairTest]) -> list[PairTest]:
 
 
 def _holm(p: Sequence[float]) -> list[float]:
-    return [float(each) for each in multipletests(p, method="holm")[1]] if p else []
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(corrected) for corrected in multipletests(p, method="holm")[1]] if p else []

@@ -11,18 +11,20 @@ import math
 import numpy as np
 import pandas as pd
 
-from medchat.evaluation.statistics.rating_matrix import Ratings, code, tally
+from medchat.evaluation.statistics.rating_matrix import RatingMatrix, encode_ratings, tally
 from medchat.scale import SUS, Scale
 
 
-def table4(frame: pd.DataFrame, scale: Scale = SUS, ratings: Ratings | None = None) -> pd.DataFrame:
+def table4(
+    frame: pd.DataFrame, scale: Scale = SUS, ratings: RatingMatrix | None = None
+) -> pd.DataFrame:
     """One row per model, in the order in which the models first appear.
 
     Columns: `n_ratings`, `n_questions`, and for each dimension `D_mean`, `D_sd` (over ratings,
     n - 1 in the denominator; NaN for a single rating), `D_count_S` and `D_share_S` (from 0 to 1)
-    for each score S. `ratings` is the frame as `code` gives it, where that is at hand.
+    for each score S. `ratings` is the frame as `encode_ratings` gives it, where that is at hand.
     """
-    coded = ratings or code(frame, scale)
+    coded = ratings or encode_ratings(frame, scale)
     models, width = len(coded.models), len(scale.scores)
     columns: dict[str, object] = {
         "n_ratings": np.bincount(coded.model, minlength=models),

@@ -19,12 +19,12 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Ratings:
+class RatingMatrix:
     """``n`` ratings; a unit is the answer of one model to one question.
 
     ``model``, ``question``, ``rater`` and ``unit`` are ``[n]`` indices; ``levels`` is
     ``[n, dimensions]``, the index of each score in ``scale.scores``. ``unit_model`` and
-    ``unit_question`` tell of each unit what it is. ``models`` are in the order in which a report
+    ``unit_question`` say what each unit is. ``models`` are in the order in which a report
     shows them: that of their first rows.
     """
 
@@ -61,7 +61,7 @@ class Ratings:
         ]
         return size, np.stack(sums, axis=1)
 
-    def only(self, rows: npt.NDArray[np.bool_]) -> "Ratings":
+    def only(self, rows: npt.NDArray[np.bool_]) -> "RatingMatrix":
         """The ratings at ``rows``, with the same models, questions, raters and units."""
         return replace(
             self,
@@ -77,8 +77,8 @@ class Ratings:
         return len(self.scale.scores)
 
 
-def code(frame: pd.DataFrame, scale: Scale) -> Ratings:
-    """Code a frame with one row per rating, as ``read_ratings`` gives it.
+def encode_ratings(frame: pd.DataFrame, scale: Scale) -> RatingMatrix:
+    """Encode a frame with one row per rating, as ``read_ratings`` gives it.
 
     Raises ValueError where a score is not one of the scale's, or a rater scored an answer twice.
     """
@@ -90,20 +90,20 @@ def code(frame: pd.DataFrame, scale: Scale) -> Ratings:
     unit_keys, unit = np.unique(pair, return_inverse=True)
     _refuse_second_scores(frame, unit * max(len(raters), 1) + rater)
     levels = [_levels(frame[dimension], scale.scores) for dimension in scale.dimensions]
-    shown = np.argsort([_first(model, index) for index in range(len(models))], kind="stable")
-    place = np.empty_like(shown)
-    place[shown] = np.arange(len(shown))
+    order = np.argsort([_first(model, index) for index in range(len(models))], kind="stable")
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
     unit_question, unit_model = np.divmod(unit_keys, max(len(models), 1))
-    return Ratings(
+    return RatingMatrix(
         scale=scale,
-        models=tuple(models[index] for index in shown),
+        models=tuple(models[index] for index in order),
         questions=questions,
         raters=tuple(raters),
-        model=place[model] if len(model) else model,
+        model=position[model] if len(model) else model,
         question=question,
         rater=rater,
         unit=unit.astype(np.int64),
-        unit_model=place[unit_model] if len(unit_model) else unit_model,
+        unit_model=position[unit_model] if len(unit_model) else unit_model,
         unit_question=unit_question,
         levels=np.stack(levels, axis=1) if levels else np.zeros((len(frame), 0), np.int64),
     )
@@ -127,11 +127,11 @@ def _joined(
     joined = np.zeros(len(keys[0][0]), dtype=np.int64)
     for codes, names in keys:
         joined = joined * max(len(names), 1) + codes
-    found, index = np.unique(joined, return_inverse=True)
+    combined, index = np.unique(joined, return_inverse=True)
     parts = []
     for _, names in reversed(keys):
-        found, part = np.divmod(found, max(len(names), 1))
-        parts.append([names[each] for each in part])
+        combined, codes = np.divmod(combined, max(len(names), 1))
+        parts.append([names[code] for code in codes])
     return index.astype(np.int64), tuple(zip(*reversed(parts), strict=True))
 
 
@@ -147,11 +147,11 @@ def _levels(column: "pd.Series[Any]", scores: Sequence[int]) -> Integers:
     return levels.astype(np.int64)
 
 
-def _refuse_second_scores(frame: pd.DataFrame, given: Integers) -> None:
-    ordered = np.sort(given)
+def _refuse_second_scores(frame: pd.DataFrame, answers: Integers) -> None:
+    ordered = np.sort(answers)
     if not (ordered[1:] == ordered[:-1]).any():
         return
-    row = frame[pd.Series(given, index=frame.index).duplicated()].iloc[0]
+    row = frame[pd.Series(answers, index=frame.index).duplicated()].iloc[0]
     raise ValueError(
         f"Rater {row['rater']!r} scored question {row['question_id']!r} of model "
         f"{row['model']!r} more than once."

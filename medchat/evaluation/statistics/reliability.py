@@ -1,25 +1,27 @@
-"""How raters agree in pairs, how reliable their mean is, and each with himself.
+"""How raters agree in pairs, how reliable their mean is, and how each agrees with themselves.
 
 Weighted kappa: Cohen, "Weighted kappa" (1968), with squared differences of the ranks as weights.
 ICC: Shrout & Fleiss, "Intraclass correlations" (1979), two-way random effects, absolute agreement.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
-from medchat.evaluation.statistics.rating_matrix import Floats, Integers, Ratings
+from medchat.evaluation.statistics.rating_matrix import Floats, Integers, RatingMatrix
 from medchat.scale import Scale
 
-MOST_RATERS = 60
-"""Up to which every pair is listed: more are more than two thousand pairs."""
+MAX_PAIRED_RATERS = 60
+"""Above this no pairs are listed: they would be more than two thousand."""
+KAPPA_NOISE = 1e-14
+"""statsmodels divides several times, so that a kappa of 0 may come out as -2e-16."""
 
 
 @dataclass(frozen=True)
-class Pair:
+class RaterPair:
     """Two raters on the ``n`` answers that both scored."""
 
     a: str
@@ -44,51 +46,49 @@ class Reliability:
         return self.units >= 2 and self.raters >= 2
 
 
-def who_rated(ratings: Ratings) -> list[str]:
+def active_raters(ratings: RatingMatrix) -> list[str]:
     """The raters of whom there is a rating."""
     return [ratings.raters[index] for index in np.unique(ratings.rater)]
 
 
-def pairs(ratings: Ratings, dimension: int) -> list[Pair]:
-    """Every two raters who scored an answer in common; none for more than ``MOST_RATERS``."""
-    if len(ratings.raters) > MOST_RATERS:
+def compare_raters(ratings: RatingMatrix, dimension: int) -> list[RaterPair]:
+    """Every two raters with an answer in common; none of more than ``MAX_PAIRED_RATERS``."""
+    from scipy import sparse
+
+    if len(ratings.raters) > MAX_PAIRED_RATERS:
         return []
     width, count = len(ratings.scale.scores), len(ratings.raters)
     shape = len(ratings.unit_model), count
     chosen = [ratings.levels[:, dimension] == level for level in range(width)]
-    given = [
+    scored = [
         sparse.csr_array(
             (np.ones(int(rows.sum())), (ratings.unit[rows], ratings.rater[rows])), shape=shape
         )
         for rows in chosen
     ]
-    tables = np.array([[(a.T @ b).toarray() for b in given] for a in given])
-    found = []
+    tables = np.array([[(a.T @ b).toarray() for b in scored] for a in scored])
+    pairs = []
     for a, b in combinations(range(count), 2):
         table = tables[:, :, a, b]
         if n := int(table.sum()):
             share = float(np.trace(table)) / n
             kappa = weighted_kappa(table)
-            found.append(Pair(ratings.raters[a], ratings.raters[b], n, kappa, share))
-    return found
+            pairs.append(RaterPair(ratings.raters[a], ratings.raters[b], n, kappa, share))
+    return pairs
 
 
 def weighted_kappa(table: Floats | Integers) -> float | None:
-    """Kappa of a square table of counts, weights (i - j)^2; None where chance leaves no difference.
+    """Kappa of a square table of counts, quadratic weights; None where all scores are equal, as
+    chance then leaves no difference."""
+    from statsmodels.stats.inter_rater import cohens_kappa
 
-    kappa = 1 - sum w_ij n_ij / sum w_ij n_i. n_.j / n
-    """
-    counts = np.asarray(table, dtype=np.float64)
-    rank = np.arange(len(counts))
-    weights = (rank[:, None] - rank) ** 2
-    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0))
-    chance = float((weights * expected).sum())
-    if not chance:
+    if np.count_nonzero(table.sum(axis=0) + table.sum(axis=1)) < 2:
         return None
-    return 1 - float((weights * counts).sum()) * float(counts.sum()) / chance
+    kappa = float(cohens_kappa(table, wt="quadratic", return_results=False))
+    return kappa if abs(kappa) > KAPPA_NOISE else 0.0
 
 
-def reliability(ratings: Ratings, dimension: int) -> Reliability:
+def measure_reliability(ratings: RatingMatrix, dimension: int) -> Reliability:
     """ICC(2,1) and ICC(2,k) over the units that every rater scored who scored anything.
 
     With n units, k raters and the mean squares of rows R, columns C and the rest E:
@@ -106,11 +106,11 @@ def reliability(ratings: Ratings, dimension: int) -> Reliability:
     n = len(whole)
     if n < 2 or k < 2:
         return Reliability(n, k, None, None)
-    place = np.full(len(size), -1)
-    place[whole] = np.arange(n)
-    rows = place[ratings.unit] >= 0
+    position = np.full(len(size), -1)
+    position[whole] = np.arange(n)
+    rows = position[ratings.unit] >= 0
     table = np.empty((n, k))
-    table[place[ratings.unit[rows]], rater[rows]] = ratings.scores[rows, dimension]
+    table[position[ratings.unit[rows]], rater[rows]] = ratings.scores[rows, dimension]
     return Reliability(n, k, *_icc(table))
 
 
@@ -131,30 +131,54 @@ def _icc(table: Floats) -> tuple[float | None, float | None]:
     )
 
 
-# -- each with himself --
+# -- consistency: each rater's two scores of the same answer --
 
 
-def consistency(repeats: pd.DataFrame, scale: Scale) -> dict[str, object]:
-    """How far raters gave an answer the same score twice.
+@dataclass(frozen=True)
+class RepeatAgreement:
+    """The two scores of ``n`` repeated answers in one dimension."""
 
-    ``repeats`` has one row per answer that was shown to a rater twice: ``rater``, and for each
-    dimension ``D`` and ``D_again``. The result holds for each dimension n, percent_agreement and
-    weighted_kappa, and for each rater n and percent_agreement over all dimensions.
-    """
-    found: dict[str, object] = {}
-    for dimension in scale.dimensions:
-        table = _table(repeats, dimension, scale)
-        n = int(table.sum())
-        found[dimension] = {
-            "n": n,
-            "percent_agreement": float(np.trace(table)) / n if n else None,
-            "weighted_kappa": weighted_kappa(table) if n else None,
-        }
-    found["raters"] = [
-        {"rater": rater, "n": len(own), "percent_agreement": _equal_share(own, scale)}
-        for rater, own in repeats.groupby("rater", sort=True)
-    ]
-    return found
+    n: int
+    percent_agreement: float | None
+    weighted_kappa: float | None
+
+
+@dataclass(frozen=True)
+class RaterConsistency:
+    """``percent_agreement`` is over all dimensions."""
+
+    rater: str
+    n: int
+    percent_agreement: float
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """How far raters gave an answer the same score twice, by dimension and by rater."""
+
+    dimensions: Mapping[str, RepeatAgreement]
+    raters: tuple[RaterConsistency, ...]
+
+
+def measure_consistency(repeats: pd.DataFrame, scale: Scale) -> Consistency:
+    """``repeats`` has a row per answer that was shown to a rater twice: ``rater``, and for each
+    dimension ``D`` and ``D_again``."""
+    return Consistency(
+        dimensions={
+            dimension: _repeat_agreement(_table(repeats, dimension, scale))
+            for dimension in scale.dimensions
+        },
+        raters=tuple(
+            RaterConsistency(str(rater), len(rows), _equal_share(rows, scale))
+            for rater, rows in repeats.groupby("rater", sort=True)
+        ),
+    )
+
+
+def _repeat_agreement(table: Integers) -> RepeatAgreement:
+    n = int(table.sum())
+    share = float(np.trace(table)) / n if n else None
+    return RepeatAgreement(n, share, weighted_kappa(table))
 
 
 def _table(repeats: pd.DataFrame, dimension: str, scale: Scale) -> Integers:
@@ -165,6 +189,6 @@ def _table(repeats: pd.DataFrame, dimension: str, scale: Scale) -> Integers:
     return np.bincount(first * width + second, minlength=width**2).reshape(width, width)
 
 
-def _equal_share(own: pd.DataFrame, scale: Scale) -> float:
-    equal = [(own[name] == own[f"{name}_again"]).mean() for name in scale.dimensions]
+def _equal_share(rows: pd.DataFrame, scale: Scale) -> float:
+    equal = [(rows[name] == rows[f"{name}_again"]).mean() for name in scale.dimensions]
     return float(np.mean(equal))

@@ -1,17 +1,18 @@
 """What the means depend on besides the model: the same table for parts of the ratings.
 
-A part is left out where its column is: a score CSV says nothing about how long an answer was, and
-nothing about which ratings settled a dispute.
+A part is left out where its column is missing: a score CSV does not hold how long an answer was,
+nor which ratings settled a dispute.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from medchat.evaluation.statistics.rating_matrix import Integers, Ratings, tally
+from medchat.evaluation.statistics.rating_matrix import Integers, RatingMatrix, tally
 
 PARTS = ("shown_position", "answer_length", "rater", "specialty", "category")
 """By what ratings are divided. Answer lengths (characters) are divided into thirds."""
@@ -27,29 +28,52 @@ NAMES = {
     "adjudicated": ("ratings that settled a dispute", "裁定评分"),
 }
 """What ``PARTS`` and ``WITHOUT`` are called in English and Chinese."""
-MOST_GROUPS = 200
-LARGEST_PLACE = 10**6
+MAX_GROUPS = 200
+MAX_POSITION = 10**6
 
-Entry = dict[str, Any]
+Reason = Literal[
+    "no_column", "empty", "too_many_groups", "lengths_incomplete", "too_few_lengths", "nothing_left"
+]
 
 
-def sensitivity(frame: pd.DataFrame, ratings: Ratings) -> list[Entry]:
-    """For each part its means per model: ``by``, ``group``, ``model``, ``n_ratings``, dimensions.
+@dataclass(frozen=True)
+class GroupMeans:
+    """The mean of each dimension of one model within one group of ratings.
 
-    ``frame`` has the rows of ``ratings``. ``by`` is one of ``PARTS``, or ``without_`` and one of
-    ``WITHOUT``, whose only group is everything else.
+    ``by`` is one of ``PARTS``, or ``without_`` and one of ``WITHOUT``, whose only group is
+    everything else (``none`` where nothing was left out).
     """
-    found: list[Entry] = []
-    for by in PARTS:
-        if by in frame and (groups := _groups(frame, by)) is not None:
-            found += _entries(ratings, by, *groups)
-    for column in WITHOUT:
-        if column in frame:
-            dropped = is_true(frame[column])
-            group = np.where(dropped, -1, 0)
-            name = "" if dropped.any() else "none"
-            found += _entries(ratings, f"without_{column}", group, [name])
-    return found
+
+    by: str
+    group: str
+    model: str
+    n_ratings: int
+    means: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """``omitted`` says of each key of ``NAMES`` without a row why it has none."""
+
+    rows: tuple[GroupMeans, ...]
+    omitted: Mapping[str, Reason]
+
+
+def measure_sensitivity(frame: pd.DataFrame, ratings: RatingMatrix) -> Sensitivity:
+    """Means per model of each part of the ratings; ``frame`` has the rows of ``ratings``."""
+    rows: list[GroupMeans] = []
+    omitted: dict[str, Reason] = {}
+    for name in NAMES:
+        if name not in frame:
+            omitted[name] = "no_column"
+            continue
+        groups = _remainder(frame[name]) if name in WITHOUT else _groups(frame[name], name)
+        if isinstance(groups, str):
+            omitted[name] = groups
+        else:
+            by = f"without_{name}" if name in WITHOUT else name
+            rows += _group_means(ratings, by, *groups)
+    return Sensitivity(tuple(rows), omitted)
 
 
 def is_true(column: "pd.Series[Any]") -> npt.NDArray[np.bool_]:
@@ -58,40 +82,53 @@ def is_true(column: "pd.Series[Any]") -> npt.NDArray[np.bool_]:
     return np.asarray(text.isin(("true", "1", "1.0", "yes", "是")), dtype=bool)
 
 
-def missing(frame: pd.DataFrame) -> list[str]:
-    """Keys of ``NAMES`` that cannot be looked at, because the frame lacks the column."""
-    return [name for name in NAMES if name not in frame]
+_Groups = tuple[Integers, list[str]]
+"""The index of each rating's group (-1: in none), and the groups' names."""
 
 
-def _groups(frame: pd.DataFrame, by: str) -> tuple[Integers, list[str]] | None:
-    column = frame[by]
-    if by == "answer_length":
+def _groups(column: "pd.Series[Any]", name: str) -> _Groups | Reason:
+    if name == "answer_length":
         return _thirds(pd.to_numeric(column, errors="coerce"))
     text = column.fillna("").astype(str).str.strip()
-    number = pd.to_numeric(text, errors="coerce") if by == "shown_position" else None
+    number = pd.to_numeric(text, errors="coerce") if name == "shown_position" else None
     codes, names = pd.factorize(text, sort=True)
-    if number is not None and (number % 1 == 0).all() and number.abs().max() < LARGEST_PLACE:
+    if number is not None and (number % 1 == 0).all() and number.abs().max() < MAX_POSITION:
         codes, values = pd.factorize(number.astype(int), sort=True)
         names = pd.Index([str(value) for value in values])
-    known = [name for name in names if name]
-    if not known or len(names) > MOST_GROUPS:
-        return None
+    if not any(names):
+        return "empty"
+    if len(names) > MAX_GROUPS:
+        return "too_many_groups"
     return codes.astype(np.int64), [str(name) for name in names]
 
 
-def _thirds(length: "pd.Series[float]") -> tuple[Integers, list[str]] | None:
-    if not np.isfinite(length).all() or length.nunique() < 3:
-        return None
+def _thirds(length: "pd.Series[float]") -> _Groups | Reason:
+    finite = np.isfinite(length)
+    if not finite.any():
+        return "empty"
+    if not finite.all():
+        return "lengths_incomplete"
+    if length.nunique() < 3:
+        return "too_few_lengths"
     low, high = np.floor(np.quantile(length.to_numpy(), [1 / 3, 2 / 3]))
     group = (length > low).astype(np.int64) + (length > high).astype(np.int64)
     names = [f"≤ {low:.0f}", f"{low + 1:.0f}–{high:.0f}", f"> {high:.0f}"]
     return group.to_numpy(), names
 
 
-def _entries(ratings: Ratings, by: str, group: Integers, names: list[str]) -> Iterator[Entry]:
-    kept = group >= 0
-    part, models = ratings.only(kept), len(ratings.models)
-    cell = group[kept] * models + part.model
+def _remainder(column: "pd.Series[Any]") -> _Groups | Reason:
+    dropped = is_true(column)
+    if dropped.all():
+        return "nothing_left"
+    return np.where(dropped, -1, 0), ["" if dropped.any() else "none"]
+
+
+def _group_means(
+    ratings: RatingMatrix, by: str, group: Integers, names: list[str]
+) -> Iterator[GroupMeans]:
+    grouped = group >= 0
+    part, models = ratings.only(grouped), len(ratings.models)
+    cell = group[grouped] * models + part.model
     cells = len(names) * models
     size = np.bincount(cell, minlength=cells)
     counts = [
@@ -99,15 +136,14 @@ def _entries(ratings: Ratings, by: str, group: Integers, names: list[str]) -> It
         for index in range(len(ratings.scale.dimensions))
     ]
     scores = np.asarray(ratings.scale.scores)
-    for place in np.flatnonzero(size):
-        of_group, model = divmod(int(place), models)
-        yield {
-            "by": by,
-            "group": names[of_group],
-            "model": ratings.models[model],
-            "n_ratings": int(size[place]),
-            **{
-                dimension: float(counts[index][place] @ scores) / int(size[place])
-                for index, dimension in enumerate(ratings.scale.dimensions)
-            },
-        }
+    for index in np.flatnonzero(size).tolist():
+        group_index, model = divmod(index, models)
+        n = int(size[index])
+        means = [float(count[index] @ scores) / n for count in counts]
+        yield GroupMeans(
+            by=by,
+            group=names[group_index],
+            model=ratings.models[model],
+            n_ratings=n,
+            means=dict(zip(ratings.scale.dimensions, means, strict=True)),
+        )

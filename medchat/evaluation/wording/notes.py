@@ -6,7 +6,7 @@ Takes the parts of a report. Computes nothing.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medchat.evaluation.statistics.sensitivity import MOST_GROUPS, NAMES
+from medchat.evaluation.statistics.sensitivity import MAX_GROUPS, NAMES
 from medchat.evaluation.writers.tables import title
 from medchat.scale import name_zh
 
@@ -84,8 +84,8 @@ def _sensitivity(report: Mapping[str, Any], columns: Sequence[str], notes: Notes
         english, chinese = zip(*useless, strict=True)
         notes.add(
             f"Sensitivity to {', '.join(english)} is not shown: the column is empty, divides "
-            f"nothing, leaves nothing, or has more than {MOST_GROUPS} groups.",
-            f"{'、'.join(chinese)}一栏为空、无法分组、排除后没有剩余评分，或分组超过 {MOST_GROUPS} "
+            f"nothing, leaves nothing, or has more than {MAX_GROUPS} groups.",
+            f"{'、'.join(chinese)}一栏为空、无法分组、排除后没有剩余评分，或分组超过 {MAX_GROUPS} "
             "个，未作相应的敏感性分析。",
         )
     if "adjudicated" in columns:

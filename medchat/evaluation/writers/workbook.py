@@ -21,7 +21,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 from openpyxl.worksheet.properties import PageSetupProperties
 
-from medchat.evaluation.metrics.bleu_rouge import FIGURES as OVERLAP
+from medchat.evaluation.metrics.bleu_rouge import METRICS as OVERLAP
 from medchat.evaluation.writers.reproducible_zip import MOMENT, without_moment, zipped
 from medchat.evaluation.writers.tables import best
 from medchat.files.ratings import starts_formula
