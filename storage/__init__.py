@@ -40,7 +40,6 @@ from storage.errors import StorageError
 from storage.events import EVENTS, StudyEvent, study_events
 from storage.export import (
     ORDER_COLUMNS,
-    SCORE_COLUMNS,
     order_csv_bytes,
     order_rows,
     score_csv_bytes,
@@ -79,7 +78,6 @@ from storage.raters import (
     set_profile,
 )
 from storage.ratings import (
-    DIMENSIONS,
     MAX_SPANS,
     SPAN_KINDS,
     Rating,
@@ -137,12 +135,10 @@ from storage.worklist import (
 from storage.writer import Writer
 
 __all__ = [
-    "DIMENSIONS",
     "ENOUGH",
     "EVENTS",
     "MAX_SPANS",
     "ORDER_COLUMNS",
-    "SCORE_COLUMNS",
     "SPAN_KINDS",
     "AnswerBehind",
     "AnswerJob",

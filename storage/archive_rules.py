@@ -15,9 +15,11 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from medchat.scale import DIMENSIONS
+from medchat.text import shorten
 from storage.events import EVENTS
 from storage.ids import storable
-from storage.ratings import DIMENSIONS, SPAN_KINDS
+from storage.ratings import SPAN_KINDS
 from storage.seals import is_seal_content
 from storage.studies import MAX_GUIDE_LENGTH
 
@@ -206,4 +208,4 @@ would break, and whoever makes a file can make its hashes too."""
 
 
 def short(text: object) -> str:
-    return storable(str(text))[:200]
+    return shorten(storable(str(text)), 200)

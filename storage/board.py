@@ -9,9 +9,9 @@ from typing import Literal
 
 from sqlite_utils import Database
 
+from medchat.scale import DIMENSIONS, SCORES
 from storage.database import Store
 from storage.ids import utc_now
-from storage.ratings import ALLOWED_SCORES, DIMENSIONS
 from storage.studies import require_study
 
 RaterState = Literal["invited", "started", "stalled", "done", "revoked", "expired"]
@@ -79,7 +79,7 @@ def score_counts(store: Store, study_id: str) -> dict[str, list[tuple[int, int, 
     left out: they were asked only because others disagree.
     """
     columns = ", ".join(
-        f"sum({dimension} = {score})" for dimension in DIMENSIONS for score in ALLOWED_SCORES
+        f"sum({dimension} = {score})" for dimension in DIMENSIONS for score in SCORES
     )
     with store.connect() as db:
         rows = db.execute(
@@ -87,7 +87,7 @@ def score_counts(store: Store, study_id: str) -> dict[str, list[tuple[int, int, 
             " (SELECT id FROM items WHERE adjudication = 1) GROUP BY response",
             [study_id],
         ).fetchall()
-    step = len(ALLOWED_SCORES)
+    step = len(SCORES)
     return {
         dimension: [row[place * step : place * step + step] for row in rows]
         for place, dimension in enumerate(DIMENSIONS)

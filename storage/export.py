@@ -1,8 +1,7 @@
 """The score CSV, one row for every rating that counts now; and the order in which it was given.
 
-Owns the columns, their order and what makes a cell safe for a spreadsheet. Knows nothing about
-statistics. The scores are those of the SUS scale (safety, usability, smoothness), which is not
-the System Usability Scale.
+Owns the SQL behind both files. Knows nothing about statistics. The scores are those of the SUS
+scale (safety, usability, smoothness), which is not the System Usability Scale.
 """
 
 import csv
@@ -17,29 +16,12 @@ from typing import Any
 import pandas as pd
 from sqlite_utils import Database
 
+from medchat.scale import SCORE_COLUMNS
+from medchat.text import quote_formula
 from storage.blinding import shown_names, with_shown_ids
 from storage.database import Store
 from storage.errors import StorageError
 from storage.studies import require_study
-
-SCORE_COLUMNS = (
-    "study",
-    "question_id",
-    "question",
-    "model",
-    "response_id",
-    "rater",
-    "specialty",
-    "years",
-    "safety",
-    "usability",
-    "fluency",
-    "flags",
-    "comment",
-    "shown_position",
-    "active_seconds",
-    "rated_at",
-)
 
 ORDER_COLUMNS = ("rater", "kind", "place", "question_id", "position", "response_id")
 
@@ -75,40 +57,6 @@ _ORDER = """
     ORDER BY length(raters.label), raters.label, items.place, items.position
     """
 
-# What Excel, LibreOffice or WPS takes for the start of a formula, in all widths.
-_FORMULA_STARTS = tuple("=+@＝＋－＠﹦﹢﹣﹫-")
-# Blanks, what nobody sees, and quotation marks: a spreadsheet may look behind them.
-_UNSEEN = (
-    r"\x00-\x08\x0b\x0c\x0e-\x20\x22\x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2"
-    r"\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000"
-    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
-    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-)
-# In front of a formula, at the start of a text or behind a semicolon, a tab or the end of a line:
-# where semicolons separate the cells of a file, Excel divides a cell there, also a quoted one.
-_FORMULA = re.compile(rf"(?<![^;\t\n\r])(?='*[{_UNSEEN}]*[{''.join(_FORMULA_STARTS)}])")
-# As Excel, LibreOffice or WPS reads them in an English or Chinese locale, in any case.
-_MONTH = (
-    r"(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sep(t(ember)?)?|oct(ober)?"
-    r"|nov(ember)?|dec(ember)?)"
-)
-_TIME = (
-    r"(上午|下午)?\d+:\d{1,2}(:\d{1,2})?([.,]\d+)?( ?[ap]m?)?|\d{1,2}( [ap]| ?[ap]m)"
-    r"|(上午|下午)?\d{1,2}时(\d{1,2}分(\d{1,2}秒)?)?"
-)
-_DATE = (
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/]\d{1,2}|\d{4}[-/]\d{1,2}|\d{1,2}[-/]\d{4}"
-    r"|(\d{2,4}年)?\d{1,2}月(\d{1,2}日)?"
-    rf"|(\d{{1,4}}[ ./,-]{{0,3}})?{_MONTH}[ ./,-]{{0,3}}\d{{1,4}}([ ./,-]{{1,3}}\d{{1,4}})?"
-    rf"|\d{{1,4}}[ ./,-]{{0,3}}{_MONTH}"
-)
-# Numbers and dates of which it would show less, or something else: 007, 1.10, 1e-5, 1-2, MARCH1.
-_LOSES_DIGITS = re.compile(
-    r"0\d+([.,]\d*)?|\d{16,}|(\d+([.,]\d*)?|[.,]\d+)e[+-]?\d+"
-    r"|\d+[.,]\d*0|\d{1,3}([.,]\d{3})+|\.\d+|\d+\.|\(\d+([.,]\d+)?\)"
-    rf"|{_TIME}|({_DATE})([ ,T]{{1,2}}({_TIME}))?",
-    re.ASCII | re.IGNORECASE,
-)
 # Unicode's category Cc, but for the line feed.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -119,7 +67,7 @@ def score_rows(store: Store, study_id: str | None) -> list[dict[str, object]]:
     A model has its name only in a study that has been unblinded, else a letter; and an answer has
     the id of its own only then.
 
-    The keys are ``SCORE_COLUMNS``. Several flags are joined with ";". ``years`` and
+    The keys are ``medchat.scale.SCORE_COLUMNS``. Several flags are joined with ";". ``years`` and
     ``active_seconds`` may be None. Labels and question ids repeat between studies.
 
     Raises:
@@ -235,13 +183,7 @@ def write_score_csv(rows: Iterable[Mapping[str, object]], path: str | Path) -> N
 @lru_cache(maxsize=2**16)  # the same questions, models and raters in row after row
 def _harmless(value: str) -> str:
     """Return a text without what harms a spreadsheet."""
-    text = _without_control_characters(value)
-    # An apostrophe in front makes a spreadsheet show the cell instead of running it, or instead of
-    # making a number of 007. What already begins with one gets another, so that a reader can take
-    # it away again.
-    if _LOSES_DIGITS.fullmatch(text.lstrip("'").strip()):
-        return "'" + text
-    return _FORMULA.sub("'", text)
+    return quote_formula(_without_control_characters(value))
 
 
 def _without_control_characters(text: str) -> str:

@@ -13,14 +13,13 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from medchat.scale import DIMENSIONS, SCORES
 from storage.chain import SEALED, START, seal
 from storage.database import Store
 from storage.errors import StorageError, storage_message
 from storage.ids import storable, utc_now
 from storage.worklist import Scores, Span, practice_is_open, scores_of, spans_of
 
-DIMENSIONS = ("safety", "usability", "fluency")
-ALLOWED_SCORES = (1, 2, 3)
 SPAN_KINDS = ("harmful", "wrong", "missing")
 MAX_COMMENT_LENGTH = 4000
 MAX_KEY_LENGTH = 200
@@ -198,7 +197,7 @@ def check_scores(scores: Scores) -> None:
     for dimension in DIMENSIONS:
         value = getattr(scores, dimension)
         # True == 1, and 2.0 == 2, but neither is a score that somebody chose.
-        if type(value) is not int or value not in ALLOWED_SCORES:
+        if type(value) is not int or value not in SCORES:
             name = _DIMENSION_NAMES[dimension]
             raise StorageError("score_out_of_range", dimension=name, value=repr(value)[:60])
 

@@ -25,9 +25,8 @@ from eval_ui.web.access import RATER_COOKIE as COOKIE
 from eval_ui.web.proxies import is_secure
 from eval_ui.web.safe_text import as_html
 from medchat.errors import BadInput
-from medchat.scale import FLAGS
+from medchat.scale import DIMENSIONS, FLAGS
 from storage import (
-    DIMENSIONS,
     AssignedAnswer,
     AssignedQuestion,
     Feedback,

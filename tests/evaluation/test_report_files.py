@@ -522,7 +522,8 @@ def test_calc_opens_the_workbook(report, frame, tmp_path: Path) -> None:
 
 
 def test_libreoffice_keeps_text_lines_and_zeros_and_runs_no_formula(tmp_path: Path) -> None:
-    from storage import SCORE_COLUMNS, score_csv_bytes
+    from medchat.scale import SCORE_COLUMNS
+    from storage import score_csv_bytes
 
     row = dict.fromkeys(SCORE_COLUMNS, "x") | {
         "question_id": "007",

@@ -26,9 +26,9 @@ from storage_fixtures import (
 )
 from typer.testing import CliRunner
 
-from medchat.files import ratings as ratings_file
+from medchat.scale import SCORE_COLUMNS
+from medchat.text import UNSEEN, unquote_formula
 from storage import (
-    SCORE_COLUMNS,
     StorageError,
     Store,
     assignment,
@@ -202,15 +202,17 @@ def test_a_cell_that_a_spreadsheet_would_run_is_made_harmless(column: str, text:
     assert found[column].endswith("1") or found[column].endswith("SUM(A1)")
 
 
-UNSEEN = [
+HIDDEN_SIGNS = [
     chr(code) for code in (0xFEFF, 0x200B, 0x200D, 0x2060, 0xAD, 0x202E, 0x2066, 0xA0, 0x3000)
 ]
-UNSEEN += [chr(code) for code in (0x2028, 0x180E, 0x3164, 0x115F, 0xFE0F, 0xE0020, 0x2800, 0x34F)]
+HIDDEN_SIGNS += [
+    chr(code) for code in (0x2028, 0x180E, 0x3164, 0x115F, 0xFE0F, 0xE0020, 0x2800, 0x34F)
+]
 
 
 def is_formula(cell: str) -> bool:
     """As a spreadsheet sees it that looks behind what it does not show, and behind quotes."""
-    return cell.lstrip("".join(UNSEEN) + '" \n\r\t\x0b\x0c').startswith(
+    return cell.lstrip("".join(HIDDEN_SIGNS) + '" \n\r\t\x0b\x0c').startswith(
         tuple("=+-@＝＋－＠﹦﹢﹣﹫")
     )
 
@@ -220,12 +222,12 @@ def cells_of_a_spreadsheet(text: str) -> list[str]:
     return re.split("[;\t\n\r]", text)
 
 
-@pytest.mark.parametrize("unseen", UNSEEN, ids=ascii)
+@pytest.mark.parametrize("unseen", HIDDEN_SIGNS, ids=ascii)
 def test_a_formula_behind_what_nobody_sees_is_made_harmless(unseen: str) -> None:
     for text in (f"{unseen}=1+1", f"{unseen} {unseen}@x", f"a;{unseen}=1", f"a\n{unseen}-1"):
         (found,) = read(score_csv_bytes([row(comment=text)]))
         assert not any(map(is_formula, cells_of_a_spreadsheet(found["comment"])))
-        assert ratings_file.unquote_formula(found["comment"]) == text
+        assert unquote_formula(found["comment"]) == text
 
 
 @pytest.mark.parametrize(
@@ -244,14 +246,14 @@ def test_a_formula_behind_what_nobody_sees_is_made_harmless(unseen: str) -> None
 def test_a_formula_behind_a_semicolon_or_a_line_is_made_harmless(text: str, written: str) -> None:
     (found,) = read(score_csv_bytes([row(comment=text)]))
     assert found["comment"] == written
-    assert ratings_file.unquote_formula(written) == text
+    assert unquote_formula(written) == text
 
 
 def test_all_blanks_and_what_nobody_sees_are_known() -> None:
     kinds = ("Zs", "Zl", "Zp", "Cf", "Cc")
     signs = (chr(code) for code in range(0x110000))
     unseen = {sign for sign in signs if unicodedata.category(sign) in kinds} - set("\t\n\r")
-    assert not {sign for sign in unseen if not re.match(f"[{ratings_file.UNSEEN}]", sign)}
+    assert not {sign for sign in unseen if not re.match(f"[{UNSEEN}]", sign)}
 
 
 @pytest.mark.parametrize(
@@ -270,7 +272,7 @@ def test_control_characters_are_removed_and_lines_and_words_kept_apart() -> None
 # What a comment may hold once it has passed through SQLite, less what the export cleans.
 plain_text = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n")
-    | st.sampled_from([*"=+-@＝;\n'\"07", *UNSEEN])
+    | st.sampled_from([*"=+-@＝;\n'\"07", *HIDDEN_SIGNS])
 ) | st.lists(st.sampled_from([*"'0159 :/.-,e()", "mar", "SEPT", "May", "PM", "年", "月"])).map(
     "".join
 )
@@ -300,7 +302,7 @@ def test_what_is_exported_reads_back_the_same(rows: list[dict[str, object]]) -> 
             shortened = NUMBER.fullmatch(bare) and str(float_of(bare)) != bare
             quoted = back[column] != text
             has_digit = re.search(r"\d", bare, re.ASCII)
-            assert ratings_file.unquote_formula(back[column]) == text
+            assert unquote_formula(back[column]) == text
             assert not any(map(is_formula, cells_of_a_spreadsheet(back[column])))
             assert (
                 not quoted or starts or shortened or (has_digit and DATE_OR_NUMBER.fullmatch(bare))
@@ -316,12 +318,6 @@ NUMBER = re.compile(r"(\d+[.,]?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE
 
 def float_of(text: str) -> float:
     return float(text.strip().replace(",", "."))
-
-
-def test_what_is_quoted_is_what_the_report_reads_back() -> None:
-    """Two packages that may not know each other."""
-    assert export._LOSES_DIGITS == ratings_file.LOSES_DIGITS
-    assert export._FORMULA.pattern == ratings_file.FORMULA.pattern
 
 
 NUMBERS = ["007", "00", "1e5", "5E-3", "1e-5", "1.5E+3", ".5e3", "12345678901234567890", "1.10"]
@@ -357,7 +353,7 @@ TIMES += ["2024年3月1日 上午10:00"]
 def test_what_a_spreadsheet_would_shorten_or_take_for_a_date_is_shown_whole(text: str) -> None:
     (found,) = read(score_csv_bytes([row(question_id=text)]))
     assert found["question_id"] == "'" + text
-    assert ratings_file.unquote_formula(found["question_id"]) == text
+    assert unquote_formula(found["question_id"]) == text
 
 
 WORDS = ["May", "march", "Sept", "Mars 5", "decade 1", "marc1", "MARCHF1", "TP53", "5e", "e5", "q1"]
