@@ -1,70 +1,17 @@
 // An answer as this page holds it: what the server has of it, and what was kept here.
 
-import { dropDraft, dropWaiting, keepRival, rivalOf, storage } from "./keeping.js";
-import { page, text } from "./page.js";
-import { showOpinion } from "./question.js";
-import { goOnWith } from "./saving.js";
+import { keepAsDraft, keepOther, keepRival, rivalOf, storage } from "./keeping.js";
+import {
+  complete, differing, fieldsOf, laterThan, opinionFrom, opinionOf, sameOpinion, scoreName,
+} from "./opinion.js";
+import { page, text, views } from "./page.js";
 
 const CLOCKS_MS = 2000; // how far two clocks may be apart
-
-export function opinionOf(answer) {
-  const { scores, skipped, comment, flags, spans, seconds } = answer;
-  return { scores: scores ?? {}, skipped, comment, flags, spans, seconds };
-}
-
-// An opinion as plain values by name, so that two can be told apart, and merged, one by one.
-// What is skipped has no scores, though the page may remember some.
-function fieldsOf({ scores, skipped, comment, flags, spans }) {
-  const fields = { skipped, comment };
-  for (const each of skipped ? [] : page.known.dimensions) {
-    if (scores?.[each]) fields[scoreName(each)] = scores[each];
-  }
-  for (const flag of flags) fields[`flag ${flag}`] = true;
-  for (const { start, end, kind } of spans) {
-    fields[`span ${JSON.stringify({ start, end, kind })}`] = true;
-  }
-  return fields;
-}
-
-function scoreName(dimension) {
-  return `score ${dimension}`;
-}
-
-function opinionFrom(fields, seconds) {
-  const named = (kind) => Object.keys(fields).filter((name) => name.startsWith(`${kind} `))
-    .map((name) => [name.slice(kind.length + 1), fields[name]]);
-  return {
-    scores: Object.fromEntries(named("score")),
-    skipped: fields.skipped,
-    comment: fields.comment,
-    flags: named("flag").map(([flag]) => flag),
-    spans: named("span").map(([span]) => JSON.parse(span)),
-    seconds,
-  };
-}
-
-function differing(one, other) {
-  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
-  return [...names].filter((name) => one[name] !== other[name]);
-}
 
 // Whether the server no longer knows a save that it had acknowledged: an older database was put in
 // its place. (A dry run's server never knows one.)
 export function isLost(key, { keys = [] }) {
   return Boolean(key) && !page.state.trial && !keys.includes(key);
-}
-
-export function sameOpinion(one, other) {
-  return differing(fieldsOf(one), fieldsOf(other)).length === 0;
-}
-
-export function holdsSomething(opinion) {
-  return Object.values(fieldsOf(opinion)).some(Boolean);
-}
-
-// Now, or right after all of these moments though a clock was set back.
-export function laterThan(moments, now) {
-  return Math.max(now, ...moments.map((moment) => moment + 1));
 }
 
 // The rater has changed something: which fields, and when.
@@ -84,7 +31,7 @@ function sentBefore({ item, sent }) {
 }
 
 // What the answer holds now was not changed by the rater since.
-function note(answer) {
+export function note(answer) {
   answer.noted = structuredClone(opinionOf(answer));
 }
 
@@ -176,7 +123,7 @@ export function adopt(answer, theirs, opinion = said(theirs), touched = {}) {
   note(answer);
   answer.saved = answer.state !== "open" && sameOpinion(opinion, said(theirs));
   answer.problem = "";
-  showOpinion(answer);
+  views.changed(answer.item);
 }
 
 // An opinion as the server tells it.
@@ -184,79 +131,9 @@ export function said(theirs) {
   return opinionOf({ ...theirs, seconds: theirs.active_seconds ?? 0 });
 }
 
-// `since`: when the question was asked for.
-export function prepare(answer, since) {
-  const done = page.settled[answer.item];
-  answer.feedback = done?.feedback ?? answer.feedback;
-  const theirs = { ...answer };
-  Object.assign(answer, said(answer));
-  if (done?.at <= since && isLost(done.key, answer)) {
-    keepRival(answer.item, done.opinion, page.question.place);
-    delete page.settled[answer.item];
-  } else if (done?.at > since && !answer.keys.includes(done.key)) {
-    // The question was fetched just before this was saved.
-    const { opinion, key, savedAt } = done;
-    Object.assign(answer, opinion, { key, saved_at: savedAt, state: "rated" });
-    Object.assign(theirs, opinion, { key, saved_at: savedAt, active_seconds: opinion.seconds,
-      keys: [...answer.keys, key] });
-  }
-  const kept = keptOf(answer.item, theirs);
-  if (kept) Object.assign(answer, structuredClone(kept.opinion));
-  answer.touched = { ...kept?.touched };
-  answer.sent = { ...kept?.sent };
-  note(answer);
-  answer.draft = kept && structuredClone(kept.opinion);
-  answer.kept = Boolean(kept);
-  answer.refused = false;
-  if (kept && page.state.locked) refuse(answer, text("locked"));
-  answer.saved = answer.state !== "open" && !kept;
-  answer.savedAt = answer.saved_at;
-}
-
-// What this browser holds of an answer that is not saved yet: the newer of what waits to be sent
-// and of the draft.
-function keptOf(item, theirs) {
-  // Another tab may be about to send it: under its key it is written once.
-  page.outbox[item] ??= storage.read("outbox")[item];
-  const waiting = page.outbox[item];
-  if (!waiting) delete page.outbox[item];
-  else if (isBehind(waiting.body.base, waiting.sent, theirs) && item !== page.underWay) {
-    delete page.outbox[item];
-    dropWaiting(item, waiting);
-    const left = rebased(item, waiting, theirs);
-    if (left) goOnWith(item, left, waiting.given ?? waiting.opinion);
-  }
-  const draft = draftOf(item, theirs);
-  const left = page.outbox[item];
-  return draft && (!left || draft.made > left.made) ? draft : left;
-}
-
-// Not where the reply does not know the save that it was made upon: either that is lost, or the
-// question was fetched just before another tab's save. What goes then brings it to light.
-function isBehind(base, sent, { key, keys }) {
-  if (base && !keys.includes(base)) return false;
-  return base !== undefined && base !== (key ?? "") && !(key in (sent ?? {}));
-}
-
-function draftOf(item, theirs) {
-  const draft = storage.read("drafts")[item];
-  if (!draft || !isBehind(draft.base, draft.sent, theirs)) return draft;
-  const left = rebased(item, draft, theirs);
-  if (!left) dropDraft(item);
-  return left;
-}
-
 export function refuse(answer, message) {
   answer.refused = true;
   answer.problem = message;
-}
-
-export function missing(answer) {
-  return page.known.dimensions.filter((dimension) => !answer.scores?.[dimension]);
-}
-
-export function complete(answer) {
-  return Boolean(answer.skipped) || missing(answer).length === 0;
 }
 
 // Of the list as it is to be shown. What is on its way counts, what was refused does not.
@@ -277,4 +154,23 @@ export function stateOfOpen() {
   const done = (answer) => complete(answer) && !answer.refused && !rivalOf(answer.item);
   if (!answers.every(done)) return "open";
   return answers.every((answer) => answer.skipped) ? "skipped" : "rated";
+}
+
+export function keepDraft(answer) {
+  const { item } = answer;
+  keepOther(item, storage.read("drafts")[item], answer); // another tab's draft is not lost
+  const upon = foundation(answer);
+  const opinion = opinionOf(answer);
+  answer.draft = structuredClone(opinion);
+  keepAsDraft(item, { ...upon, opinion, sent: { ...upon.sent, ...page.outbox[item]?.sent },
+    place: page.question.place });
+}
+
+export function placeName(wanted) {
+  const entries = page.state.questions;
+  const number = entries.findIndex((entry) => entry.place === wanted) + 1;
+  const practice = entries.filter((entry) => entry.practice).length;
+  if (!number) return "–"; // not on the list any more
+  return entries[number - 1].practice ? text("practice_place", { number })
+    : String(number - practice);
 }

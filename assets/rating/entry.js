@@ -1,8 +1,9 @@
 // The two forms before the first question: the link, and the profile with the consent.
 
+import { make, replace } from "./elements.js";
 import { start } from "./going.js";
 import { announce } from "./messages.js";
-import { make, page, replace, text } from "./page.js";
+import { page, text } from "./page.js";
 import { ask, Refused } from "./server.js";
 
 export function showEntry(message) {

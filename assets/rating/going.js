@@ -1,13 +1,10 @@
 // From question to question: the first one, the others, and out.
 
-import { complete, prepare, sameOpinion, stateOf } from "./answers.js";
-import { showEntry, showProfile } from "./entry.js";
+import { stateOf } from "./answers.js";
 import { storage } from "./keeping.js";
-import { announce, retract } from "./messages.js";
-import { make, page, replace, text } from "./page.js";
-import { drawQuestion, noteGuideSeen } from "./question.js";
-import { handInDrafts, post, postKept, send, TYPING_MS } from "./saving.js";
-import { stepAnswer } from "./scoring.js";
+import { complete, sameOpinion } from "./opinion.js";
+import { hold, page, stay, text, views } from "./page.js";
+import { handInDrafts, post, postKept, prepare, send } from "./saving.js";
 import { ask, pause, Refused, RETRY_MS } from "./server.js";
 import { takeSeconds } from "./time.js";
 
@@ -17,19 +14,19 @@ export async function start() {
   try {
     page.state = await patiently("list");
   } catch (error) {
-    if (error.status === 401) showEntry("");
-    else showEntry(error.message);
+    if (error.status === 401) views.entered("");
+    else views.entered(error.message);
     return;
   }
-  if (page.state.nobody) { showEntry(""); return; }
+  if (page.state.nobody) { views.entered(""); return; }
   const questions = page.state.questions.map(([place, state, practice]) =>
     ({ place, state, practice }));
   page.state.questions = questions;
-  if (page.state.asked) { showProfile(); return; }
+  if (page.state.asked) { views.asked(); return; }
   page.outbox = storage.read("outbox");
   handInDrafts();
   if (!questions.length) {
-    replace(make("p", { class: "announcement", role: "status" }, text("no_questions")));
+    views.emptied();
     return;
   }
   const last = questions.find((entry) => entry.place === page.state.last_place);
@@ -39,25 +36,9 @@ export async function start() {
   const left = questions.filter((entry) => stateOf(entry) === "open").length;
   const shown = questions.find((entry) => entry.place === page.target);
   // Come back to what was done already, perhaps because another answer is to be judged.
-  if (left && page.question && stateOf(shown) !== "open") announce(text("still_open", { left }));
-}
-
-// While a question is fetched, what is typed and clicked is not meant for the one that is shown.
-export function hold(on) {
-  page.held = on;
-  page.root.toggleAttribute("aria-busy", on);
-  const answers = page.root.querySelector(".answers");
-  if (answers) answers.inert = on;
-}
-
-// Whoever goes on with the question that is shown no longer wants another one.
-export function stay() {
-  if (!page.question || page.target === page.question.place) return;
-  page.target = page.question.place;
-  page.asked += 1;
-  hold(false);
-  // Not now: what is being clicked would move away under the pointer.
-  setTimeout(() => retract(text("load_failed_retrying")), TYPING_MS);
+  if (left && page.question && stateOf(shown) !== "open") {
+    views.announced(text("still_open", { left }));
+  }
 }
 
 // Waits until the server answers at all; what it refuses is thrown. Null once nobody waits.
@@ -68,7 +49,7 @@ async function patiently(path, wanted = () => true) {
     } catch (error) {
       if (error instanceof Refused && error.status < 500) throw error;
       hold(false);
-      announce(text("load_failed_retrying"));
+      views.announced(text("load_failed_retrying"));
       await pause(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]);
     }
   }
@@ -82,7 +63,7 @@ export async function open(wanted) {
   if (page.question) noteGuideSeen();
   hold(true);
   const since = performance.now();
-  const slow = setTimeout(() => announce(text("loading")), SLOW_MS);
+  const slow = setTimeout(() => views.announced(text("loading")), SLOW_MS);
   try {
     const found = await patiently(`page/${wanted}`, () => page.asked === mine);
     if (!found || page.asked !== mine) return; // somebody was quicker, or went on with this one
@@ -90,7 +71,8 @@ export async function open(wanted) {
     page.state.locked = found.locked;
     for (const answer of found.answers) prepare(answer, since);
     takeSeconds();
-    drawQuestion();
+    hold(false);
+    views.opened();
     send(); // what another tab left
     for (const answer of page.question.answers) {
       // Complete, but the page was closed before it was handed in.
@@ -98,8 +80,7 @@ export async function open(wanted) {
       const unsent = answer.kept && !(waiting && sameOpinion(waiting.opinion, answer));
       if (unsent && complete(answer) && !page.state.locked) postKept(answer);
     }
-    window.scrollTo({ top: page.root.getBoundingClientRect().top + window.scrollY - 8 });
-    page.root.querySelector("#question-title").focus({ preventScroll: true });
+    views.placed();
   } catch (error) {
     if (page.asked === mine) refusedOpening(error);
   } finally {
@@ -111,9 +92,9 @@ function refusedOpening(error) {
   hold(false);
   page.target = page.question?.place ?? 0;
   page.refusal = error.message;
-  if (error.status !== 401) return announce(error.message);
+  if (error.status !== 401) return views.announced(error.message);
   page.question = null;
-  showEntry(error.message);
+  views.entered(error.message);
 }
 
 // What was typed a moment ago goes now.
@@ -123,8 +104,7 @@ export function flush() {
   }
 }
 
-export function step(by) {
-  if (!page.held && stepAnswer(by)) return;
+export function stepQuestion(by) {
   const entries = page.state.questions;
   const at = entries.findIndex((entry) => entry.place === page.target) + by;
   if (at >= 0 && at < entries.length) open(entries[at].place);
@@ -140,16 +120,20 @@ export function nextUnrated() {
 
 export async function leave() {
   flush();
-  if (Object.keys(page.outbox).length && !confirm(text("leave_waiting"))) return;
+  if (Object.keys(page.outbox).length && !views.confirmed(text("leave_waiting"))) return;
   stay();
   try {
     await ask("leave", {});
   } catch (error) {
     // Whoever comes next would still be this rater.
-    announce(error instanceof Refused ? error.message : text("leave_failed"));
+    views.announced(error instanceof Refused ? error.message : text("leave_failed"));
     return;
   }
   page.target = 0;
   page.question = null;
-  showEntry("");
+  views.entered("");
+}
+
+export function noteGuideSeen() {
+  storage.write("guide", "seen", true);
 }

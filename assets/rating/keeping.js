@@ -2,7 +2,7 @@
 //
 // All tabs of a rater share it, so that each touches only the entries of the item it is about.
 
-import { foundation, holdsSomething, opinionOf, sameOpinion } from "./answers.js";
+import { holdsSomething, sameOpinion } from "./opinion.js";
 import { newKey, page } from "./page.js";
 
 export const tab = newKey("tab"); // whose draft it is, of several tabs
@@ -58,16 +58,6 @@ function put(name, content) {
   } catch {
     return false;
   }
-}
-
-export function keepDraft(answer) {
-  const { item } = answer;
-  keepOther(item, storage.read("drafts")[item], answer); // another tab's draft is not lost
-  const upon = foundation(answer);
-  const opinion = opinionOf(answer);
-  answer.draft = structuredClone(opinion);
-  keepAsDraft(item, { ...upon, opinion, sent: { ...upon.sent, ...page.outbox[item]?.sent },
-    place: page.question.place });
 }
 
 export function keepAsDraft(item, { opinion, base, touched, made, sent, place }) {

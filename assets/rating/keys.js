@@ -1,14 +1,15 @@
 // The keyboard, and the table of its keys.
 
-import { nextUnrated, step } from "./going.js";
-import { make, page, text } from "./page.js";
-import { aim, choose, goOn, moveScale } from "./scoring.js";
+import { make, root } from "./elements.js";
+import { nextUnrated } from "./going.js";
+import { page, text } from "./page.js";
+import { aim, choose, goOn, moveScale, step } from "./scoring.js";
 
 const SCORES = ["1", "2", "3"]; // no text: that would include the name of a key without one
 const ONCE = [...SCORES, "?"]; // however long they are held down
 
 export function showKeys() {
-  const old = page.root.querySelector("dialog");
+  const old = root.querySelector("dialog");
   if (old) { old.remove(); return; }
   const rows = [
     ["1 2 3", "keys_score"], ["↑ ↓", "keys_scale"], ["← →", "keys_question"],
@@ -19,17 +20,17 @@ export function showKeys() {
     onclose: () => dialog.remove() },
     make("h2", {}, text("keys")), make("table", {}, make("tbody", {}, ...rows)),
     make("button", { type: "button", onclick: () => dialog.remove() }, text("close")));
-  page.root.append(dialog);
+  root.append(dialog);
   dialog.showModal();
 }
 
 export function onKey(event) {
   const key = event.key ?? ""; // programs that fill in fields send events without one
   if (!page.question || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (!page.root.contains(event.target) && event.target !== document.body) return;
+  if (!root.contains(event.target) && event.target !== document.body) return;
   if (event.target.closest("input:not([type=checkbox]), textarea, select")) return;
   if (event.repeat && ONCE.includes(key)) return event.preventDefault();
-  const dialog = page.root.querySelector("dialog");
+  const dialog = root.querySelector("dialog");
   if (key === "?") showKeys();
   else if (dialog) return;
   else if (SCORES.includes(key)) {

@@ -3,9 +3,16 @@
 // Whatever a rater enters is kept in this browser until the server has said that it is saved; what
 // could not be sent is sent again, under the same key, until it could. Nothing here knows a model.
 
-import { flush, start, stay } from "./going.js";
+import { attach, root } from "./elements.js";
+import { showEntry, showProfile } from "./entry.js";
+import { flush, start } from "./going.js";
 import { onKey } from "./keys.js";
-import { page } from "./page.js";
+import { announce, retract } from "./messages.js";
+import { page, stay, views } from "./page.js";
+import { drawAllStates, drawProgress } from "./progress.js";
+import {
+  drawQuestion, showAnswer, showHeld, showLock, showNothing, showTop,
+} from "./question.js";
 import { lookAgain, send } from "./saving.js";
 import { note, tick } from "./time.js";
 
@@ -21,9 +28,27 @@ function signOfLife(event) {
   if (inside && !page.held) stay();
 }
 
+Object.assign(views, {
+  changed: showAnswer,
+  progressed() {
+    drawAllStates();
+    drawProgress();
+  },
+  opened: drawQuestion,
+  placed: showTop,
+  held: showHeld,
+  locked: showLock,
+  announced: announce,
+  retracted: retract,
+  entered: showEntry,
+  asked: showProfile,
+  emptied: showNothing,
+  confirmed: (message) => confirm(message),
+});
+
 function begin(element) {
-  page.root = element;
-  page.known = JSON.parse(page.root.dataset.known);
+  attach(element);
+  page.known = JSON.parse(root.dataset.known);
   page.language = page.known.language;
   document.addEventListener("keydown", onKey);
   for (const sign of ["keydown", "pointermove", "pointerdown", "scroll", "touchstart",

@@ -1,6 +1,7 @@
 // An answer's text, and the spans that a rater marks in it, with the pointer or by keys.
 
-import { page, make, text } from "./page.js";
+import { make, root } from "./elements.js";
+import { page, text } from "./page.js";
 import { hint } from "./progress.js";
 import { changed } from "./saving.js";
 
@@ -30,7 +31,7 @@ export function drawText(answer) {
 }
 
 export function redrawText(answer) {
-  const old = page.root.querySelector(`#text-${answer.letter}`);
+  const old = root.querySelector(`#text-${answer.letter}`);
   const made = drawText(answer);
   if (made.innerHTML === old.innerHTML) return; // a cursor in it stays
   const focused = old === document.activeElement;
@@ -75,7 +76,7 @@ function move(place, selection, step, selects) {
 }
 
 export function markSelection(answer, kind) {
-  const place = page.root.querySelector(`#text-${answer.letter}`);
+  const place = root.querySelector(`#text-${answer.letter}`);
   const range = selectedIn(place);
   if (!range) return hint(answer, text("nothing_selected"));
   const before = document.createRange();

@@ -1,23 +1,24 @@
 // One line above everything, for what the rater has to know.
 
-import { make, page } from "./page.js";
+import { make, root } from "./elements.js";
+import { page } from "./page.js";
 
 // A lasting one stays over the next question too, until its own place is opened.
 let lasting = null;
 
 export function announce(message, { about } = {}) {
   if (about) lasting = { message, place: about };
-  let line = page.root.querySelector(".announcement:not(#rating-banner)");
+  let line = root.querySelector(".announcement:not(#rating-banner)");
   if (!line) {
     line = make("p", { class: "announcement", role: "status" });
-    page.root.prepend(line);
+    root.prepend(line);
   }
   line.textContent = message;
 }
 
 // Takes a message back that holds no longer.
 export function retract(message) {
-  const line = page.root.querySelector(".announcement:not(#rating-banner)");
+  const line = root.querySelector(".announcement:not(#rating-banner)");
   if (message && line?.textContent === message) line.remove();
 }
 

@@ -1,13 +1,15 @@
 // Draws what has become of each answer and of the whole list.
 
-import { missing, stateOf, stateOfOpen, undonePlaces } from "./answers.js";
+import { placeName, stateOf, stateOfOpen, undonePlaces } from "./answers.js";
+import { clock, make, root } from "./elements.js";
 import { open } from "./going.js";
-import { clock, make, page, text } from "./page.js";
+import { missing } from "./opinion.js";
+import { page, text } from "./page.js";
 
 const HINT_MS = 8000;
 
 export function drawState(answer) {
-  const line = page.root.querySelector(`#state-${answer.letter}`);
+  const line = root.querySelector(`#state-${answer.letter}`);
   if (!line) return;
   let [kind, message] = ["open", text("not_rated")];
   const waiting = page.outbox[answer.item];
@@ -47,7 +49,7 @@ export function drawAllStates() {
 }
 
 export function drawProgress() {
-  const line = page.root.querySelector(".progress-text");
+  const line = root.querySelector(".progress-text");
   if (!line || !page.question) return;
   const entries = page.state.questions;
   page.undone = undonePlaces();
@@ -59,10 +61,10 @@ export function drawProgress() {
   const all = done === entries.length;
   line.textContent = all ? end : text("progress", { place: number, total: entries.length, done });
   // Whoever scores the last answer on a phone does not see the top of the page.
-  page.root.querySelector("#rating-end").textContent = all ? end : "";
-  page.root.querySelector("#rating-next").disabled = number === entries.length && !hasAnswer(1);
-  page.root.querySelector("#rating-previous").disabled = number === 1 && !hasAnswer(-1);
-  const bar = page.root.querySelector(".bar");
+  root.querySelector("#rating-end").textContent = all ? end : "";
+  root.querySelector("#rating-next").disabled = number === entries.length && !hasAnswer(1);
+  root.querySelector("#rating-previous").disabled = number === 1 && !hasAnswer(-1);
+  const bar = root.querySelector(".bar");
   bar.max = entries.length;
   bar.value = done;
   drawPlaces(number);
@@ -79,7 +81,7 @@ function drawPlaces(number) {
   const entries = page.state.questions;
   const from = Math.max(0, Math.min(number - 6, entries.length - 11));
   const shown = entries.slice(from, from + 11);
-  const places = page.root.querySelector(".places");
+  const places = root.querySelector(".places");
   places.replaceChildren(...shown.map((entry) => make("button", {
     type: "button", class: `place ${stateOf(entry)}`,
     "aria-current": entry.place === page.question.place ? "page" : null,
@@ -87,13 +89,4 @@ function drawPlaces(number) {
   }, placeName(entry.place))));
   const now = places.querySelector("[aria-current]");
   if (now) places.scrollLeft = now.offsetLeft - (places.clientWidth - now.offsetWidth) / 2;
-}
-
-export function placeName(wanted) {
-  const entries = page.state.questions;
-  const number = entries.findIndex((entry) => entry.place === wanted) + 1;
-  const practice = entries.filter((entry) => entry.practice).length;
-  if (!number) return "–"; // not on the list any more
-  return entries[number - 1].practice ? text("practice_place", { number })
-    : String(number - practice);
 }

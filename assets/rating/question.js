@@ -1,19 +1,20 @@
 // Draws the open question and its answers, and what is entered into them.
 
-import { complete, missing, sameOpinion } from "./answers.js";
-import { hold, leave, nextUnrated, step } from "./going.js";
-import { dropRival, rivalOf, storage } from "./keeping.js";
+import { make, replace, root } from "./elements.js";
+import { leave, nextUnrated, noteGuideSeen } from "./going.js";
+import { storage } from "./keeping.js";
 import { showKeys } from "./keys.js";
-import { announceLasting } from "./messages.js";
-import { make, page, replace, text } from "./page.js";
-import { drawAllStates, drawProgress, hint } from "./progress.js";
-import { changed, post } from "./saving.js";
 import { drawText, markSelection, redrawText } from "./marking.js";
-import { choose, setCurrent } from "./scoring.js";
+import { announceLasting } from "./messages.js";
+import { complete, missing } from "./opinion.js";
+import { page, text } from "./page.js";
+import { drawAllStates, drawProgress, hint } from "./progress.js";
+import { drawRival } from "./rival.js";
+import { changed, post } from "./saving.js";
+import { drawScale, press, setCurrent, step } from "./scoring.js";
 
 export function drawQuestion() {
   page.current = null;
-  hold(false);
   replace(
     make("div", { class: "rating-top" },
       make("strong", {}, page.state.study), make("span", { class: "who" }, page.state.rater),
@@ -51,7 +52,7 @@ export function drawQuestion() {
   setCurrent(first, missing(first)[0] ?? page.known.dimensions[0], { focus: false });
 }
 
-export function banner() {
+function banner() {
   const key = page.state.trial ? "trial_banner" : page.state.locked ? "locked" : "";
   return key ? make("p", { class: "announcement", id: "rating-banner", role: "status" },
     text(key)) : null;
@@ -70,10 +71,6 @@ function guideSeen() {
   return Boolean(storage.read("guide").seen);
 }
 
-export function noteGuideSeen() {
-  storage.write("guide", "seen", true);
-}
-
 function drawAnswer(answer) {
   const title = `answer-title-${answer.letter}`;
   const card = make("section", { class: "answer", id: `answer-${answer.letter}`,
@@ -90,8 +87,10 @@ function drawAnswer(answer) {
 }
 
 // What an answer holds now, in the card that is there: focus and caret stay where they are.
-export function showOpinion(answer) {
-  const card = page.root.querySelector(`#answer-${answer.letter}`);
+export function showAnswer(item) {
+  const answer = page.question?.answers.find((each) => each.item === item);
+  if (!answer) return;
+  const card = root.querySelector(`#answer-${answer.letter}`);
   if (!card) return;
   for (const dimension of page.known.dimensions) press(answer, dimension);
   redrawText(answer);
@@ -115,58 +114,6 @@ export function showOpinion(answer) {
   drawProgress();
 }
 
-// What is skipped counts no scores, though they come back when it is skipped no longer.
-function isChosen(answer, dimension, score) {
-  return !answer.skipped && answer.scores[dimension] === score;
-}
-
-export function press(answer, dimension) {
-  const group = page.root.querySelector(`#scale-${answer.letter}-${dimension}`);
-  for (const button of group.querySelectorAll(".score")) {
-    const score = Number(button.dataset.score);
-    button.setAttribute("aria-pressed", String(isChosen(answer, dimension, score)));
-  }
-}
-
-// An earlier opinion that never reached the server: the rater says what is to become of it.
-export function drawRival(answer) {
-  const area = page.root.querySelector(`#rival-${answer.letter}`);
-  if (!area) return;
-  const rival = rivalOf(answer.item);
-  if (rival && sameOpinion(rival, answer)) { // nothing to decide
-    dropRival(answer.item, rival);
-    drawRival(answer);
-    return;
-  }
-  if (!rival || page.state.locked) { area.replaceChildren(); return; }
-  area.replaceChildren(
-    make("p", {}, text("rival", { opinion: inWords(rival) })),
-    make("button", { type: "button", onclick: () => {
-      dropRival(answer.item, rival);
-      Object.assign(answer, structuredClone(rival));
-      changed(answer);
-      showOpinion(answer);
-      const first = `#scale-${answer.letter}-${page.known.dimensions[0]}`;
-      inScale(page.root.querySelector(first)).focus();
-    } }, text("rival_use")),
-    make("button", { type: "button", class: "quiet", onclick: () => {
-      dropRival(answer.item, rival);
-      drawRival(answer);
-      drawProgress();
-    } }, text("rival_drop")));
-}
-
-function inWords({ scores, skipped, comment, flags, spans }) {
-  const joint = page.language === "zh" ? "、" : ", ";
-  const given = page.known.dimensions.filter((dimension) => scores?.[dimension]);
-  const parts = skipped ? [text(`skip_${skipped}`)]
-    : given.map((dimension) => `${text(dimension)} ${scores[dimension]}`);
-  for (const flag of flags) parts.push(text(`flag_${flag}`));
-  for (const span of spans) parts.push(`${text("marked")} ${text(`span_${span.kind}`)}`);
-  if (comment) parts.push(`${text("comment")} “${comment}”`);
-  return parts.join(joint);
-}
-
 function answerTitle(answer) {
   const { letter } = answer;
   const { answers } = page.question;
@@ -176,7 +123,7 @@ function answerTitle(answer) {
 
 // After a practice answer has been scored: what it should have got, and why.
 export function drawFeedback(answer) {
-  const place = page.root.querySelector(`#feedback-${answer.letter}`);
+  const place = root.querySelector(`#feedback-${answer.letter}`);
   if (!place) return;
   if (!answer.feedback) { place.replaceChildren(); return; }
   const { scores, why_zh: zh, why_en: en } = answer.feedback;
@@ -194,30 +141,6 @@ export function drawFeedback(answer) {
     make("strong", {}, `${text("feedback")}${page.language === "zh" ? "：" : ": "}`),
     listed.join(joint),
     make("p", {}, verdict), make("p", {}, page.language === "zh" ? zh : en));
-}
-
-function drawScale(answer, dimension) {
-  const name = `scale-${answer.letter}-${dimension}`;
-  // Buttons and no radio buttons: the arrow keys would choose within those.
-  const buttons = [1, 2, 3].map((score) => make("button", {
-    type: "button", class: `score score-${score}`,
-    "aria-pressed": String(isChosen(answer, dimension, score)),
-    title: text(`${dimension}_${score}`),
-    disabled: page.state.locked,
-    "data-score": score,
-    onclick: () => choose(answer, dimension, score),
-    onfocus: () => setCurrent(answer, dimension, { focus: false }),
-  }, text(`score_${score}`)));
-  return make("div", { class: "scale", role: "group", id: name,
-    "aria-labelledby": `${name}-label` },
-  make("span", { class: "scale-name", id: `${name}-label`,
-    title: text(`${dimension}_question`) }, text(dimension)),
-  make("span", { class: "steps" }, ...buttons));
-}
-
-// Where the focus goes in a scale: to the score that it has, else to the first.
-export function inScale(group) {
-  return group.querySelector('.score[aria-pressed="true"]') ?? group.querySelector(".score");
 }
 
 function drawMore(answer) {
@@ -267,4 +190,31 @@ function drawMore(answer) {
       } }, text("unmark"))),
     make("label", { class: "field", for: `comment-${answer.letter}` }, text("comment")), comment,
     make("label", { class: "field", for: `skip-${answer.letter}` }, text("skip")), skip);
+}
+
+export function showTop() {
+  window.scrollTo({ top: root.getBoundingClientRect().top + window.scrollY - 8 });
+  root.querySelector("#question-title").focus({ preventScroll: true });
+}
+
+export function showHeld(on) {
+  root.toggleAttribute("aria-busy", on);
+  const answers = root.querySelector(".answers");
+  if (answers) answers.inert = on;
+}
+
+// Focus and typing stay.
+export function showLock() {
+  const { locked } = page.state;
+  root.querySelector("#rating-banner")?.remove();
+  const line = banner();
+  if (line) root.querySelector(".places").after(line);
+  const fields = ".score, .more input, .more select, .more fieldset button";
+  for (const field of root.querySelectorAll(fields)) field.disabled = locked;
+  for (const box of root.querySelectorAll(".more textarea")) box.readOnly = locked;
+  page.question.answers.forEach(drawRival);
+}
+
+export function showNothing() {
+  replace(make("p", { class: "announcement", role: "status" }, text("no_questions")));
 }

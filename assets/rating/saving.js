@@ -2,22 +2,18 @@
 // what several tabs and devices made of one answer.
 
 import {
-  adopt, complete, foundation, isLost, opinionOf, rebased, refuse, sameOpinion, serverNow, touch,
+  adopt, foundation, isLost, keepDraft, note, placeName, rebased, refuse, said, serverNow, touch,
   touchedAfter,
 } from "./answers.js";
-import { stay } from "./going.js";
 import {
-  dropDraft, dropDraftOf, dropWaiting, keepAsDraft, keepDraft, keepOther, keepRival, keepWaiting,
-  rivalOf, storage,
+  dropDraft, dropDraftOf, dropWaiting, keepAsDraft, keepOther, keepRival, keepWaiting, rivalOf,
+  storage,
 } from "./keeping.js";
-import { announce, retract } from "./messages.js";
-import { newKey, page, text } from "./page.js";
-import { drawAllStates, drawProgress, drawState, placeName } from "./progress.js";
-import { banner, drawFeedback, drawRival } from "./question.js";
+import { complete, opinionOf, sameOpinion } from "./opinion.js";
+import { newKey, page, stay, text, TYPING_MS, views } from "./page.js";
 import { ask, pause, Refused, RETRY_MS } from "./server.js";
 import { takeSeconds } from "./time.js";
 
-export const TYPING_MS = 800; // a comment is saved when the typing pauses
 const LINK_OVER = ["link_expired", "link_revoked"]; // a coordinator can undo both
 let sending = false;
 
@@ -35,8 +31,69 @@ export function changed(answer, { typing = false } = {}) {
     if (typing) answer.timer = setTimeout(() => post(answer), TYPING_MS);
     else post(answer);
   }
-  drawState(answer);
-  drawProgress();
+  views.progressed();
+}
+
+// `since`: when the question was asked for.
+export function prepare(answer, since) {
+  const done = page.settled[answer.item];
+  answer.feedback = done?.feedback ?? answer.feedback;
+  const theirs = { ...answer };
+  Object.assign(answer, said(answer));
+  if (done?.at <= since && isLost(done.key, answer)) {
+    keepRival(answer.item, done.opinion, page.question.place);
+    delete page.settled[answer.item];
+  } else if (done?.at > since && !answer.keys.includes(done.key)) {
+    // The question was fetched just before this was saved.
+    const { opinion, key, savedAt } = done;
+    Object.assign(answer, opinion, { key, saved_at: savedAt, state: "rated" });
+    Object.assign(theirs, opinion, { key, saved_at: savedAt, active_seconds: opinion.seconds,
+      keys: [...answer.keys, key] });
+  }
+  const kept = keptOf(answer.item, theirs);
+  if (kept) Object.assign(answer, structuredClone(kept.opinion));
+  answer.touched = { ...kept?.touched };
+  answer.sent = { ...kept?.sent };
+  note(answer);
+  answer.draft = kept && structuredClone(kept.opinion);
+  answer.kept = Boolean(kept);
+  answer.refused = false;
+  if (kept && page.state.locked) refuse(answer, text("locked"));
+  answer.saved = answer.state !== "open" && !kept;
+  answer.savedAt = answer.saved_at;
+}
+
+// What this browser holds of an answer that is not saved yet: the newer of what waits to be sent
+// and of the draft.
+function keptOf(item, theirs) {
+  // Another tab may be about to send it: under its key it is written once.
+  page.outbox[item] ??= storage.read("outbox")[item];
+  const waiting = page.outbox[item];
+  if (!waiting) delete page.outbox[item];
+  else if (isBehind(waiting.body.base, waiting.sent, theirs) && item !== page.underWay) {
+    delete page.outbox[item];
+    dropWaiting(item, waiting);
+    const left = rebased(item, waiting, theirs);
+    if (left) goOnWith(item, left, waiting.given ?? waiting.opinion);
+  }
+  const draft = draftOf(item, theirs);
+  const left = page.outbox[item];
+  return draft && (!left || draft.made > left.made) ? draft : left;
+}
+
+// Not where the reply does not know the save that it was made upon: either that is lost, or the
+// question was fetched just before another tab's save. What goes then brings it to light.
+function isBehind(base, sent, { key, keys }) {
+  if (base && !keys.includes(base)) return false;
+  return base !== undefined && base !== (key ?? "") && !(key in (sent ?? {}));
+}
+
+function draftOf(item, theirs) {
+  const draft = storage.read("drafts")[item];
+  if (!draft || !isBehind(draft.base, draft.sent, theirs)) return draft;
+  const left = rebased(item, draft, theirs);
+  if (!left) dropDraft(item);
+  return left;
 }
 
 // Hands an answer in: from here on it is sent until the server has taken or refused it.
@@ -124,7 +181,7 @@ export async function send() {
   } finally {
     sending = false;
     page.underWay = "";
-    drawProgress();
+    views.progressed();
   }
 }
 
@@ -153,14 +210,14 @@ async function deliver(item, entry) {
       const saved = await ask("save", entry.body);
       page.failures = 0;
       page.stopped = false;
-      retract(page.over);
+      views.retracted(page.over);
       return saved;
     } catch (error) {
       if (error.status === 401 || LINK_OVER.includes(error.code)) {
         page.over = error.code === "no_session" ? text("session_over") : error.message;
-        announce(page.over);
+        views.announced(page.over);
         page.stopped = true;
-        drawAllStates();
+        views.progressed();
         return "later";
       }
       if (error.code === "newer_saved") return { newer: error.answer };
@@ -168,7 +225,7 @@ async function deliver(item, entry) {
         return { problem: error.message, code: error.code };
       }
       page.failures += 1;
-      drawAllStates();
+      views.progressed();
       await pause(RETRY_MS[Math.min(page.failures - 1, RETRY_MS.length - 1)]);
     }
   }
@@ -202,10 +259,10 @@ function reconcile(item, entry, theirs) {
 
 function tellOfRival(item, place) {
   if (rivalOf(item)) {
-    announce(text("not_saved_elsewhere",
+    views.announced(text("not_saved_elsewhere",
       { place: placeName(place), error: text("newer_elsewhere") }), { about: place });
   }
-  drawProgress();
+  views.progressed();
 }
 
 function settle(item, done, entry) {
@@ -229,12 +286,10 @@ function settle(item, done, entry) {
     if (done.feedback) answer.feedback = done.feedback;
     // It had been saved long ago, and something else since.
     if (done.newer && !changedSince) adopt(answer, done.newer);
-    drawFeedback(answer);
-    drawRival(answer);
-    drawAllStates();
+    views.changed(item);
   } else if (done.problem && page.question) {
     const left = done.code === "rating_not_allowed" ? "not_saved_left" : "not_saved_elsewhere";
-    announce(text(left, { place: placeName(entry.place), error: done.problem }),
+    views.announced(text(left, { place: placeName(entry.place), error: done.problem }),
       { about: entry.place });
     if (done.code === "rating_not_allowed") dropDraft(item); // somebody else's by now
   }
@@ -256,13 +311,7 @@ function setLocked(locked) {
   if (page.state.locked === locked) return;
   page.state.locked = locked;
   if (!page.question) return;
-  page.root.querySelector("#rating-banner")?.remove();
-  const line = banner();
-  if (line) page.root.querySelector(".places").after(line);
-  const fields = ".score, .more input, .more select, .more fieldset button";
-  for (const field of page.root.querySelectorAll(fields)) field.disabled = locked;
-  for (const box of page.root.querySelectorAll(".more textarea")) box.readOnly = locked;
-  page.question.answers.forEach(drawRival);
+  views.locked();
   for (const answer of page.question.answers) {
     // What the lock had refused.
     if (!locked && !answer.saved && complete(answer) && !page.outbox[answer.item]) {
@@ -271,8 +320,7 @@ function setLocked(locked) {
     }
   }
   handInDrafts();
-  drawAllStates();
-  drawProgress();
+  views.progressed();
 }
 
 // What may have changed elsewhere while this page lay open: the lock, and the rater's own scores.
@@ -296,7 +344,7 @@ export async function lookAgain() {
     }
     setLocked(locked);
   } catch (error) {
-    if (error.code === "another_rater") announce(error.message);
+    if (error.code === "another_rater") views.announced(error.message);
     // Whatever else is wrong, the next thing that the rater does says so.
   }
 }

@@ -1,10 +1,48 @@
 // Scores by click or key, and which scale a key means.
 
-import { missing } from "./answers.js";
-import { page } from "./page.js";
-import { inScale, press } from "./question.js";
+import { make, root } from "./elements.js";
+import { stepQuestion } from "./going.js";
+import { missing } from "./opinion.js";
+import { page, text } from "./page.js";
 import { drawProgress } from "./progress.js";
 import { changed, lookAgain } from "./saving.js";
+
+export function drawScale(answer, dimension) {
+  const name = `scale-${answer.letter}-${dimension}`;
+  // Buttons and no radio buttons: the arrow keys would choose within those.
+  const buttons = [1, 2, 3].map((score) => make("button", {
+    type: "button", class: `score score-${score}`,
+    "aria-pressed": String(isChosen(answer, dimension, score)),
+    title: text(`${dimension}_${score}`),
+    disabled: page.state.locked,
+    "data-score": score,
+    onclick: () => choose(answer, dimension, score),
+    onfocus: () => setCurrent(answer, dimension, { focus: false }),
+  }, text(`score_${score}`)));
+  return make("div", { class: "scale", role: "group", id: name,
+    "aria-labelledby": `${name}-label` },
+  make("span", { class: "scale-name", id: `${name}-label`,
+    title: text(`${dimension}_question`) }, text(dimension)),
+  make("span", { class: "steps" }, ...buttons));
+}
+
+// Where the focus goes in a scale: to the score that it has, else to the first.
+export function inScale(group) {
+  return group.querySelector('.score[aria-pressed="true"]') ?? group.querySelector(".score");
+}
+
+// What is skipped counts no scores, though they come back when it is skipped no longer.
+function isChosen(answer, dimension, score) {
+  return !answer.skipped && answer.scores[dimension] === score;
+}
+
+export function press(answer, dimension) {
+  const group = root.querySelector(`#scale-${answer.letter}-${dimension}`);
+  for (const button of group.querySelectorAll(".score")) {
+    const score = Number(button.dataset.score);
+    button.setAttribute("aria-pressed", String(isChosen(answer, dimension, score)));
+  }
+}
 
 export function choose(answer, dimension, score) {
   if (page.state.locked || page.held) return;
@@ -15,7 +53,7 @@ export function choose(answer, dimension, score) {
   }
   answer.scores = { ...answer.scores, [dimension]: score };
   answer.skipped = "";
-  const select = page.root.querySelector(`#skip-${answer.letter}`);
+  const select = root.querySelector(`#skip-${answer.letter}`);
   if (select) select.value = "";
   for (const each of page.known.dimensions) press(answer, each);
   changed(answer);
@@ -32,8 +70,8 @@ export function setCurrent(answer, dimension, { focus }) {
     showAlone(answer);
     drawProgress(); // whether there is a next one
   }
-  for (const group of page.root.querySelectorAll(".scale")) group.classList.remove("current");
-  const group = page.root.querySelector(`#scale-${answer.letter}-${dimension}`);
+  for (const group of root.querySelectorAll(".scale")) group.classList.remove("current");
+  const group = root.querySelector(`#scale-${answer.letter}-${dimension}`);
   group.classList.add("current");
   if (focus) {
     inScale(group).focus();
@@ -53,17 +91,23 @@ export function aim(target) {
 
 function showAlone(answer) {
   for (const other of page.question.answers) {
-    page.root.querySelector(`#answer-${other.letter}`).hidden = other !== answer;
+    root.querySelector(`#answer-${other.letter}`).hidden = other !== answer;
   }
 }
 
+// To the answer, or the question, before or after.
+export function step(by) {
+  if (!page.held && stepAnswer(by)) return;
+  stepQuestion(by);
+}
+
 // One answer at a time: to the answer before or after; false at either end.
-export function stepAnswer(by) {
+function stepAnswer(by) {
   if (!page.state.one_by_one) return false;
   const next = page.question.answers[page.question.answers.indexOf(page.current.answer) + by];
   if (!next) return false;
   setCurrent(next, missing(next)[0] ?? page.known.dimensions[0], { focus: false });
-  inScale(page.root.querySelector(`#answer-${next.letter} .scale.current`)).focus();
+  inScale(root.querySelector(`#answer-${next.letter} .scale.current`)).focus();
   return true;
 }
 
@@ -81,8 +125,8 @@ export function goOn() {
   const { answer, dimension } = scales().at(-1);
   if (answer !== page.current.answer || dimension !== page.current.dimension) return moveScale(1);
   page.current.done = true;
-  page.root.querySelector(`#scale-${answer.letter}-${dimension}`).classList.remove("current");
-  const next = page.root.querySelector("#rating-next:enabled")
-    ?? page.root.querySelector("#rating-next-unrated");
+  root.querySelector(`#scale-${answer.letter}-${dimension}`).classList.remove("current");
+  const next = root.querySelector("#rating-next:enabled")
+    ?? root.querySelector("#rating-next-unrated");
   next.focus({ preventScroll: true });
 }
