@@ -13,8 +13,6 @@ MEDCHAT_TEXTS_ZH = {
         "{file} 第 {row} 行，{column} 列：“{value}”不是平均分。请写 {low} 到 {high} 的数"
         "（用小数点），或留空。"
     ),
-    "not_json": "页面发来的内容无法识别。请刷新页面。",
-    "body_too_long": "页面发来的内容太长。请缩短评语。",
     "no_base": "它没有声明基座文件夹。",
     "no_engine": "它的引擎 {engine} 不在此版本中。",
     "base_unset": "请把环境变量 {variable} 设为它的基座文件夹。",

@@ -12,8 +12,9 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from rating_steps import RatedStudy
 
-from eval_ui.rating import rating_routes as routes_of_page
-from eval_ui.rating.rating_routes import COOKIE, rating_routes
+from eval_ui.rating import replies
+from eval_ui.rating.rating_routes import rating_routes
+from eval_ui.web.access import RATER_COOKIE as COOKIE
 from storage import (
     NewResponse,
     Store,
@@ -229,11 +230,13 @@ def test_a_save_upon_something_old_is_refused_with_what_is_newer(client, study) 
     answer = client.post("/rating/save", json=late)
     assert (answer.status_code, answer.json()["code"]) == (409, "newer_saved")
     newer = answer.json()["answer"]
+    assert newer["keys"] == ["1"]
     assert newer["scores"] == {"safety": 3, "usability": 2, "fluency": 1}
     assert newer["saved_at"] == first.json()["saved_at"]
     assert newer["active_seconds"] == 2.5
     again = client.post("/rating/save", json=rating(item, "1", base=""))
     assert again.json() == first.json(), "sent again it was saved before"
+    assert again.json()["answer"] == newer, "what is saved now comes with every reply"
     assert client.post("/rating/save", json=late | {"base": newer["key"]}).status_code == 200
     assert client.post("/rating/save", json=late | {"key": "3", "base": None}).status_code == 200
     assert study.log() == [(3, 2, 1), (1, 1, 1), (1, 1, 1)]
@@ -433,14 +436,14 @@ def test_answers_and_their_keys_are_of_one_moment(
     """A save that comes between the two reads is in neither."""
     item = first_item(client)
     other = client_of(app, study.token)
-    real = routes_of_page.keys_of
+    real = replies.keys_of
 
     def save_before(db: Any, rater: str, wanted: str) -> list[str]:
-        monkeypatch.setattr(routes_of_page, "keys_of", real)
+        monkeypatch.setattr(replies, "keys_of", real)
         assert other.post("/rating/save", json=rating(item, "between")).status_code == 200
         return real(db, rater, wanted)
 
-    monkeypatch.setattr(routes_of_page, "keys_of", save_before)
+    monkeypatch.setattr(replies, "keys_of", save_before)
     answer = client.get("/rating/page/1").json()["answers"][0]
     assert (answer["scores"], answer["keys"]) == (None, [])
     answer = client.get("/rating/state/1").json()["answers"][0]

@@ -1,4 +1,4 @@
-"""The rating page's script: which part imports which. State knows no view, and nothing goes round."""
+"""The rating page's script: state imports no view, and no imports go in a circle."""
 
 import re
 from graphlib import CycleError, TopologicalSorter
