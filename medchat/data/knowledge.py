@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medchat.errors import BadInput
+from medchat.errors import BadInput, Message, message
 
 NAME_KEY = "中心词"
 ALIAS_KEY = "别名"
@@ -35,44 +35,44 @@ def load_knowledge(folder: Path) -> list[Entry]:
     """
     files = sorted(folder.glob("*.jsonl"))
     if not files:
-        raise BadInput(f"No knowledge base in {folder}: it must hold *.jsonl files.")
+        raise BadInput("no_knowledge", folder=folder)
     entries: dict[str, Entry] = {}
     for file in files:
         for where, entry in _read_file(file):
             if entry.name in entries:
-                raise BadInput(f"{where}: {entry.name} stands in the knowledge base twice.")
+                raise BadInput("entry_twice", where=where, name=entry.name)
             entries[entry.name] = entry
     return list(entries.values())
 
 
-def _read_file(file: Path) -> Iterable[tuple[str, Entry]]:
-    """Each entry behind the place where it stands."""
+def _read_file(file: Path) -> Iterable[tuple[Message, Entry]]:
+    """Every entry of a file, with its line in front of it."""
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file} cannot be read as UTF-8 text: {error}.") from error
+        raise BadInput("knowledge_unreadable", file=file, remainder=error) from error
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            where = f"{file}, line {number}"
+            where = message("line_of_file", file=file, line=number)
             yield where, _parse(line, where)
 
 
-def _parse(line: str, where: str) -> Entry:
+def _parse(line: str, where: Message) -> Entry:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise BadInput(f"{where}: not JSON ({error}).") from error
+        raise BadInput("entry_no_json", where=where, remainder=error) from error
     name = record.get(NAME_KEY) if isinstance(record, dict) else None
     if not isinstance(name, str) or not name.strip():
-        raise BadInput(f"{where}: an entry needs the key {NAME_KEY} with its name.")
+        raise BadInput("entry_nameless", where=where, key=NAME_KEY)
     facts = {}
     for key, values in record.items():
         if key == NAME_KEY:
             continue
         if not isinstance(values, list) or not all(isinstance(v, str) and v for v in values):
-            raise BadInput(f"{where}: {key} must be a list of texts.")
+            raise BadInput("entry_no_texts", where=where, key=key)
         if not values and key != ALIAS_KEY:
-            raise BadInput(f"{where}: {key} is empty; leave it out where nothing is known.")
+            raise BadInput("entry_key_empty", where=where, key=key)
         facts[key] = tuple(values)
     aliases = facts.pop(ALIAS_KEY, ())
     kind = "drug" if DRUG_KEY in facts else "disease"

@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Formatter
 
 from medchat.data.knowledge import Entry
-from medchat.errors import BadInput
+from medchat.errors import BadInput, message
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def load_templates(file: Path) -> Templates:
             attributes,
         )
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadInput(f"{file}: cannot be read as question templates ({error}).") from error
+        raise BadInput("wordings_unreadable", file=file, remainder=error) from error
     _check_placeholders(templates, file)
     return templates
 
@@ -87,15 +87,23 @@ def _check_placeholders(templates: Templates, file: Path) -> None:
 def _need_wordings(file: Path, where: str, texts: tuple[str, ...], *placeholders: str) -> None:
     """Refuse an empty list, and a text with other placeholders than these."""
     if not texts:
-        raise BadInput(f"{file}: {where}: needs at least one wording.")
+        raise BadInput("wordings_missing", file=file, where=where)
     for text in texts:
         try:
-            found = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+            names = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
         except ValueError as error:
-            raise BadInput(f"{file}: {where}: {text!r} has a stray brace ({error}).") from error
-        if found != set(placeholders):
-            wanted = " and ".join(f"{{{name}}}" for name in placeholders) or "no placeholder"
-            raise BadInput(f"{file}: {where}: {text!r} needs {wanted}.")
+            raise BadInput(
+                "wording_stray_brace", file=file, where=where, text=text, remainder=error
+            ) from error
+        if names != set(placeholders):
+            needed = " + ".join(f"{{{name}}}" for name in placeholders)
+            raise BadInput(
+                "wording_placeholders",
+                file=file,
+                where=where,
+                text=text,
+                needed=needed or message("no_placeholder"),
+            )
 
 
 # -- questions and answers --

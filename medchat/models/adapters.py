@@ -4,6 +4,7 @@ An adapter can load "successfully" and change nothing, or change the base that o
 are refused here, before anything is put on the base. Needs no torch.
 """
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medchat.errors import CheckpointError
+from medchat.errors import CheckpointError, Message, message
 from medchat.models.fields import COUNT, POSITIVE, SIZE, SWITCH, Rule, is_positive, is_size
 from medchat.models.shapes import Shapes
 from medchat.models.weights.files import read_json
@@ -23,6 +24,7 @@ from medchat.models.weights.sources import (
     is_zero,
     open_weights,
 )
+from medchat.text import shorten
 
 FILES = (
     "adapter_model.safetensors",
@@ -33,6 +35,8 @@ FILES = (
 CONFIG = "adapter_config.json"
 BASE = "base_model.model."
 """What peft puts in front of the names of a base's modules."""
+MAX_NAMED = 5
+"""Subfolders that a message names."""
 CHANGING = (
     "use_dora",
     "lora_bias",
@@ -69,17 +73,20 @@ def _is_table_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     )
 
 
-NAMES: Rule = (lambda value: _is_pattern(value) or _is_names(value), "a list of names or a pattern")
+NAMES: Rule = (
+    lambda value: _is_pattern(value) or _is_names(value),
+    message("is_names_or_pattern"),
+)
 SETTINGS: dict[str, Rule] = {
     "r": SIZE,
     "lora_alpha": POSITIVE,
     "target_modules": NAMES,
     "exclude_modules": NAMES,
-    "layers_to_transform": (_is_layers, "the number of a layer or a list of them"),
-    "rank_pattern": (_is_table_of(is_size), "a table of patterns and ranks"),
-    "alpha_pattern": (_is_table_of(is_positive), "a table of patterns and numbers above 0"),
+    "layers_to_transform": (_is_layers, message("is_layers")),
+    "rank_pattern": (_is_table_of(is_size), message("is_table_of_ranks")),
+    "alpha_pattern": (_is_table_of(is_positive), message("is_table_of_numbers")),
     "use_rslora": SWITCH,
-    "modules_to_save": (_is_names, "a list of names"),
+    "modules_to_save": (_is_names, message("is_names")),
 }
 """The settings of adapter_config.json that matter once an adapter has been trained."""
 
@@ -132,25 +139,30 @@ class Adapter:
 def open_adapter(folder: Path) -> Adapter:
     """Raises CheckpointError where files are missing or damaged, or hold no plain LoRA."""
     file, config = _read_config(folder)
-    if config.get("peft_type") != "LORA":
-        raise CheckpointError(f"{file} declares {config.get('peft_type')!r}, not a LoRA.")
+    if not config.get("peft_type"):
+        raise CheckpointError("adapter_kind_missing", file=file)
+    if config["peft_type"] != "LORA":
+        raise CheckpointError("adapter_no_lora", file=file, kind=shorten(str(config["peft_type"])))
+    parts = config.get("enable_lora")
+    if isinstance(parts, list) and len(parts) > 1:  # null or one part is a plain LoRA
+        parts = shorten(json.dumps(parts))
+        raise CheckpointError("adapter_merged_linear", file=file, parts=parts)
     _check_settings(file, config)
     # What changes the base itself would change it for every other adapter on it.
     if (config.get("bias") or "none") != "none":
-        raise CheckpointError(f"{file}: bias {config['bias']!r} would change the base; use 'none'.")
+        raise CheckpointError("adapter_bias", file=file, bias=shorten(str(config["bias"])))
     start = config.get("init_lora_weights", True)
     if start not in (True, False, None, "gaussian"):
-        raise CheckpointError(
-            f"{file}: init_lora_weights {start!r} would change the base; convert the adapter to a "
-            "plain LoRA."
-        )
+        raise CheckpointError("adapter_start", file=file, start=shorten(str(start)))
     sources: dict[str, Source] = {}
     for key, source in open_weights(adapter_file(folder)).items():
-        if _current_name(key) in sources:
-            raise CheckpointError(f"{source.file} holds {_current_name(key)} twice, as {key} too.")
+        name = _current_name(key)
+        if name in sources:
+            raise CheckpointError("adapter_tensor_twice", file=source.file, name=name, key=key)
         if source.dtype not in FLOATS:
-            raise CheckpointError(f"{source.file} holds {key} as {source.dtype}: it is no LoRA.")
-        sources[_current_name(key)] = source
+            dtype = source.dtype
+            raise CheckpointError("adapter_tensor_dtype", file=source.file, key=key, dtype=dtype)
+        sources[name] = source
     return Adapter(folder, config, sources)
 
 
@@ -165,14 +177,11 @@ def _check_settings(file: Path, config: dict[str, Any]) -> None:
         if config.get(name) is None:
             config.pop(name, None)
         elif not holds(config[name]):
-            told = str(config[name])[:60]
-            raise CheckpointError(f"{file} cannot be used: {name} must be {words}, not {told!r}.")
+            value = shorten(str(config[name]), 60)
+            raise CheckpointError("adapter_setting", file=file, name=name, words=words, value=value)
     for name in CHANGING:
         if config.get(name):
-            raise CheckpointError(
-                f"{file} sets {name}: that is more than a plain LoRA, and no more can be used. "
-                "Merge the adapter into its base, and load that."
-            )
+            raise CheckpointError("adapter_no_plain_lora", file=file, name=name)
 
 
 def adapter_file(folder: Path) -> Path:
@@ -180,29 +189,40 @@ def adapter_file(folder: Path) -> Path:
     for name in FILES:
         if (folder / name).is_file():
             return folder / name
+    first, second, *_ = FILES
     raise CheckpointError(
-        f"{folder} lacks the adapter's weights: {FILES[0]} or {FILES[1]}."
-        f"{_checkpoints_told(folder)}"
+        "adapter_lacks_weights",
+        folder=folder,
+        first=first,
+        second=second,
+        hint=_adapters_below(folder),
     )
 
 
 def _read_config(folder: Path) -> tuple[Path, dict[str, Any]]:
     if not os.path.isdir(folder):
+        first, second, *_ = FILES
         raise CheckpointError(
-            f"There is no adapter folder {folder}. It must hold {CONFIG} and {FILES[0]} or "
-            f"{FILES[1]}."
+            "no_adapter_folder", folder=folder, config=CONFIG, first=first, second=second
         )
     file = folder / CONFIG
     if not file.is_file() and folder.name.startswith("checkpoint-"):
         file = folder.parent / CONFIG  # Trainer's own checkpoints hold the tensors alone
     if not file.is_file():
-        raise CheckpointError(f"{folder} lacks {CONFIG}.{_checkpoints_told(folder)}")
+        raise CheckpointError(
+            "adapter_lacks_config", folder=folder, config=CONFIG, hint=_adapters_below(folder)
+        )
     return file, read_json(file)
 
 
-def _checkpoints_told(folder: Path) -> str:
-    found = sorted(path.name for path in folder.glob("checkpoint-*") if path.is_dir())
-    return f" It holds {', '.join(found)}: name one of these as the adapter." if found else ""
+def _adapters_below(folder: Path) -> Message | str:
+    """Names the adapters in its subfolders: Trainer's checkpoints, or one that lies too deep."""
+    names = sorted(
+        path.name
+        for path in folder.glob("*")
+        if path.is_dir() and (path.name.startswith("checkpoint-") or (path / CONFIG).is_file())
+    )
+    return message("adapters_below", names=", ".join(names[:MAX_NAMED])) if names else ""
 
 
 # -- base and adapter --
@@ -212,17 +232,14 @@ def check_fit(adapter: Adapter, shapes: Shapes) -> None:
     """``shapes`` are those of the base's weights. Raises CheckpointError unless every tensor of the
     adapter has its place there, and every place that it declares its tensor."""
     if not any(".lora_B" in key for key in adapter.sources):
-        raise CheckpointError(f"The adapter in {adapter.folder} holds no LoRA tensor.")
+        raise CheckpointError("adapter_empty", folder=adapter.folder)
     for key, source in adapter.sources.items():
         if ".lora_A" in key or ".lora_B" in key:
             _check_lora_tensor(key, source.shape, adapter, shapes)
         elif any(f".{name}." in key for name in adapter.saved):
             _check_saved_tensor(key, source.shape, adapter, shapes)
         else:
-            raise CheckpointError(
-                f"The adapter in {adapter.folder} would change {key} of its base, for every other "
-                "adapter on that base too. Only LoRA tensors can be used."
-            )
+            raise CheckpointError("adapter_changes_base", folder=adapter.folder, key=key)
     _check_targets(adapter, shapes)
 
 
@@ -236,22 +253,27 @@ def check_trained(adapter: Adapter) -> None:
 
 
 def no_numbers(adapter: Adapter, key: str) -> CheckpointError:
-    return CheckpointError(f"The adapter in {adapter.folder} is damaged: {key} is not all numbers.")
+    return CheckpointError("adapter_no_numbers", folder=adapter.folder, key=key)
 
 
 def untrained(adapter: Adapter, zeros: list[str]) -> CheckpointError:
     return CheckpointError(
-        f"The adapter in {adapter.folder} does nothing in {len(zeros)} of its "
-        f"{len(adapter.sources)} tensors, which are all zero, such as {zeros[0]}: it was not "
-        "trained, or its file is damaged."
+        "adapter_untrained",
+        folder=adapter.folder,
+        zeros=len(zeros),
+        tensors=len(adapter.sources),
+        example=zeros[0],
     )
 
 
 def misfit(adapter: Adapter, astray: list[str], missing: list[str]) -> CheckpointError:
     return CheckpointError(
-        f"The adapter in {adapter.folder} does not fit its adapter_config.json or its base: "
-        f"{len(astray)} of its tensors have no place and {len(missing)} places stay empty, for "
-        f"example {', '.join([*astray, *missing][:3])}. It names {adapter.base} as its base."
+        "adapter_misfit",
+        folder=adapter.folder,
+        astray=len(astray),
+        missing=len(missing),
+        examples=", ".join([*astray, *missing][:3]),
+        base=adapter.base,
     )
 
 
@@ -259,20 +281,20 @@ def _check_targets(adapter: Adapter, shapes: Shapes) -> None:
     """The tensors must be those of all that the adapter declares that it changes, and no others."""
     declared = {"target_modules": adapter.modules} | adapter.config
     modules = [name.removesuffix(".weight") for name in shapes if name.endswith(".weight")]
-    wanted = {
+    needed = {
         f"{BASE}{module}.lora_{half}.weight"
         for module in modules
         for half in "AB"
         if _is_target(module, declared, matrix=len(shapes[f"{module}.weight"]) == 2)
     }
-    wanted |= {
+    needed |= {
         f"{BASE}{name}"
         for name in shapes
         if any(f".{name}".endswith(f".{saved}.{_leaf(name)}") for saved in adapter.saved)
     }
     held = {key.replace(".modules_to_save", "") for key in adapter.sources}
-    if wanted != held:
-        raise misfit(adapter, sorted(held - wanted), sorted(wanted - held))
+    if needed != held:
+        raise misfit(adapter, sorted(held - needed), sorted(needed - held))
 
 
 def _is_target(module: str, config: Mapping[str, Any], *, matrix: bool) -> bool:
@@ -311,22 +333,25 @@ def _check_lora_tensor(key: str, shape: tuple[int, ...], adapter: Adapter, shape
     weight = shapes.get(f"{path}.weight")
     if weight is None:
         raise CheckpointError(
-            f"The adapter in {adapter.folder} changes {path}, which this base lacks. It names "
-            f"{adapter.base} as its base."
+            "adapter_module_missing", folder=adapter.folder, module=path, base=adapter.base
         )
     if len(shape) != 2:
-        raise CheckpointError(f"The adapter in {adapter.folder} is damaged: {key} is not a matrix.")
-    rank, has = shape if ".lora_A" in key else reversed(shape)
-    wanted = weight[1] if ".lora_A" in key else weight[0]
-    if wanted != has:
+        raise CheckpointError("adapter_no_matrix", folder=adapter.folder, key=key)
+    rank, size = shape if ".lora_A" in key else reversed(shape)
+    needed = weight[1] if ".lora_A" in key else weight[0]
+    if needed != size:
         raise CheckpointError(
-            f"The adapter in {adapter.folder} was made for another base: {path} has {has} where "
-            f"this base has {wanted}. It names {adapter.base} as its base."
+            "adapter_of_other_base",
+            folder=adapter.folder,
+            module=path,
+            size=size,
+            needed=needed,
+            base=adapter.base,
         )
     if rank != adapter.rank_of(path):
+        declared = adapter.rank_of(path)
         raise CheckpointError(
-            f"The adapter in {adapter.folder} does not fit its own adapter_config.json: {path} has "
-            f"rank {rank}, declared is {adapter.rank_of(path)}."
+            "adapter_rank", folder=adapter.folder, module=path, rank=rank, declared=declared
         )
 
 
@@ -335,9 +360,11 @@ def _check_saved_tensor(key: str, shape: tuple[int, ...], adapter: Adapter, shap
     name = key.removeprefix(BASE).replace(".modules_to_save", "")
     own = shapes.get(name)
     if own != shape:
-        here = f"{list(own)} in this base" if own else "not in this base"
         raise CheckpointError(
-            f"The adapter in {adapter.folder} was made for another base: {name} is {list(shape)} "
-            f"there and {here} (of embeddings and heads the first number is the vocabulary). It "
-            f"names {adapter.base} as its base."
+            "adapter_saved_module",
+            folder=adapter.folder,
+            name=name,
+            shape=list(shape),
+            here=message("shape_here", shape=list(own)) if own else message("not_here"),
+            base=adapter.base,
         )

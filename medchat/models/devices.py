@@ -30,9 +30,7 @@ def choose_device(device: str) -> torch.device:
         except (RuntimeError, AssertionError):
             chosen = torch.device("meta")
         if chosen.type == "meta":  # torch's own device without memory
-            raise CheckpointError(
-                f"This machine has no device {device!r}. Use auto, cpu, cuda or mps."
-            )
+            raise CheckpointError("no_device", device=device)
         return chosen
     if torch.cuda.is_available():
         return torch.device("cuda")
@@ -45,29 +43,25 @@ def choose_dtype(dtype: str, device: torch.device, *, stored: str, parameters: i
     Raises CheckpointError for an unknown one.
     """
     if dtype == "auto":
-        known = (
+        bfloat16 = (
             torch.cuda.is_bf16_supported(including_emulation=False)
             if device.type == "cuda"
             else processor_multiplies_bfloat16()
         )
-        dtype = automatic_dtype(device.type, stored=stored, parameters=parameters, bfloat16=known)
+        dtype = automatic_dtype(
+            device.type, stored=stored, parameters=parameters, bfloat16=bfloat16
+        )
     if dtype in DTYPES:
         return DTYPES[dtype]
-    known_names = ", ".join([*DTYPES, *QUANTISED])
-    raise CheckpointError(f"dtype {dtype!r} is unknown. Use auto, {known_names}.")
+    raise CheckpointError("dtype_unknown", dtype=dtype, names=", ".join([*DTYPES, *QUANTISED]))
 
 
 def check_quantisable(dtype: str, device: torch.device) -> int:
     """The bits that ``dtype`` asks for. Raises CheckpointError where this machine cannot."""
     if device.type != "cuda":
-        raise CheckpointError(
-            f"dtype {dtype} needs a CUDA GPU, and the device here is {device.type}. "
-            "Use auto, float32 or bfloat16."
-        )
+        raise CheckpointError("dtype_needs_cuda", dtype=dtype, device=device.type)
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise CheckpointError(
-            f"dtype {dtype} needs the package bitsandbytes: pip install bitsandbytes."
-        )
+        raise CheckpointError("dtype_needs_bitsandbytes", dtype=dtype)
     return QUANTISED[dtype]
 
 
@@ -93,16 +87,14 @@ def spread(network: PreTrainedModel, dtype: torch.dtype, room: dict[Any, Any]) -
     where the GPUs are not enough, rather than leave layers to the processor.
     """
     with quiet():
-        places = infer_auto_device_map(
+        device_map = infer_auto_device_map(
             network,
             max_memory={device: size for device, size in room.items() if device != "cpu"},
             no_split_module_classes=list(network._no_split_modules or []),
             dtype=dtype,
         )
-    if not all(isinstance(place, int) for place in places.values()):
+    if not all(isinstance(number, int) for number in device_map.values()):
         size = sum(weight.numel() for weight in network.parameters()) * dtype.itemsize
-        raise CheckpointError(
-            f"The weights need {size / 1e9:.1f} GB in {str(dtype).removeprefix('torch.')}, more "
-            "than the GPUs of this machine have free. Use dtype int8 or int4, or device cpu."
-        )
-    return dict(places)
+        name = str(dtype).removeprefix("torch.")
+        raise CheckpointError("gpus_too_small", size=f"{size / 1e9:.1f}", dtype=name)
+    return dict(device_map)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from medchat.errors import CheckpointError
+from medchat.errors import CheckpointError, Message
 from medchat.models.registry import Family
 
-Rule = tuple[Callable[[Any], bool], str]
+Rule = tuple[Callable[[Any], bool], Message | str]
 """What a value must fulfil, and the same in words."""
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 SMALL = 50 * 10**6
-"""Parameters below which a processor is no faster in bfloat16: see ``make bench``."""
+"""A processor is no faster in bfloat16 with fewer parameters than these: see ``make bench``."""
 CPUINFO = Path("/proc/cpuinfo")
 PROCESSOR_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """What /proc/cpuinfo calls instructions for products of bfloat16 numbers, on x86 and on ARM."""
@@ -26,8 +26,8 @@ def automatic_dtype(device: str, *, stored: str, parameters: int, bfloat16: bool
 def processor_multiplies_bfloat16() -> bool:
     """Whether this machine's processor does; false where it does not tell."""
     try:
-        told = CPUINFO.read_text(encoding="utf-8", errors="replace")
+        text = CPUINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    lines = [line for line in told.splitlines() if line.lower().startswith(("flags", "features"))]
+    lines = [line for line in text.splitlines() if line.lower().startswith(("flags", "features"))]
     return any(PROCESSOR_FLAGS & set(line.split()) for line in lines[:1])

@@ -35,8 +35,7 @@ from medchat.training.tokenizers import train_chatglm_tokenizer, train_llama_tok
 
 LLAMA, HUATUO, CHATGLM_MED = "demo-llama", "demo-huatuo", "demo-chatglm-med"
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-LONGEST = 160
-"""Tokens of a training row."""
+MAX_ROW_TOKENS = 160
 SPLIT_SHARE = 0.2
 """Of the pieces of a varied prompt that have more than one letter."""
 
@@ -89,7 +88,7 @@ def train_llama(knowledge: Path, output: Path, recipe: Recipe) -> None:
     options = TrainingOptions(
         learning_rate=2e-3, batch_size=32, seed=recipe.seed, max_steps=recipe.max_steps
     )
-    train(model, text_rows(texts, tokenizer, LONGEST), options, output / "run")
+    train(model, text_rows(texts, tokenizer, MAX_ROW_TOKENS), options, output / "run")
     model.half().save_pretrained(folder)
     _write_json(
         folder / "tokenizer_config.json",
@@ -126,7 +125,7 @@ def train_huatuo(knowledge: Path, output: Path, recipe: Recipe) -> None:
     options = TrainingOptions(
         learning_rate=3e-3, batch_size=64, seed=recipe.seed, max_steps=recipe.max_steps
     )
-    rows = answer_rows(prompts, tokenizer, LONGEST, _variants(tokenizer, recipe.seed))
+    rows = answer_rows(prompts, tokenizer, MAX_ROW_TOKENS, _variants(tokenizer, recipe.seed))
     train(adapted, rows, options, output / "run")
     folder = _new_folder(output / HUATUO)
     adapted.half().save_pretrained(str(folder), safe_serialization=False)
@@ -166,7 +165,7 @@ def train_chatglm(knowledge: Path, output: Path, recipe: Recipe) -> None:
     options = TrainingOptions(
         learning_rate=1.5e-3, batch_size=64, seed=recipe.seed, max_steps=recipe.max_steps
     )
-    rows = answer_rows(prompts, tokenizer, LONGEST, _variants(tokenizer, recipe.seed))
+    rows = answer_rows(prompts, tokenizer, MAX_ROW_TOKENS, _variants(tokenizer, recipe.seed))
     train(model, rows, options, output / "run")
     model.half().save_pretrained(folder)
     _change_json(folder / "config.json", architectures=["ChatGLMModel"])  # as published
@@ -194,9 +193,9 @@ STAGES = {LLAMA: train_llama, HUATUO: train_huatuo, CHATGLM_MED: train_chatglm}
 def train_stages(stage: str, knowledge: Path, output: Path, max_steps: int = -1) -> None:
     """Train one stage, or all in order. Raises BadInput for an unknown stage or a missing base."""
     if stage != "all" and stage not in STAGES:
-        raise BadInput(f"There is no stage {stage!r}. Known: all, {', '.join(STAGES)}.")
+        raise BadInput("no_stage", stage=stage, names=", ".join(STAGES))
     if stage == HUATUO and not (output / LLAMA).is_dir():
-        raise BadInput(f"{HUATUO} is tuned on {LLAMA}, which is not in {output}. Train it first.")
+        raise BadInput("stage_needs_base", stage=HUATUO, base=LLAMA, folder=output)
     recipe = Recipe(max_steps=max_steps)
     for name in STAGES if stage == "all" else [stage]:
         STAGES[name](knowledge, output, recipe)

@@ -9,8 +9,8 @@ import sentencepiece
 
 from medchat.models.families.chatglm.pieces import NEWLINE_PIECE, append_extra_pieces, proto
 
-LONGEST_PIECE = 4
-"""Characters. Longer pieces would swallow whole questions of a small corpus."""
+MAX_PIECE_LENGTH = 4
+"""Longer pieces would swallow whole questions of a small corpus."""
 
 
 def train_llama_tokenizer(texts: Iterable[str], vocabulary: int, file: Path) -> None:
@@ -59,7 +59,7 @@ def _train(texts: Iterable[str], **options: Any) -> bytes:
         model_writer=buffer,
         character_coverage=1.0,
         remove_extra_whitespaces=False,
-        max_sentencepiece_length=LONGEST_PIECE,
+        max_sentencepiece_length=MAX_PIECE_LENGTH,
         split_digits=True,
         num_threads=1,
         minloglevel=2,

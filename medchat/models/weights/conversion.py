@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from medchat.errors import BadInput, CheckpointError
-from medchat.models.weights.files import WEIGHT_STEMS, missing_shards, read_json
+from medchat.errors import BadInput
+from medchat.models.weights.files import WEIGHT_STEMS, incomplete, missing_shards, read_json
 from medchat.models.weights.reading import chunks, forget_old_files, raw_bytes, read
 from medchat.models.weights.sources import ITEM_BYTES, Source, StoredTensor, open_weights
 
@@ -28,18 +28,20 @@ def files_to_convert(folder: Path, output: Path) -> list[Path]:
     weights are missing.
     """
     if not folder.is_dir():
-        raise BadInput(f"There is no folder {folder}.")
+        raise BadInput("convert_no_folder", folder=folder)
     for path in (output, _partial(output)):
         if path.exists():
-            raise BadInput(f"{path} exists already; nothing is overwritten. Move it away first.")
+            raise BadInput("convert_in_the_way", path=path)
     if output.resolve().is_relative_to(folder.resolve()):
-        raise BadInput(f"{output} lies inside {folder}. Name a folder beside it.")
+        raise BadInput("convert_inside", output=output, folder=folder)
     files = sorted(file for stem in STEMS for file in folder.glob(f"{stem}*.bin"))
     if not files:
-        held = "only safetensors" if any(folder.glob("*.safetensors")) else "no .bin weights"
-        raise BadInput(f"{folder} holds {held}: there is nothing to convert.")
+        is_converted = any(folder.glob("*.safetensors"))
+        raise BadInput(
+            "convert_only_safetensors" if is_converted else "convert_no_bin", folder=folder
+        )
     if not any(folder.glob("model*.safetensors")) and (missing := missing_shards(folder)):
-        raise CheckpointError(f"{folder} lacks {', '.join(missing)}: the download is incomplete.")
+        raise incomplete(folder, missing)
     return files
 
 
@@ -59,7 +61,9 @@ def convert(folder: Path, output: Path, progress: Progress = lambda _: None) -> 
         _write_index(folder, partial, contents)
         partial.rename(output)
     except OSError as error:
-        raise BadInput(f"{output} cannot be written: {error.strerror or error}.") from error
+        raise BadInput(
+            "convert_unwritable", output=output, reason=error.strerror or error
+        ) from error
     finally:
         forget_old_files()
         shutil.rmtree(partial, ignore_errors=True)
@@ -131,6 +135,5 @@ def _partial(output: Path) -> Path:
 def _check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise BadInput(
-            f"The copy needs {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB free."
-        )
+        sizes = {"needed": f"{needed / 1e9:.1f}", "free": f"{free / 1e9:.1f}"}
+        raise BadInput("convert_no_room", folder=folder, **sizes)

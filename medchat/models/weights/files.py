@@ -25,26 +25,21 @@ _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")
 
 def check_folder(folder: Path) -> None:
     if not os.path.isdir(folder):  # unlike Path's, never raises: a name may be too long
-        raise CheckpointError(
-            f"There is no model folder {folder}. It must hold config.json, the weights "
-            "(*.safetensors or pytorch_model*.bin) and the tokenizer's .model file."
-        )
+        raise CheckpointError("no_model_folder", folder=folder)
     if not weight_files(folder) and any(folder.glob("consolidated*.pth")):
-        raise CheckpointError(
-            f"{folder} holds Meta's own .pth files. Convert them to the Hugging Face layout first."
-        )
+        raise CheckpointError("metas_own_files", folder=folder)
 
 
 def read_json(file: Path) -> dict[str, Any]:
     if not file.is_file():
-        raise CheckpointError(f"{file.parent} lacks {file.name}.")
+        raise CheckpointError("folder_lacks", folder=file.parent, name=file.name)
     refuse_placeholder(file)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file} cannot be read as JSON: {error}.") from error
+        raise CheckpointError("not_json_file", file=file, remainder=error) from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{file} must hold a JSON object.")
+        raise CheckpointError("no_json_object", file=file)
     return content
 
 
@@ -61,24 +56,28 @@ def open_folder(folder: Path) -> dict[str, Source]:
     files = weight_files(folder)
     missing = missing_shards(folder)
     if missing:
-        raise CheckpointError(
-            f"{folder} lacks {len(missing)} of its weight files: {', '.join(missing)}. "
-            "The download is incomplete."
-        )
+        raise incomplete(folder, missing)
     if not files:
-        raise CheckpointError(
-            f"{folder} holds no weights: neither *.safetensors nor pytorch_model*.bin."
-        )
+        raise CheckpointError("no_weights", folder=folder)
     sources: dict[str, Source] = {}
     for file in files:
         held = open_weights(file)
-        if twice := sources.keys() & held.keys():
+        if repeated := sources.keys() & held.keys():
+            name = min(repeated)
             raise CheckpointError(
-                f"{folder} holds {min(twice)} twice, in {sources[min(twice)].file.name} and in "
-                f"{file.name}: the files belong to different models."
+                "weight_in_two_files",
+                folder=folder,
+                name=name,
+                first=sources[name].file.name,
+                second=file.name,
             )
         sources |= held
     return sources
+
+
+def incomplete(folder: Path, missing: list[str]) -> CheckpointError:
+    names = ", ".join(missing)
+    return CheckpointError("download_incomplete", folder=folder, count=len(missing), names=names)
 
 
 def missing_shards(folder: Path) -> list[str]:
@@ -123,28 +122,25 @@ def _index(folder: Path, suffix: str) -> Path:
 
 
 def _indexed(index: Path) -> list[str]:
-    places = read_json(index).get("weight_map")
-    if not isinstance(places, dict) or not places:
-        raise CheckpointError(f"{index} lacks its weight_map; the download is incomplete.")
-    names = sorted(set(map(str, places.values())))
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError("no_weight_map", file=index)
+    names = sorted(set(map(str, weight_map.values())))
     if outside := [name for name in names if "/" in name or "\\" in name]:
-        raise CheckpointError(f"{index} names a file outside its folder: {outside[0]}.")
+        raise CheckpointError("file_outside", file=index, name=outside[0])
     return names
 
 
 def _numbered(folder: Path, names: list[str]) -> list[str]:
     """Every name that a set of shards must have, from the names of those that are there."""
     sets = {
-        (name[: found.start()], found[2], name[found.end() :])
+        (name[: match.start()], match[2], name[match.end() :])
         for name in names
-        if (found := _SHARD.search(name))
+        if (match := _SHARD.search(name))
     }
     if len(sets) > 1:
-        totals = " and of ".join(sorted(total for _, total, _ in sets))
-        raise CheckpointError(
-            f"{folder} holds weight files of {totals} parts: they belong to different models. "
-            "Keep those of one."
-        )
+        first, second, *_ = sorted(total for _, total, _ in sets)
+        raise CheckpointError("mixed_shards", folder=folder, first=first, second=second)
     return [
         f"{start}-{number:05d}-of-{total}.{end}"
         for start, total, end in sets

@@ -15,8 +15,15 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from medchat.errors import CheckpointError
-from medchat.models.weights.sources import OldTensor, Source, StoredTensor, open_weights, truncated
+from medchat.errors import CheckpointError, message
+from medchat.models.weights.sources import (
+    OldTensor,
+    Source,
+    StoredTensor,
+    damaged,
+    open_weights,
+    truncated,
+)
 from medchat.models.weights.unpickling import check_old_pickles
 
 DTYPES = {
@@ -87,25 +94,25 @@ def chunks(source: StoredTensor) -> Iterator[memoryview]:
     Raises CheckpointError where they are not all there, or not those that were written.
     """
     room = _buffer()
-    left = source.bytes
-    found = 0
+    remaining = source.bytes
+    checksum = 0
     try:
         with source.file.open("rb", buffering=0) as stream:
             stream.seek(source.offset)
-            while left:
-                part = room[: min(left, CHUNK)]
+            while remaining:
+                part = room[: min(remaining, CHUNK)]
                 _read_whole(stream, part, source.file)
                 if source.crc32 is not None:
-                    found = zlib.crc32(part, found)
+                    checksum = zlib.crc32(part, checksum)
                 yield part
-                left -= len(part)
+                remaining -= len(part)
     except OSError as error:
-        raise CheckpointError(f"{source.file} cannot be read: {error.strerror}.") from error
-    if source.crc32 is not None and found != source.crc32:
         raise CheckpointError(
-            f"{source.file} is damaged: the checksum of its bytes from {source.offset} to "
-            f"{source.offset + source.bytes} is not what was written. Download it again."
-        )
+            "weights_unreadable", file=source.file, reason=error.strerror
+        ) from error
+    if source.crc32 is not None and checksum != source.crc32:
+        end = source.offset + source.bytes
+        raise damaged(source.file, message("checksum_differs", begin=source.offset, end=end))
 
 
 def raw_bytes(tensor: Tensor) -> memoryview:
@@ -117,7 +124,7 @@ def _read_whole(stream: FileIO, room: memoryview, file: Path) -> None:
     while room:
         count = stream.readinto(room)
         if not count:
-            raise CheckpointError(truncated(file))
+            raise truncated(file)
         room = room[count:]
 
 
@@ -163,7 +170,7 @@ def _load_old(file: Path) -> dict[str, Tensor]:
         for name, tensor in content.items()
     ):
         return content
-    raise CheckpointError(f"{file} holds something other than weights.")
+    raise CheckpointError("other_than_weights", file=file)
 
 
 def forget_old_files() -> None:

@@ -9,6 +9,7 @@ import pickle
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from medchat.errors import CheckpointError
+from medchat.errors import CheckpointError, Message, message
 from medchat.models.weights.unpickling import MAX_DIMENSIONS, pickled_tensors, root
+from medchat.text import shorten
 
 ITEM_BYTES = {
     "F64": 8,
@@ -33,16 +35,17 @@ ITEM_BYTES = {
 }
 """Bytes per number of the precisions that occur in the checkpoints known here."""
 FLOATS = ("F64", "F32", "F16", "BF16")
-LONGEST_HEADER = 100 * 10**6
-"""Bytes; the safetensors format allows no longer one."""
+MAX_HEADER_BYTES = 100 * 10**6
+"""The safetensors format allows no longer header."""
 MAX_SHOWN_NAME = 100
+"""Characters of a tensor's name in a message: a file may hold any text in its place."""
 _LOCAL_HEADER = 30
 """Bytes of a zip entry's own header in front of its name and extra field."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A tensor that can be had from ``file``."""
+    """A tensor that ``file`` holds."""
 
     file: Path
     dtype: str
@@ -103,14 +106,13 @@ def open_weights(file: Path) -> dict[str, Source]:
     except CheckpointError:
         raise
     except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{file} ({_size(file)} bytes) holds something other than weights, or its download is "
-            "incomplete. Code in a weight file is never run."
-        ) from error
+        raise CheckpointError("weights_or_code", file=file, bytes=_size(file)) from error
     except Exception as error:  # whatever a damaged file makes its reader raise
         raise CheckpointError(
-            f"{file} ({_size(file)} bytes) cannot be read as weights; the download may be "
-            f"incomplete. {type(error).__name__}: {str(error)[:200]}"
+            "not_weights",
+            file=file,
+            bytes=_size(file),
+            remainder=f"{type(error).__name__}: {str(error)[:200]}",
         ) from error
 
 
@@ -119,14 +121,15 @@ def refuse_placeholder(file: Path) -> None:
     with file.open("rb") as stream:
         start = stream.read(64).lstrip()
     if not start or start.startswith((b"version https://git-lfs", b"<")):
-        raise CheckpointError(
-            f"{file} is not the file itself but a placeholder of {_size(file)} bytes: "
-            "the download is incomplete."
-        )
+        raise CheckpointError("placeholder", file=file, bytes=_size(file))
 
 
-def truncated(file: Path) -> str:
-    return f"{file} ({_size(file)} bytes) ends too early: the download is incomplete."
+def truncated(file: Path) -> CheckpointError:
+    return CheckpointError("ends_too_early", file=file, bytes=_size(file))
+
+
+def damaged(file: Path, reason: Message) -> CheckpointError:
+    return CheckpointError("weights_damaged", file=file, reason=reason)
 
 
 def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -171,30 +174,30 @@ def _magnitudes(tensor: StoredTensor) -> np.ndarray[Any, Any]:
 def _open_safetensors(file: Path) -> Iterator[tuple[str, Source]]:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        if length > min(LONGEST_HEADER, _size(file)):
-            raise CheckpointError(truncated(file))
-        table = json.loads(stream.read(length), object_pairs_hook=_once)
+        if length > min(MAX_HEADER_BYTES, _size(file)):
+            raise truncated(file)
+        table = json.loads(stream.read(length), object_pairs_hook=partial(_unique, file))
     if not isinstance(table, dict):
-        raise _damaged(file, "its header is no table of tensors")
+        raise damaged(file, message("header_no_table"))
     table.pop("__metadata__", None)
     spans = []
     for name, entry in table.items():
         dtype, shape, begin, end = _checked(file, name, entry)
         tensor = StoredTensor(file, dtype, shape, contiguous_stride(shape), 8 + length + begin)
         if end - begin != tensor.bytes:
-            raise _damaged(file, f"{_quoted(name)} does not fill its place")
+            raise _damaged(file, "tensor_out_of_place", name)
         if 8 + length + end > _size(file):
-            raise CheckpointError(truncated(file))
+            raise truncated(file)
         spans.append((begin, end, name))
         yield name, tensor
     _refuse_overlap(file, spans)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(file: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object. Of two tensors under one name, one would be lost without a word."""
     table = dict(pairs)
     if len(table) < len(pairs):
-        raise ValueError("a name stands in its header twice")
+        raise damaged(file, message("header_name_twice"))
     return table
 
 
@@ -204,13 +207,14 @@ def _checked(file: Path, name: str, entry: object) -> tuple[str, tuple[int, ...]
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [begin, end]}:
             pass
         case _:
-            raise _damaged(file, f"its header does not say where {_quoted(name)} lies")
+            raise _damaged(file, "tensor_without_place", name)
     if dtype not in ITEM_BYTES:
-        raise CheckpointError(f"{file}: {_quoted(name)} has the unknown precision {dtype[:20]}.")
+        name, dtype = shorten(name, MAX_SHOWN_NAME), shorten(dtype, 20)
+        raise CheckpointError("tensor_precision", file=file, name=name, dtype=dtype)
     if len(shape) > MAX_DIMENSIONS or not all(map(_is_size, shape)):
-        raise _damaged(file, f"the shape of {_quoted(name)} is not made of sizes")
+        raise _damaged(file, "tensor_shape", name)
     if not (_is_size(begin) and _is_size(end)):
-        raise _damaged(file, f"{_quoted(name)} does not fill its place")
+        raise _damaged(file, "tensor_out_of_place", name)
     return dtype, tuple(shape), begin, end
 
 
@@ -222,25 +226,20 @@ def _refuse_overlap(file: Path, spans: list[tuple[int, int, str]]) -> None:
     filled = sorted(span for span in spans if span[0] < span[1])
     for (_, end, name), (begin, _, other) in pairwise(filled):
         if begin < end:
-            raise _damaged(file, f"{_quoted(name)} and {_quoted(other)} lie in one place")
+            first, second = (shorten(text, MAX_SHOWN_NAME) for text in (name, other))
+            raise damaged(file, message("tensors_overlap", first=first, second=second))
 
 
-def _damaged(file: Path, reason: str) -> CheckpointError:
-    return CheckpointError(f"{file} is damaged: {reason}. Download it again.")
-
-
-def _quoted(name: str) -> str:
-    """A tensor's name as a complaint shows it: a file may hold any text in its place."""
-    return repr(name if len(name) <= MAX_SHOWN_NAME else f"{name[:MAX_SHOWN_NAME]}…")
+def _damaged(file: Path, code: str, name: str) -> CheckpointError:
+    """The file's fault is that of the tensor ``name``."""
+    return damaged(file, message(code, name=shorten(name, MAX_SHOWN_NAME)))
 
 
 def _open_zip(file: Path) -> Iterator[tuple[str, Source]]:
     with zipfile.ZipFile(file) as archive, file.open("rb") as stream:
         entries = {entry.filename: entry for entry in archive.infolist()}
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
-            raise CheckpointError(
-                f"{file} has been compressed after it was written. Take the original file."
-            )
+            raise CheckpointError("weights_compressed", file=file)
         for entry in entries.values():
             if not entry.CRC:  # torch can be told to compute none; zipfile would then complain
                 del entry.CRC
@@ -248,9 +247,7 @@ def _open_zip(file: Path) -> Iterator[tuple[str, Source]]:
         if f"{folder}byteorder" in entries:
             with archive.open(f"{folder}byteorder") as order:
                 if order.read(len(b"little") + 1) != b"little":
-                    raise CheckpointError(
-                        f"{file} was written on a big-endian machine; convert it there."
-                    )
+                    raise CheckpointError("weights_big_endian", file=file)
         for name, tensor in pickled_tensors(archive, file).items():
             entry = entries[f"{folder}data/{tensor.storage.key}"]
             width = ITEM_BYTES[tensor.storage.dtype]
@@ -268,7 +265,7 @@ def _open_zip(file: Path) -> Iterator[tuple[str, Source]]:
                 or (tensor.offset + stored.span) * width > entry.file_size
                 or stored.bytes > entry.file_size  # parts of it would be the same numbers
             ):
-                raise _damaged(file, f"{_quoted(name)} does not fit its storage")
+                raise _damaged(file, "tensor_out_of_storage", name)
             yield name, stored
 
 

@@ -82,7 +82,7 @@ def pickled_tensors(archive: zipfile.ZipFile, file: Path) -> dict[str, PickledTe
         for name, tensor in content.items()
     ):
         return dict(content)
-    raise CheckpointError(f"{file} holds something other than weights.")
+    raise CheckpointError("other_than_weights", file=file)
 
 
 def root(archive: zipfile.ZipFile) -> str:
