@@ -11,9 +11,10 @@ import threading
 import time
 from dataclasses import dataclass, replace
 
+from eval_ui.texts import PageError
 from medchat.config import GenerationOptions
 from medchat.engine import End, Engine, Event, Request, Ticket
-from medchat.errors import BadInput, MedchatError
+from medchat.errors import MedchatError
 from medchat.models import Registry, Turn
 from storage import (
     AnswerJob,
@@ -50,7 +51,7 @@ class JobView:
     job: AnswerJob
     progress: AnswerProgress
     seconds_left: float | None
-    problem: MedchatError | StorageError | None
+    problem: MedchatError | None
 
 
 class Answering:
@@ -115,7 +116,7 @@ class _Run(threading.Thread):
         self._began = time.monotonic()
         self._ended = threading.Event()
         self._over = False
-        self.problem: MedchatError | StorageError | None = None
+        self.problem: MedchatError | None = None
 
     def end(self) -> None:
         self._ended.set()
@@ -142,7 +143,9 @@ class _Run(threading.Thread):
             self._pause()
         except Exception as error:  # a defect: told and logged, and the job can be begun again
             log.exception("answering %s failed", self._study_id)
-            self.problem = MedchatError(f"{type(error).__name__}: {error}")
+            self.problem = PageError(
+                "answering_failed", remainder=f"{type(error).__name__}: {error}"
+            )
             self._pause()
         finally:
             for _, _, ticket in self._asked.values():
@@ -220,12 +223,8 @@ def _options(job: AnswerJob, defaults: GenerationOptions) -> GenerationOptions:
 
 
 def require_choice(models: list[str], registry: Registry) -> None:
-    """Raises BadInput for a model that is not declared, or cannot answer now."""
+    """Raises BadInput for a model that is not declared, PageError for one that cannot answer."""
     for name in models:
         spec = registry.find(name)
         if spec.problem:
-            raise BadInput(
-                f"{spec.label} is not available. {spec.unavailable}",
-                code=spec.problem.code,
-                **spec.problem.details,
-            )
+            raise PageError("model_not_available", model=spec.label, problem=spec.problem)

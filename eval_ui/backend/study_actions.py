@@ -5,8 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from eval_ui.texts import Texts
-from medchat.errors import BadInput
+from eval_ui.texts import PageError, Texts
 from medchat.files.answers import read_answers
 from medchat.models import Registry
 from medchat.study.disclosure import Disclosure, find_disclosures
@@ -28,9 +27,9 @@ from storage import (
     require_right,
 )
 
-MOST_ANSWERS = 8
+MAX_ANSWERS = 8
 """To a question: a rater has to keep them all in view."""
-MOST_NAME = 100
+MAX_NAME_LENGTH = 100
 """Characters in the name of a new study: it must fit into a line, and into the name of a file."""
 
 
@@ -39,13 +38,13 @@ def study_names(store: Store, coordinator: Coordinator | None) -> list[str]:
     return [study.name for study in list_studies(store, coordinator.id if coordinator else None)]
 
 
-def require_own(store: Store, name: str | None, coordinator: Coordinator, texts: Texts) -> Study:
+def require_own(store: Store, name: str | None, coordinator: Coordinator) -> Study:
     """The study called ``name``, which must be one that the coordinator may work on.
 
-    Raises BadInput where none was chosen, StorageError unknown_study also for others' studies.
+    Raises PageError where none was chosen, StorageError unknown_study also for others' studies.
     """
     if not name:
-        raise BadInput(texts("choose_study"))
+        raise PageError("choose_study")
     study = find_study(store, name)
     try:
         with store.connect() as db:
@@ -55,23 +54,23 @@ def require_own(store: Store, name: str | None, coordinator: Coordinator, texts:
     return study
 
 
-def clean_name(text: str, texts: Texts) -> str:
-    """A name for a new study on one line. Raises BadInput where it is too long."""
+def clean_name(text: str) -> str:
+    """A name for a new study on one line. Raises PageError where it is too long."""
     name = clean_line(text)
-    if len(name) > MOST_NAME:
-        raise BadInput(texts("study_name_too_long", length=len(name), most=MOST_NAME))
+    if len(name) > MAX_NAME_LENGTH:
+        raise PageError("study_name_too_long", length=len(name), most=MAX_NAME_LENGTH)
     return name
 
 
-def chosen_name(store: Store, text: str, texts: Texts, coordinator: Coordinator) -> str:
+def chosen_name(store: Store, text: str, coordinator: Coordinator) -> str:
     """The study that was chosen, or the name that was typed for a new one.
 
-    Raises BadInput for a name that cannot be given.
+    Raises PageError for a name that cannot be given.
     """
     text = text.strip()
     if not text:
-        raise BadInput(texts("study_name_missing"))
-    return text if text in study_names(store, coordinator) else clean_name(text, texts)
+        raise PageError("study_name_missing")
+    return text if text in study_names(store, coordinator) else clean_name(text)
 
 
 def add_to_study(
@@ -79,47 +78,46 @@ def add_to_study(
     name: str,
     question: str,
     responses: list[NewResponse],
-    texts: Texts,
     coordinator: Coordinator,
     labels: Sequence[str] = (),
 ) -> str:
     """Add one question with its answers to the study called ``name``; returns its question_id.
 
-    Raises BadInput for too many answers, or for one that gives its model away in a study that is
+    Raises PageError for too many answers, or for one that gives its model away in a study that is
     open already; StorageError where the database refuses.
     """
-    check_count(len(responses), texts)
+    check_count(len(responses))
     try:
-        study = require_own(store, name, coordinator, texts)
+        study = require_own(store, name, coordinator)
     except StorageError as error:
         if error.code != "unknown_study":
             raise
         study = create_study(store, name, owner=coordinator.id)
     if study.opened_at:
-        refuse_disclosures([NewQuestion(question, responses)], labels, texts)
+        refuse_disclosures([NewQuestion(question, responses)], labels)
     new = [NewQuestion(question, responses)]
     draft = not study.opened_at
     added = add_questions(store, study.id, new, draft=draft, coordinator=coordinator.name)
     return added[0].question_id
 
 
-def check_count(answers: int, texts: Texts) -> None:
-    """Raises BadInput for more answers than a rater's page can show."""
-    if answers > MOST_ANSWERS:
-        raise BadInput(texts("too_many_answers", count=answers, most=MOST_ANSWERS))
+def check_count(answers: int) -> None:
+    """Raises PageError for more answers than a rater's page can show."""
+    if answers > MAX_ANSWERS:
+        raise PageError("too_many_answers", count=answers, most=MAX_ANSWERS)
 
 
 def import_answers(
     store: Store,
     study: Study,
     file: Path,
-    texts: Texts,
     labels: Sequence[str] = (),
     coordinator: str = "",
 ) -> int:
     """Add every question of an answer file to a study; returns how many.
 
-    All of them or, where one is at fault, none. Raises BadInput with the line, or StorageError.
+    All of them or, where one is at fault, none. Raises BadInput with the line, PageError or
+    StorageError.
     """
     questions = [
         NewQuestion(
@@ -133,36 +131,31 @@ def import_answers(
         for record in read_answers(file)
     ]
     for question in questions:
-        check_count(len(question.responses), texts)
+        check_count(len(question.responses))
     if study.opened_at:
-        refuse_disclosures(questions, labels, texts)
+        refuse_disclosures(questions, labels)
     draft = not study.opened_at
     return len(add_questions(store, study.id, questions, draft=draft, coordinator=coordinator))
 
 
-def refuse_known(
-    store: Store, study: Study, questions: Sequence[str], kind: str, texts: Texts
-) -> None:
-    """Raises BadInput where some of ``questions`` are in the study already: a file added twice."""
+def refuse_known(store: Store, study: Study, questions: Sequence[str], kind: str) -> None:
+    """Raises PageError where some of ``questions`` are in the study already: a file added twice."""
     known = {each.text: each.question_id for each in list_questions(store, study.id, kind)}
     if there := [known[text] for text in dict.fromkeys(questions) if text in known]:
-        raise BadInput(texts("questions_known", count=len(there), first=there[0]))
+        raise PageError("questions_known", count=len(there), first=there[0])
 
 
 # -- what gives a model away --
 
 
-def refuse_disclosures(
-    questions: Sequence[NewQuestion], labels: Sequence[str], texts: Texts
-) -> None:
-    """Raises BadInput for an answer that names or betrays its model: raters would read it."""
+def refuse_disclosures(questions: Sequence[NewQuestion], labels: Sequence[str]) -> None:
+    """Raises PageError for an answer that names or betrays its model: raters would read it."""
     names = {*labels, *(each.model for new in questions for each in new.responses)}
     for new in questions:
         for response in new.responses:
-            if found := find_disclosures(response.text, names):
-                raise BadInput(
-                    texts("gives_itself_away", model=response.model, words=found[0].words[:60])
-                )
+            if disclosures := find_disclosures(response.text, names):
+                words = disclosures[0].words[:60]
+                raise PageError("gives_itself_away", model=response.model, words=words)
 
 
 def names_of_models(registry: Registry) -> list[str]:

@@ -5,10 +5,9 @@ What goes into a study is taken from here, never from what a browser sends back.
 
 from dataclasses import dataclass, field
 
-from eval_ui.texts import Texts
+from eval_ui.texts import PageError, Texts
 from eval_ui.web.safe_text import as_html, folded
 from medchat.engine import Delta, End, Event, Ticket
-from medchat.errors import BadInput
 from medchat.files.answers import MOST_CHARACTERS
 from medchat.models import ModelSpec, Turn
 from medchat.text import clean_text
@@ -83,16 +82,16 @@ class PaneSession:
         return (*(turn for turn in earlier if turn.answer), Turn(last.question))
 
 
-def check_question(text: str, texts: Texts) -> tuple[str, int]:
+def check_question(text: str) -> tuple[str, int]:
     """The cleaned question and how many control characters it lost.
 
-    Raises BadInput where it cannot be sent.
+    Raises PageError where it cannot be sent.
     """
     cleaned, removed = clean_text(text)
     if not cleaned:
-        raise BadInput(texts("question_empty"))
+        raise PageError("question_empty")
     if len(cleaned) > MOST_CHARACTERS:
-        raise BadInput(texts("question_too_long", length=len(cleaned), most=MOST_CHARACTERS))
+        raise PageError("question_too_long", length=len(cleaned), most=MOST_CHARACTERS)
     return cleaned, removed
 
 
@@ -127,25 +126,25 @@ def status_html(pane: PaneSession, spec: ModelSpec, texts: Texts) -> str:
 
 
 def responses_for_study(
-    panes: list[PaneSession], labels: dict[str, str], texts: Texts
+    panes: list[PaneSession], labels: dict[str, str]
 ) -> tuple[str, list[NewResponse]]:
     """The question and its answers, fit to be rated side by side.
 
-    Raises BadInput where there is none yet, one is not finished, or it is a later turn, before
+    Raises PageError where there is none yet, one is not finished, or it is a later turn, before
     which every model saw another history.
     """
     asked = [pane for pane in panes if pane.turns]
     if not asked or any(pane.busy for pane in asked):
-        raise BadInput(texts("nothing_to_add"))
+        raise PageError("nothing_to_add")
     turn = max(len(pane.turns) for pane in asked)
     if turn > 1:
-        raise BadInput(texts("later_turn", turn=turn))
+        raise PageError("later_turn", turn=turn)
     if len({pane.turns[0].question for pane in asked}) > 1:
-        raise BadInput(texts("nothing_to_add"))
+        raise PageError("nothing_to_add")
     unfinished = [p for p in asked if p.end is None or p.end.finish_reason not in FINISHED]
     if unfinished:
         names = "、".join(labels[pane.model] for pane in unfinished)
-        raise BadInput(texts("answers_unfinished", models=names))
+        raise PageError("answers_unfinished", models=names)
     responses = [
         NewResponse(pane.model, end.text, end.finish_reason, end.provenance)
         for pane in asked

@@ -20,12 +20,12 @@ from eval_ui.chat.chat_session import (
     status_html,
 )
 from eval_ui.chat.sampling import create_sampling, options_of
-from eval_ui.texts import Texts
+from eval_ui.texts import PageError, Texts
 from eval_ui.web.access import HOMES, SIGN_IN, ChatAccess
 from eval_ui.web.notices import QUEUED, guarded, inform
 from eval_ui.web.safe_text import as_markdown, table
 from medchat.engine import End, Request, astream
-from medchat.errors import BadInput, MedchatError
+from medchat.errors import MedchatError
 from medchat.models import ModelSpec
 
 SECONDS_BETWEEN_DRAWINGS = 0.06
@@ -200,8 +200,8 @@ def _ask(services: Services, texts: Texts) -> Callable[..., list[Any]]:
     def ask(question: str, *rest: Any) -> list[Any]:
         models, sessions = _halves(rest)
         if any(session.busy for session in sessions):
-            raise BadInput(texts("still_answering"))
-        cleaned, removed = check_question(question or "", texts)
+            raise PageError("still_answering")
+        cleaned, removed = check_question(question or "")
         if removed:
             inform(texts("control_characters_removed", count=removed), texts)
         sessions = [
@@ -294,13 +294,13 @@ def _study_choices(services: Services) -> Callable[[], Any]:
 def _add(services: Services, texts: Texts) -> Callable[..., str]:
     def add(study: str | None, *sessions: PaneSession) -> str:
         labels = {spec.name: spec.label for spec in services.registry}
-        question, responses = responses_for_study(list(sessions), labels, texts)
+        question, responses = responses_for_study(list(sessions), labels)
         coordinator = services.access.require()
-        name = chosen_name(services.store, study or "", texts, coordinator)
+        name = chosen_name(services.store, study or "", coordinator)
         if number := sessions[0].added_to.get(name):
-            raise BadInput(texts("already_added", study=name, question=number))
+            raise PageError("already_added", study=name, question=number)
         number = add_to_study(
-            services.store, name, question, responses, texts, coordinator, services.names_of_models
+            services.store, name, question, responses, coordinator, services.names_of_models
         )
         sessions[0].added_to[name] = number
         return as_markdown(

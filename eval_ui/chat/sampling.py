@@ -6,9 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from eval_ui.texts import Texts
+from eval_ui.texts import PageError, Texts
 from medchat.config import GenerationOptions
-from medchat.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,10 @@ def create_sampling(texts: Texts, elem_id: str) -> Sampling:
 
 
 def options_of(values: tuple[Any, ...]) -> GenerationOptions:
-    """The settings of ``Sampling.values``. Raises BadInput for what cannot be."""
+    """The settings of ``Sampling.values``. Raises PageError or BadInput for what cannot be used."""
     # An empty field is 0.
     if not all(isinstance(value or 0, int | float) and isfinite(value or 0) for value in values):
-        raise BadInput(f"These generation settings are no numbers: {str(values)[:200]}.")
+        raise PageError("settings_no_numbers", values=str(values)[:200])
     temperature, top_p, top_k, penalty, most, seed = (value or 0 for value in values)
     return GenerationOptions(
         max_new_tokens=int(most),

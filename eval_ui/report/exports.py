@@ -5,6 +5,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 
 from eval_ui.backend.report_cache import Reports
+from eval_ui.texts import PageError
 from eval_ui.web.access import Access
 from medchat import __version__
 from medchat.evaluation.bundle import MAKERS, bundle
@@ -70,12 +71,12 @@ def export_routes(store: Store, access: Access, reports: Reports) -> APIRouter:
         try:
             coordinator = access.of_request(request)
             if coordinator is None:
-                raise StorageError("sign_in_needed")
+                raise PageError("sign_in_needed")
             study = get_study(store, study_id)
             with store.connect() as db:
                 require_right(db, study.id, coordinator)
             content = exports.make(study, kind, coordinator.name)
-        except StorageError as error:
+        except (StorageError, PageError) as error:
             status = STATUS.get(error.code, 503)
             return Response(str(error), status_code=status, media_type="text/plain")
         if content is None:
@@ -103,13 +104,13 @@ class _Exports:
             return order_csv_bytes(order_rows(self._store, study.id))
         if kind == "study.zip":
             if not study.unblinded_at:
-                raise StorageError("pack_blind")
+                raise PageError("pack_blind")
             return pack_study(self._store, study.id, coordinator, __version__)
         if kind != "report.zip" and kind not in MAKERS:
             return None
         made = self._reports.made(study)
         if made is None:
-            raise StorageError("study_unrated")
+            raise PageError("study_unrated")
         if kind == "report.zip":
             return bundle(made.inputs, made.frame, made.report)
         return MAKERS[kind](made.report, made.frame)

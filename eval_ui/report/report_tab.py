@@ -183,7 +183,7 @@ class _Handlers:
         self._uploads = services.uploads
 
     def _own(self, name: str | None) -> Study:
-        return require_own(self._store, name, self._services.access.require(), self._texts)
+        return require_own(self._store, name, self._services.access.require())
 
     def show(
         self,

@@ -6,12 +6,12 @@ from typing import Any
 import gradio as gr
 
 from eval_ui.backend.answer_jobs import JobView, require_choice
-from eval_ui.backend.study_actions import MOST_ANSWERS, check_count, import_answers
+from eval_ui.backend.study_actions import MAX_ANSWERS, check_count, import_answers
 from eval_ui.chat.sampling import create_sampling, options_of
 from eval_ui.study.step_context import Step, StudyWork, hint, pressable
+from eval_ui.texts import PageError
 from eval_ui.web.notices import inform
 from eval_ui.web.safe_text import as_html, table
-from medchat.errors import BadInput
 from storage import Study, answers_to_check, begin_answering, list_questions
 
 SECONDS_BETWEEN_LOOKS = 1.5
@@ -65,7 +65,7 @@ class _Handlers:
     def fill(self, study: Study) -> list[Any]:
         view = self._work.services.answering.view(study.id)
         available = [spec.name for spec in self._work.services.registry.available]
-        chosen = view.job.models if view else available[:MOST_ANSWERS]
+        chosen = view.job.models if view else available[:MAX_ANSWERS]
         return [[name for name in chosen if name in available]]
 
     def draw(self, study: Study) -> list[Any]:
@@ -82,7 +82,7 @@ class _Handlers:
     def start(self, study: Study, models: list[str], own_defaults: bool, *values: Any) -> list[Any]:
         models = models or []
         there = {answer.model for answer in answers_to_check(self._store, study.id)}
-        check_count(len(there.union(models)), self._texts)
+        check_count(len(there.union(models)))
         require_choice(models, self._work.services.registry)
         options = None if own_defaults else options_of(values).as_dict()
         begin_answering(self._store, study.id, models, options)
@@ -95,10 +95,10 @@ class _Handlers:
 
     def load(self, study: Study, file: str | None) -> list[Any]:
         if not file:
-            raise BadInput(self._texts("import_none"))
+            raise PageError("import_none")
         labels = self._work.services.names_of_models
         by = self._work.coordinator
-        count = import_answers(self._store, study, Path(file), self._texts, labels, by)
+        count = import_answers(self._store, study, Path(file), labels, by)
         inform(self._texts("import_done", count=count, study=study.name), self._texts)
         return [None]
 

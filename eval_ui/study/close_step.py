@@ -8,10 +8,10 @@ import gradio as gr
 from eval_ui.backend.study_actions import clock
 from eval_ui.report.exports import download_path
 from eval_ui.study.step_context import Step, StudyWork, hint, pressable
+from eval_ui.texts import PageError
 from eval_ui.web.confirmation import Confirmation
 from eval_ui.web.notices import inform
 from eval_ui.web.safe_text import as_html
-from medchat.errors import BadInput
 from storage import (
     StorageError,
     Store,
@@ -109,7 +109,7 @@ class _Handlers:
     def share(self, study: Study, name: str) -> list[Any]:
         coordinator = self._work.services.access.require()
         if not (name or "").strip():
-            raise BadInput(self._texts("share_name_missing"))
+            raise PageError("share_name_missing")
         share_study(self._store, study.id, name or "", coordinator)
         inform(self._texts("shared", name=name), self._texts)
         return [""]

@@ -8,8 +8,8 @@ import gradio as gr
 from eval_ui.backend.study_actions import refuse_known
 from eval_ui.rating.guide import default_guide
 from eval_ui.study.step_context import Step, StudyWork, hint, pressable, whole_number
+from eval_ui.texts import PageError
 from eval_ui.web.notices import inform
-from medchat.errors import BadInput
 from medchat.files.practice import BUILT_IN, read_practice
 from storage import (
     PracticeItem,
@@ -110,7 +110,7 @@ class _Handlers:
         return self.fill(changed)
 
     def _whole(self, value: float | None) -> int | None:
-        return whole_number(value, self._texts("not_whole", value=value))
+        return whole_number(value, PageError("not_whole", value=value))
 
     def add_built_in(self, study: Study) -> list[Any]:
         self._add(study, BUILT_IN)
@@ -118,7 +118,7 @@ class _Handlers:
 
     def load(self, study: Study, file: str | None) -> list[Any]:
         if not file:
-            raise BadInput(self._texts("import_none"))
+            raise PageError("import_none")
         self._add(study, Path(file))
         self._work.services.uploads.remove(file)
         return [None]
@@ -129,7 +129,7 @@ class _Handlers:
             for each in read_practice(file)
         ]
         asked = [each.question for each in items]
-        refuse_known(self._store, study, asked, "practice", self._texts)
+        refuse_known(self._store, study, asked, "practice")
         add_practice(self._store, study.id, items)
 
     def clear(self, study: Study) -> list[Any]:

@@ -7,10 +7,10 @@ import gradio as gr
 from eval_ui.backend.study_actions import answers_that_tell, texts_that_name
 from eval_ui.study.overview import OverviewHandlers, create_overview
 from eval_ui.study.step_context import Step, StudyWork, hint, pressable
+from eval_ui.texts import PageError
 from eval_ui.web.confirmation import Confirmation
 from eval_ui.web.notices import inform
 from eval_ui.web.safe_text import as_html
-from medchat.errors import BadInput
 from medchat.study.disclosure import Disclosure, find_disclosures, masked
 from medchat.study.workload import estimate
 from storage import (
@@ -220,9 +220,9 @@ class _Handlers:
     def deciding(self, decision: Any) -> Any:
         def run(study: Study, response: str | None, mask: str, filled: str | None) -> list[Any]:
             if not response:
-                raise BadInput(self._texts("answer_to_check"))
+                raise PageError("choose_answer")
             if response != filled:
-                raise BadInput(self._texts("mask_of_another"))
+                raise PageError("mask_of_another")
             shown = self._safe(study, mask) if decision == "masked" else None
             review_answer(self._store, study.id, response, decision, self._work.coordinator, shown)
             return []
@@ -232,7 +232,7 @@ class _Handlers:
     def _safe(self, study: Study, mask: str) -> str:
         names = {answer.model for answer in answers_to_check(self._store, study.id)}
         if found := find_disclosures(mask, names.union(self._work.services.names_of_models)):
-            raise BadInput(self._texts("mask_tells", words=found[0].words[:60]))
+            raise PageError("mask_tells", words=found[0].words[:60])
         return mask
 
     def mask_all(self, study: Study) -> list[Any]:
@@ -280,7 +280,7 @@ class _Handlers:
     def _require_decided(self, study: Study) -> None:
         waiting = [answer for answer, _ in self._telling(study) if not answer.review]
         if waiting:
-            raise BadInput(self._texts("telling_left", count=len(waiting)))
+            raise PageError("telling_left", count=len(waiting))
 
     def open(self, study: Study) -> list[str]:
         self._work.services.answering.pause(study.id)

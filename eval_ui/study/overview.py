@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from eval_ui.study.step_context import StudyWork, whole_number
+from eval_ui.texts import PageError
 from eval_ui.web.safe_text import as_html
 from storage import CheckedAnswer, Question, Study, answers_to_check, list_questions
 
@@ -57,7 +58,7 @@ class OverviewHandlers:
         """The handler that goes on, or back, by so many questions."""
 
         def run(study: Study, number: float | None) -> list[Any]:
-            found = whole_number(number, self._texts("not_whole", value=number))
+            found = whole_number(number, PageError("not_whole", value=number))
             return self.page(study, (found or 1) + by)
 
         return run

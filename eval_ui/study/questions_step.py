@@ -7,9 +7,9 @@ import gradio as gr
 
 from eval_ui.backend.study_actions import check_count, refuse_disclosures, refuse_known
 from eval_ui.study.step_context import Step, StudyWork, hint
+from eval_ui.texts import PageError
 from eval_ui.web.notices import inform
 from eval_ui.web.safe_text import as_html, table
-from medchat.errors import BadInput
 from medchat.files.questions import Columns, Problem, QuestionDraft, read_drafts, suggest_columns
 from medchat.files.spreadsheet import Table, read_table
 from storage import (
@@ -119,13 +119,13 @@ class _Handlers:
         found = self._read(file)
         drafts, problems = read_drafts(found, self._columns(list(mapping)))
         if problems:
-            raise BadInput(self._texts("questions_at_fault", count=len(problems)))
+            raise PageError("questions_at_fault", count=len(problems))
         new = [_new_question(draft) for draft in drafts]
         for each in new:
-            check_count(len(each.responses), self._texts)
-        refuse_known(self._store, study, [each.text for each in new], "real", self._texts)
+            check_count(len(each.responses))
+        refuse_known(self._store, study, [each.text for each in new], "real")
         if study.opened_at:
-            refuse_disclosures(new, self._work.services.names_of_models, self._texts)
+            refuse_disclosures(new, self._work.services.names_of_models)
         draft, by = not study.opened_at, self._work.coordinator
         added = len(add_questions(self._store, study.id, new, draft=draft, coordinator=by))
         self._work.services.uploads.remove(file)
@@ -140,13 +140,13 @@ class _Handlers:
 
     def _read(self, file: str | None) -> Table:
         if not file:
-            raise BadInput(self._texts("import_none"))
+            raise PageError("import_none")
         return read_table(Path(file))
 
     def _columns(self, mapping: list[Any]) -> Columns:
         question, question_id, category, reference, answers = mapping
         if not question:
-            raise BadInput(self._texts("column_question_missing"))
+            raise PageError("column_question_missing")
         return Columns(
             question, question_id or None, category or None, reference or None, tuple(answers or ())
         )

@@ -6,9 +6,9 @@ from typing import Any
 import gradio as gr
 
 from eval_ui.study.step_context import Step, StudyWork, hint, whole_number
+from eval_ui.texts import PageError
 from eval_ui.web.notices import inform
 from eval_ui.web.safe_text import as_html, table
-from medchat.errors import BadInput
 from storage import (
     Invitation,
     Study,
@@ -85,10 +85,10 @@ class _Handlers:
         shown: Sequence[Link] = (),
     ) -> list[Any]:
         said = [line.strip() for line in (remarks or "").splitlines() if line.strip()]
-        sentence = self._texts("invite_not_whole")
-        whole = len(said) or whole_number(count, sentence)
+        error = PageError("invite_not_whole")
+        whole = len(said) or whole_number(count, error)
         if whole is None:
-            raise BadInput(sentence)
+            raise error
         invitations = invite_raters(
             self._store,
             study.id,
@@ -119,7 +119,7 @@ class _Handlers:
 
     def _label(self, rater: str | None) -> str:
         if not rater:
-            raise BadInput(self._texts("choose_rater"))
+            raise PageError("choose_rater")
         return rater
 
     def _links(self, shown: Sequence[Link], new: list[Invitation]) -> tuple[str, list[Link]]:

@@ -16,9 +16,8 @@ from gradio.context import LocalContext
 
 from eval_ui.backend.services import Services
 from eval_ui.backend.study_actions import require_own
-from eval_ui.texts import Texts
+from eval_ui.texts import PageError, Texts
 from eval_ui.web.notices import listen
-from medchat.errors import BadInput
 from storage import Study
 
 Handler = Callable[..., Sequence[Any]]
@@ -46,8 +45,8 @@ class StudyWork:
         self.chosen, self.changed = chosen, changed
 
     def own(self, name: str | None) -> Study:
-        """Raises BadInput or StorageError where there is no such study of this coordinator."""
-        return require_own(self.services.store, name, self.services.access.require(), self.texts)
+        """Raises PageError or StorageError where there is no such study of this coordinator."""
+        return require_own(self.services.store, name, self.services.access.require())
 
     @property
     def coordinator(self) -> str:
@@ -88,12 +87,12 @@ class StudyWork:
         return listen(event, run, [self.chosen, *inputs], outputs, self.texts, access, **more)
 
 
-def whole_number(value: float | None, sentence: str) -> int | None:
-    """What a number field holds; None where it is empty. Raises BadInput with ``sentence``."""
+def whole_number(value: float | None, error: PageError) -> int | None:
+    """What a number field holds; None where it is empty. Raises ``error`` for another number."""
     if value is None:
         return None
     if not math.isfinite(value) or value != int(value):
-        raise BadInput(sentence)
+        raise error
     return int(value)
 
 

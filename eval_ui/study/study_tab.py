@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from eval_ui.backend.services import Services
-from eval_ui.backend.study_actions import MOST_NAME, clean_name, clock, study_names
+from eval_ui.backend.study_actions import MAX_NAME_LENGTH, clean_name, clock, study_names
 from eval_ui.study.answers_step import create_answers_step
 from eval_ui.study.board_step import create_board_step
 from eval_ui.study.close_step import create_close_step
@@ -16,11 +16,10 @@ from eval_ui.study.opening_step import create_opening_step
 from eval_ui.study.questions_step import create_questions_step
 from eval_ui.study.raters_step import create_raters_step
 from eval_ui.study.step_context import Step, StudyWork
-from eval_ui.texts import Texts
+from eval_ui.texts import PageError, Texts
 from eval_ui.web.access import opening
 from eval_ui.web.notices import QUEUED, guarded, inform, listen
 from eval_ui.web.safe_text import as_html
-from medchat.errors import BadInput
 from storage import Study, create_study, list_questions, list_raters, unpack_study
 
 STEPS: dict[str, Callable[[StudyWork], Step]] = {
@@ -49,7 +48,7 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         with gr.Accordion(texts("study_new"), open=False, elem_id="new-study") as making:
             with gr.Row(elem_classes="field-and-button"):
                 name = gr.Textbox(
-                    label=texts("study_name"), max_length=MOST_NAME, elem_id="new-study-name"
+                    label=texts("study_name"), max_length=MAX_NAME_LENGTH, elem_id="new-study-name"
                 )
                 create = gr.Button(
                     texts("study_create"),
@@ -137,14 +136,14 @@ class _Handlers:
 
     def create(self, name: str) -> list[Any]:
         owner = self._work.services.access.require()
-        cleaned = clean_name(name or "", self._texts)
+        cleaned = clean_name(name or "")
         study = create_study(self._store, cleaned, owner=owner.id)
         inform(self._texts("study_created", study=study.name), self._texts)
         return ["", *self._made(study.name)]
 
     def unpack(self, file: str | None) -> list[Any]:
         if not file:
-            raise BadInput(self._texts("import_none"))
+            raise PageError("import_none")
         owner = self._work.services.access.require()
         study = unpack_study(self._store, Path(file), owner)
         self._work.services.uploads.remove(file)

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from gradio.context import LocalContext
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from eval_ui.texts import LANGUAGES, Texts
+from eval_ui.texts import LANGUAGES, PageError, Texts
 from eval_ui.web.proxies import caller_of, is_secure
 from eval_ui.web.safe_text import as_html
 from storage import (
@@ -72,14 +72,14 @@ class Access:
         return self.of_request(LocalContext.request.get(None))
 
     def require(self) -> Coordinator:
-        """Whose click it is. Raises StorageError sign_in_needed where that is no coordinator."""
+        """Whose click it is. Raises PageError sign_in_needed where that is no coordinator."""
         found = self.now()
         if found is None:
-            raise StorageError("sign_in_needed")
+            raise PageError("sign_in_needed")
         return found
 
     def check(self) -> None:
-        """Raises StorageError sign_in_needed where whoever clicked may not."""
+        """Raises PageError sign_in_needed where whoever clicked may not."""
         self.require()
 
     def visitor(self, request: Request) -> Visitor:
@@ -106,7 +106,7 @@ class Check(Protocol):
     """What a listener asks before it does anything."""
 
     def check(self) -> None:
-        """Raises StorageError sign_in_needed where whoever clicked may not."""
+        """Raises PageError sign_in_needed where whoever clicked may not."""
 
 
 class ChatAccess:
@@ -116,11 +116,11 @@ class ChatAccess:
         self._access = access
 
     def check(self) -> None:
-        """Raises StorageError sign_in_needed."""
+        """Raises PageError sign_in_needed."""
         request = LocalContext.request.get(None)
         sent = request.request if request else None
         if sent is None or not self._access.may_chat(self._access.visitor(sent)):
-            raise StorageError("sign_in_needed")
+            raise PageError("sign_in_needed")
 
 
 class SameOriginGuard:
@@ -180,7 +180,7 @@ def gate_html(access: Access, texts: Texts, tab: str) -> str:
     found = access.now()
     if found is None:
         return (
-            f'<p class="notice">{texts("sign_in_needed")} '
+            f'<p class="notice">{texts("tab_for_coordinators")} '
             f'<a href="{SIGN_IN}?to={HOMES[texts.language]}%23{tab}">{texts("sign_in")}</a></p>'
         )
     return (

@@ -6,9 +6,8 @@ from typing import Any
 import gradio as gr
 
 from eval_ui.study.step_context import StudyWork
-from eval_ui.texts import Texts
+from eval_ui.texts import PageError
 from eval_ui.web.safe_text import as_html
-from medchat.errors import BadInput
 from storage import Study
 
 
@@ -52,7 +51,7 @@ class Confirmation:
         def run(study: Study, asked: tuple[str, str] | None) -> list[Any]:
             if asked is None:  # a second click on "yes"
                 return [*(gr.skip() for _ in outputs), self.closed(), None]
-            require_asked((study.id, ask(study)), asked, work.texts)
+            require_asked((study.id, ask(study)), asked)
             return [*act(study), self.closed(), None]
 
         work.look(button.click, show, [], [self.box, self._sentence, self._asked])
@@ -63,7 +62,7 @@ class Confirmation:
         return gr.update(visible=False)
 
 
-def require_asked(now: tuple[str, str], asked: tuple[str, str], texts: Texts) -> None:
-    """Raises BadInput where the study, or what would be asked of it, is not what was asked."""
+def require_asked(now: tuple[str, str], asked: tuple[str, str]) -> None:
+    """Raises PageError where the study, or what would be asked of it, is not what was asked."""
     if asked != now:
-        raise BadInput(texts("confirm_another"))
+        raise PageError("confirm_another")

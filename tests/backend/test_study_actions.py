@@ -10,7 +10,7 @@ import pytest
 from storage_fixtures import MODELS, answers_shown_to, entry, new_raters, new_study
 
 from eval_ui.backend.study_actions import (
-    MOST_NAME,
+    MAX_NAME_LENGTH,
     add_to_study,
     chosen_name,
     clean_name,
@@ -27,7 +27,7 @@ from eval_ui.study import raters_step as study_raters
 from eval_ui.study import study_tab
 from eval_ui.study.overview import OverviewHandlers
 from eval_ui.study.step_context import StudyWork
-from eval_ui.texts import Texts
+from eval_ui.texts import PageError, Texts
 from eval_ui.web.uploads import Uploads
 from medchat.errors import BadInput
 from medchat.files.answers import Answer, AnsweredQuestion, as_line
@@ -58,7 +58,9 @@ from storage import (
     save_ratings,
 )
 
-ZH, EN = Texts("zh"), Texts("en")
+ZH = Texts("zh")
+
+
 ANSWERS = [NewResponse("llama", "多喝水", "stop")]
 EVIL = "<img src=http://192.0.2.1/a.png onerror=alert(1)>"
 
@@ -71,8 +73,8 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def work(store: Store, monkeypatch: pytest.MonkeyPatch) -> StudyWork:
     """The study tab's surroundings, with anna signed in."""
-    for step in ("design", "questions", "answers", "opening", "raters", "board", "close", "tab"):
-        module = f"eval_ui.study_{step}"
+    steps = ("design", "questions", "answers", "opening", "raters", "board", "close")
+    for module in (*(f"eval_ui.study.{step}_step" for step in steps), "eval_ui.study.study_tab"):
         if hasattr(importlib.import_module(module), "inform"):
             monkeypatch.setattr(f"{module}.inform", lambda *_: None)
     anna = add_coordinator(store, "anna", "long enough")
@@ -97,19 +99,19 @@ def names(store: Store) -> list[str]:
 
 
 def test_a_name_is_put_on_one_line() -> None:
-    assert clean_name(" 感冒\r\n试评\t 一\x07\u202e ", ZH) == "感冒 试评 一"
+    assert clean_name(" 感冒\r\n试评\t 一\x07\u202e ") == "感冒 试评 一"
 
 
 def test_a_name_that_fits_no_line_is_refused_with_its_length() -> None:
-    assert clean_name("长" * MOST_NAME, ZH)
-    with pytest.raises(BadInput, match="研究名称有 5000 个字符，最多 100 个"):
-        clean_name("长" * 5000, ZH)
+    assert clean_name("长" * MAX_NAME_LENGTH)
+    with pytest.raises(PageError, match="has 5000 characters; at most 100"):
+        clean_name("长" * 5000)
 
 
 def test_a_new_study_from_the_chat_gets_a_clean_name(work: StudyWork, store: Store) -> None:
     anna = work.services.access.require()
-    name = chosen_name(store, " 感冒\n试评 ", ZH, anna)
-    assert add_to_study(store, name, "感冒怎么办", ANSWERS, ZH, anna) == "q001"
+    name = chosen_name(store, " 感冒\n试评 ", anna)
+    assert add_to_study(store, name, "感冒怎么办", ANSWERS, anna) == "q001"
     assert names(store) == ["感冒 试评"]
 
 
@@ -119,14 +121,14 @@ def test_a_study_that_is_there_can_be_chosen_whatever_its_name(
 ) -> None:
     create_study(store, odd)
     anna = work.services.access.require()
-    add_to_study(store, chosen_name(store, odd, ZH, anna), "感冒怎么办", ANSWERS, ZH, anna)
+    add_to_study(store, chosen_name(store, odd, anna), "感冒怎么办", ANSWERS, anna)
     assert names(store) == [odd]
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
 def test_a_study_without_a_name_is_asked_for_one(work: StudyWork, store: Store, text: str) -> None:
-    with pytest.raises(BadInput, match="Choose a study or type a name"):
-        chosen_name(store, text, EN, work.services.access.require())
+    with pytest.raises(PageError, match="Choose a study or type a name"):
+        chosen_name(store, text, work.services.access.require())
 
 
 def test_markup_in_a_name_is_shown_letter_by_letter(work: StudyWork, store: Store) -> None:
@@ -147,11 +149,11 @@ def test_a_second_study_of_the_same_name_is_refused(work: StudyWork, store: Stor
 def test_a_study_is_its_makers_alone(work: StudyWork, store: Store) -> None:
     study_tab._Handlers(work, []).create("试评")
     bo = add_coordinator(store, "bo", "long enough")
-    assert require_own(store, "试评", work.services.access.require(), ZH).name == "试评"
+    assert require_own(store, "试评", work.services.access.require()).name == "试评"
     with pytest.raises(StorageError, match="no study"):
-        require_own(store, "试评", bo, ZH)
+        require_own(store, "试评", bo)
     with pytest.raises(StorageError) as refused:
-        add_to_study(store, "试评", "感冒怎么办", ANSWERS, ZH, bo)
+        add_to_study(store, "试评", "感冒怎么办", ANSWERS, bo)
     assert refused.value.code == "study_exists", "nor is another made under its name"
 
 
@@ -171,7 +173,7 @@ def test_a_number_of_raters_that_is_not_whole_is_refused(
     work: StudyWork, store: Store, count: float | None
 ) -> None:
     study = new_study(store)
-    with pytest.raises(BadInput, match="须是整数"):
+    with pytest.raises(PageError, match="as a whole number"):
         study_raters._Handlers(work).invite(study, count, False, "")
     assert list_raters(store, study.id) == []
 
@@ -251,7 +253,7 @@ def test_a_link_is_renewed_and_withdrawn(work: StudyWork, store: Store) -> None:
     with pytest.raises(StorageError, match="withdrawn"):
         find_rater(store, renewed)
     for handler in (handlers.renew, handlers.revoke, handlers.hand_over):
-        with pytest.raises(BadInput, match="请先选择评分者"):
+        with pytest.raises(PageError, match="Choose a rater first"):
             handler(study, None)
 
 
@@ -299,12 +301,12 @@ def test_a_study_is_not_opened_before_every_telling_answer_is_decided(work, stor
     assert "<mark>ChatGLM</mark>" in found
     assert mask == "作为█████，我建议多喝水。"
     work.services.answering = SimpleNamespace(pause=lambda _: None)
-    with pytest.raises(BadInput, match="还有 1 个"):
+    with pytest.raises(PageError, match="not decided: 1"):
         handlers.open(study)
     decide = handlers.deciding("masked")
-    with pytest.raises(BadInput, match="仍会暴露模型身份（“华驼”）"):
+    with pytest.raises(PageError, match=r"still gives the model away \(“华驼”\)"):
         decide(study, choices["value"], "我是华驼", filled)
-    with pytest.raises(BadInput, match="是另一个回答的文字"):
+    with pytest.raises(PageError, match="is that of another answer"):
         decide(study, choices["value"], mask, "another")
     decide(study, choices["value"], mask, filled)
     assert "待处理：0" in handlers.draw_state(study)[2]
@@ -326,13 +328,13 @@ def test_an_open_study_takes_no_answer_that_tells(
 ) -> None:
     study = new_study(store, name="开放")
     tell = [NewResponse("m1", "我是华驼，多喝水", "stop")]
-    with pytest.raises(BadInput, match="会暴露身份（“华驼”）"):
-        add_to_study(store, "开放", "感冒怎么办", tell, ZH, work.services.access.require())
+    with pytest.raises(PageError, match=r"gives itself away \(“华驼”\)"):
+        add_to_study(store, "开放", "感冒怎么办", tell, work.services.access.require())
     file = tmp_path / "a.jsonl"
     record = AnsweredQuestion("感冒怎么办", "t01", (Answer("m1", "作为一个AI语言模型，我"),))
     file.write_text(as_line(record), encoding="utf-8")
-    with pytest.raises(BadInput, match="什么也没有添加"):
-        import_answers(store, study, file, ZH)
+    with pytest.raises(PageError, match="nothing was added"):
+        import_answers(store, study, file)
     assert len(list_questions(store, study.id)) == 2
 
 
@@ -384,7 +386,7 @@ def test_leafing_stays_among_the_questions(work, store: Store, number, by, shown
 
 
 def test_half_a_question_cannot_be_looked_at(work: StudyWork, store: Store) -> None:
-    with pytest.raises(BadInput, match=r"而不是 1\.5"):
+    with pytest.raises(PageError, match=r"not 1\.5"):
         OverviewHandlers(work).stepping(0)(telling(store, "休息。"), 1.5)
 
 
@@ -458,7 +460,7 @@ def test_the_same_questions_are_not_added_twice(work, store: Store, tmp_path: Pa
     file = csv_file(tmp_path, "问题\n感冒怎么办？\n头疼呢？\n")
     handlers = study_questions._Handlers(work)
     handlers.add(study, file, "问题", "", "", "", [])
-    with pytest.raises(BadInput, match="有 2 道题已经在研究里"):
+    with pytest.raises(PageError, match="2 of these questions are in the study"):
         handlers.add(study, file, "问题", "", "", "", [])
     assert len(list_questions(store, study.id)) == 2
 
@@ -471,7 +473,7 @@ def test_one_row_at_fault_and_nothing_is_added(work, store: Store, tmp_path: Pat
     assert "第 3 行" in preview
     assert "第 4 行" in preview
     assert "<img" not in preview
-    with pytest.raises(BadInput, match="有 2 行不能用"):
+    with pytest.raises(PageError, match="Rows at fault: 2"):
         handlers.add(study, file, "question", "id", "", "", [])
     assert list_questions(store, study.id) == []
 
@@ -481,9 +483,9 @@ def test_a_file_without_a_question_column_asks_for_one(work, store, tmp_path: Pa
     file = csv_file(tmp_path, "甲,乙\n1,2\n")
     handlers = study_questions._Handlers(work)
     assert "请选择哪一列是问题" in handlers.open(study, file)[-1]
-    with pytest.raises(BadInput, match="请选择哪一列是问题"):
+    with pytest.raises(PageError, match="Choose the column"):
         handlers.add(study, file, None, "", "", "", [])
-    with pytest.raises(BadInput, match="请先选择文件"):
+    with pytest.raises(PageError, match="Choose a file first"):
         handlers.add(study, None, "甲", "", "", "", [])
 
 
@@ -501,7 +503,7 @@ def test_a_design_is_saved_and_the_guide_only_where_it_is_another(work, store) -
     saved = get_study(store, study.id)
     assert (saved.raters_per_answer, saved.one_by_one, saved.repeats) == (3, True, 2)
     assert (saved.guide_zh, saved.guide_en) == ("", "# Mine")
-    with pytest.raises(BadInput, match="整数"):
+    with pytest.raises(PageError, match="whole number"):
         handlers.save(study, 2.5, "singly", 0, zh, en)
 
 
@@ -510,7 +512,7 @@ def test_practice_is_added_from_the_built_in_file_and_from_an_own(work, store, t
     handlers = study_design._Handlers(work)
     handlers.add_built_in(study)
     assert "3" in handlers.draw(study)[0]
-    with pytest.raises(BadInput, match="已经在研究里"):
+    with pytest.raises(PageError, match="are in the study already"):
         handlers.add_built_in(study)
     header = "question,answer,safety,usability,fluency,why\n"
     handlers.load(study, csv_file(tmp_path, f"{header}问,答,1,2,3,因为\n"))
@@ -596,14 +598,14 @@ def test_a_question_with_more_answers_than_the_page_has_places_is_refused(
 ) -> None:
     study = create_study(store, "试评")
     eight = [f"m{number}" for number in range(8)]
-    assert import_answers(store, study, write(tmp_path / "8.jsonl", *eight), ZH) == 1
-    with pytest.raises(BadInput, match="有 9 个回答，评分页最多并排显示 8 个"):
-        import_answers(store, study, write(tmp_path / "9.jsonl", *eight, "m8"), ZH)
+    assert import_answers(store, study, write(tmp_path / "8.jsonl", *eight)) == 1
+    with pytest.raises(PageError, match="has 9 answers; the rating page shows at most 8"):
+        import_answers(store, study, write(tmp_path / "9.jsonl", *eight, "m8"))
 
 
 def test_importing_a_file_twice_adds_nothing_the_second_time(store: Store, tmp_path: Path) -> None:
     study = create_study(store, "试评")
     file = write(tmp_path / "a.jsonl", "llama", "huatuo")
-    import_answers(store, study, file, ZH)
+    import_answers(store, study, file)
     with pytest.raises(StorageError, match="already has a question t01"):
-        import_answers(store, study, file, ZH)
+        import_answers(store, study, file)

@@ -14,7 +14,6 @@ from model_fixtures import tiny_models
 
 import app
 from eval_ui.backend.study_actions import import_answers
-from eval_ui.texts import Texts
 from medchat.__main__ import main
 from medchat.models.templates import Turn, find_template
 from storage import Store, create_study, list_questions, responses_of
@@ -132,7 +131,7 @@ def test_infer_writes_a_file_that_a_study_takes(
 
     store = Store(tmp_path / "medchat.db")
     study = create_study(store, "试评")
-    assert import_answers(store, study, output, Texts("zh")) == 2
+    assert import_answers(store, study, output) == 2
     first, second = list_questions(store, study.id)
     assert (first.question_id, second.text) == ("t1", "头疼")
     stored = {response.model: response.text for response in responses_of(store, first)}
