@@ -88,6 +88,11 @@ attack: setup-dev browser
 	  echo "== $$script"; PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python "$$script" || failed="$$failed $$script"; \
 	done; [ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
+# The pictures of README and docs.
+screenshots: setup-dev browser
+	@chromium="$$($(BIN)/python tests/fixtures/find_browser.py)" && MEDCHAT_CHROMIUM="$$chromium" \
+	  PYTHONPATH=.:tests/fixtures $(BIN)/python tests/screenshots.py
+
 # Leaves the environment and everything under data and build alone.
 clean:
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
