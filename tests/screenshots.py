@@ -39,7 +39,7 @@ LANGUAGES = {"zh": "/", "en": "/en/"}
 MODELS = ("demo-llama", "demo-huatuo", "demo-chatglm-med")
 STUDY = {"zh": "演示研究", "en": "Demonstration"}
 QUESTION = "我感冒了，怎么治疗"
-SIZE = {"width": 1280, "height": 800}
+SIZE = {"width": 1280, "height": 1000}
 
 
 def model_answers(folder: Path) -> list[NewQuestion]:
@@ -100,8 +100,9 @@ def take_rating(page: Page, link: str, file: Path) -> None:
 
 
 def take_report(page: Page, home: str, file: Path) -> None:
-    page.goto(f"{home}#report")
-    expect(page.locator("#report .table4")).to_be_visible(timeout=120_000)
+    page.goto(home)
+    page.get_by_role("tab").last.click()
+    expect(page.locator("#report .table4")).to_be_visible(timeout=300_000)
     page.wait_for_load_state("networkidle")
     page.screenshot(path=file)
 

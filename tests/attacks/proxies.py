@@ -2,7 +2,7 @@
 
     PYTHONPATH=.:tests .venv/bin/python tests/attacks/proxies.py
 
-The proxies' configuration is the one that README.md gives, besides nginx with nothing but its own
+The proxies' configuration is the one that docs/en/deployment.md gives, besides nginx with nothing but its own
 defaults. The certificate is made for the run. Every attempt is printed with its result; ends with 1
 when somebody gets in who should not, or when what should work does not.
 """
@@ -64,9 +64,9 @@ def require_programs() -> None:
 
 
 def recipe(kind: str) -> str:
-    """A proxy's configuration as README.md gives it."""
-    found = re.search(rf"```{kind}\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    assert found, f"README.md has no configuration of {kind}"
+    """A proxy's configuration as docs/en/deployment.md gives it."""
+    found = re.search(rf"```{kind}\n(.*?)```", (ROOT / "docs" / "en" / "deployment.md").read_text("utf-8"), re.DOTALL)
+    assert found, f"docs/en/deployment.md has no configuration of {kind}"
     return found[1]
 
 
@@ -285,7 +285,7 @@ def try_links(page: Page, name: str) -> None:
 
 
 def try_proxy(browser_of: Callable[[int], Browser], port: int, name: str, app: AppServer) -> None:
-    public = name in ("nginx as in README", "Caddy as in README")
+    public = name in ("nginx as in the docs", "Caddy as in the docs")
     study = RatedStudy(app.db, f"proxied {name}")
     browser = browser_of(port)
     try:
@@ -307,8 +307,8 @@ def main() -> int:
     cases = (
         (UNNAMED, nginx, DEFAULTS, {}),
         ("nginx that passes the host on", nginx, HOST_ONLY, public),
-        ("nginx as in README", nginx, recipe("nginx"), public),
-        ("Caddy as in README", caddy, recipe("caddy"), public),
+        ("nginx as in the docs", nginx, recipe("nginx"), public),
+        ("Caddy as in the docs", caddy, recipe("caddy"), public),
     )
     with sync_playwright() as playwright:
 
