@@ -86,7 +86,7 @@ def take_chat(page: Page, home: str, file: Path) -> None:
     page.locator("#question textarea").fill(QUESTION)
     page.locator("#send").click()
     for number in range(1, len(MODELS) + 1):
-        expect(page.locator(f"#status-{number}")).to_contain_text("token", timeout=120_000)
+        expect(page.locator(f"#status-{number}")).to_contain_text("token", timeout=600_000)
     page.screenshot(path=file)
 
 
@@ -102,8 +102,7 @@ def take_rating(page: Page, link: str, file: Path) -> None:
 def take_report(page: Page, home: str, file: Path) -> None:
     page.goto(home)
     page.get_by_role("tab").last.click()
-    expect(page.locator("#report .table4")).to_be_visible(timeout=300_000)
-    page.wait_for_load_state("networkidle")
+    expect(page.locator("#report .table4")).to_be_visible(timeout=600_000)
     page.screenshot(path=file)
 
 
