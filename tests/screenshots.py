@@ -118,8 +118,9 @@ def take_pictures(browser: Browser, app: AppServer, language: str, questions: li
     take_report(page, home, FOLDER / f"report.{language}.png")
     context.close()
     rater = browser.new_context(viewport=SIZE, locale=locale, color_scheme="light")
-    path = "" if language == "zh" else "/en"
-    take_rating(rater.new_page(), f"{app.url}{path}/r/{token}", FOLDER / f"rating.{language}.png")
+    page = rater.new_page()
+    page.goto(f"{app.url}/r/{token}")
+    take_rating(page, f"{home}rate/", FOLDER / f"rating.{language}.png")
     rater.close()
 
 
