@@ -2,8 +2,8 @@
 
     PYTHONPATH=.:tests .venv/bin/python tests/attacks/proxies.py
 
-The proxies' configuration is the one that docs/en/deployment.md gives, besides nginx with nothing but its own
-defaults. The certificate is made for the run. Every attempt is printed with its result; ends with 1
+The proxies' configuration is the one that docs/en/deployment.md gives, besides nginx with nothing
+but its own defaults. The certificate is made for the run. Every attempt is printed with its result; ends with 1
 when somebody gets in who should not, or when what should work does not.
 """
 
@@ -65,7 +65,8 @@ def require_programs() -> None:
 
 def recipe(kind: str) -> str:
     """A proxy's configuration as docs/en/deployment.md gives it."""
-    found = re.search(rf"```{kind}\n(.*?)```", (ROOT / "docs" / "en" / "deployment.md").read_text("utf-8"), re.DOTALL)
+    page = (ROOT / "docs" / "en" / "deployment.md").read_text("utf-8")
+    found = re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)
     assert found, f"docs/en/deployment.md has no configuration of {kind}"
     return found[1]
 
