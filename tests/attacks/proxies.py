@@ -3,8 +3,8 @@
     PYTHONPATH=.:tests .venv/bin/python tests/attacks/proxies.py
 
 The proxies' configuration is the one that docs/en/deployment.md gives, besides nginx with nothing
-but its own defaults. The certificate is made for the run. Every attempt is printed with its result; ends with 1
-when somebody gets in who should not, or when what should work does not.
+but its own defaults. The certificate is made for the run. Every attempt is printed with its
+result; ends with 1 when somebody gets in who should not, or when what should work does not.
 """
 
 import re
