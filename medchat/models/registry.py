@@ -10,14 +10,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field, ValidationError
+
 from medchat.config import GenerationOptions
-from medchat.errors import BadInput, ModelUnavailable
+from medchat.errors import BadInput, ModelUnavailable, message
 from medchat.models.templates import TEMPLATES, Template, find_template
+from medchat.validation import StrictTable, problems
 
 Family = Literal["llama", "bloom", "chatglm"]
 FAMILIES: tuple[Family, ...] = ("llama", "bloom", "chatglm")
-TEXTS = ("label", "base", "adapter", "template", "engine", "about")
-KEYS = {*TEXTS, "family", "vocabulary", "defaults", "demo"}
+
+
+class _ModelTable(StrictTable):
+    """A table ``[models.NAME]``."""
+
+    family: str
+    label: str = ""
+    base: str = ""
+    adapter: str = ""
+    template: str = "plain"
+    vocabulary: int = Field(default=0, ge=0)
+    engine: str = "local"
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    about: str = ""
+    demo: bool = False
+
+
+class _TemplateTable(StrictTable):
+    """A table ``[templates.NAME]``."""
+
+    single: str = ""
+    round: str = ""
+    last: str = ""
+    opening: str = ""
+    stops: list[str] = Field(default_factory=list)
+
+
+class _File(StrictTable):
+    models: dict[str, _ModelTable]
+    templates: dict[str, _TemplateTable] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,11 +99,9 @@ class Registry:
 
     def find(self, name: str) -> ModelSpec:
         """Raises BadInput that lists the declared models."""
-        try:
-            return self._specs[name]
-        except KeyError:
-            known = ", ".join(self._specs)
-            raise BadInput(f"No model is called {name!r}. Declared: {known}.") from None
+        if name not in self._specs:
+            raise BadInput("no_such_model", name=name, names=", ".join(self._specs))
+        return self._specs[name]
 
     @classmethod
     def read(cls, file: Path) -> "Registry":
@@ -80,104 +109,84 @@ class Registry:
         try:
             raw = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
-            raise BadInput(f"{file} cannot be read: {error.strerror}.") from error
+            raise BadInput("file_unreadable", file=file, reason=error.strerror) from error
         except ValueError as error:
-            raise BadInput(f"{file} is not a TOML file: {error}.") from error
-        tables = raw.get("models")
-        if not isinstance(tables, dict) or not tables:
-            raise BadInput(f"{file} declares no model: it needs tables [models.NAME].")
-        templates = _templates(raw.get("templates", {}), file)
-        specs = [_spec(name, table, file, templates) for name, table in tables.items()]
+            raise BadInput("models_no_toml", file=file, remainder=error) from error
+        if not raw.get("models"):
+            raise BadInput("models_missing", file=file)
+        try:
+            content = _File.model_validate(raw)
+        except ValidationError as error:
+            raise BadInput("models_wrong", file=file, problems=problems(error)) from error
+        templates = _templates(content.templates, file)
+        specs = [_spec(name, table, file, templates) for name, table in content.models.items()]
         _refuse_equal_labels(specs, file)
         return cls(specs)
 
 
-def _templates(tables: Any, file: Path) -> dict[str, Template]:
-    """The bundled templates and the file's own, from its tables ``[templates.NAME]``."""
-    if not isinstance(tables, dict):
-        raise BadInput(f"{file}: templates must be tables [templates.NAME], not {tables!r}.")
+def _templates(tables: dict[str, _TemplateTable], file: Path) -> dict[str, Template]:
+    """The bundled templates and the file's own."""
+    if bundled := sorted(tables.keys() & TEMPLATES.keys()):
+        raise BadInput("template_bundled", file=file, name=bundled[0])
     templates = dict(TEMPLATES)
     for name, table in tables.items():
-        if name in TEMPLATES:
-            raise BadInput(f"{file}: the template {name} is bundled; give yours another name.")
+        stops = tuple(filter(None, table.stops))
         try:
-            templates[name] = Template.from_mapping(name, table)
+            templates[name] = Template(name, **table.model_dump() | {"stops": stops})
         except BadInput as error:
-            raise BadInput(f"{file}: {error}") from error
+            raise BadInput("models_wrong", file=file, problems=error) from error
     return templates
 
 
-def _spec(name: str, table: Any, file: Path, templates: dict[str, Template]) -> ModelSpec:
-    where = f"{file}, model {name}"
-    if not isinstance(table, dict):
-        raise BadInput(f"{where}: must be a table [models.{name}].")
-    unknown = sorted(set(table) - KEYS)
-    if unknown:
-        raise BadInput(f"{where}: unknown keys {', '.join(unknown)}.")
-    family = table.get("family")
-    if family not in FAMILIES:
-        raise BadInput(f"{where}: family must be one of {', '.join(FAMILIES)}, not {family!r}.")
-    for key in TEXTS:
-        if not isinstance(table.get(key, ""), str):
-            raise BadInput(f"{where}: {key} must be a text, not {table[key]!r}.")
-    vocabulary = table.get("vocabulary", 0)
-    if not isinstance(vocabulary, int) or isinstance(vocabulary, bool) or vocabulary < 0:
-        raise BadInput(f"{where}: vocabulary must be a whole number, not {vocabulary!r}.")
-    base, why_no_base = _folder(table.get("base", ""), "base", file)
-    adapter, why_no_adapter = _folder(table.get("adapter", ""), "adapter", file)
-    if not table.get("base"):
-        why_no_base = ModelUnavailable("It names no base folder.", code="no_base")
-    engine = table.get("engine", "local")
-    if engine != "local":
-        why_no_base = ModelUnavailable(
-            f"Its engine {engine!r} is not part of this version.", code="no_engine", engine=engine
-        )
+def _spec(name: str, table: _ModelTable, file: Path, templates: dict[str, Template]) -> ModelSpec:
+    if table.family not in FAMILIES:
+        problem = message("no_such_family", family=table.family, names=", ".join(FAMILIES))
+        raise BadInput("model_wrong", file=file, name=name, problem=problem)
+    base, base_problem = _folder(table.base, file, "base_unset", "base_missing")
+    adapter, adapter_problem = _folder(table.adapter, file, "adapter_unset", "adapter_missing")
+    if not table.base:
+        base_problem = ModelUnavailable("no_base")
+    if table.engine != "local":
+        base_problem = ModelUnavailable("no_engine", engine=table.engine)
+    try:
+        template = find_template(table.template, templates)
+    except BadInput as error:
+        raise BadInput("model_wrong", file=file, name=name, problem=error) from error
     return ModelSpec(
         name=name,
-        label=table.get("label", name),
-        family=family,
-        template=_template(table.get("template", "plain"), templates, where),
+        label=table.label or name,
+        family=table.family,
+        template=template,
         base=base,
         adapter=adapter,
-        vocabulary=vocabulary,
-        engine=engine,
-        defaults=GenerationOptions.from_mapping(table.get("defaults", {}), where),
-        about=table.get("about", ""),
-        demo=bool(table.get("demo", False)),
-        problem=why_no_base or why_no_adapter,
+        vocabulary=table.vocabulary,
+        engine=table.engine,
+        defaults=GenerationOptions.from_mapping(table.defaults, f"{file}, model {name}"),
+        about=table.about,
+        demo=table.demo,
+        problem=base_problem or adapter_problem,
     )
 
 
-def _template(name: str, templates: dict[str, Template], where: str) -> Template:
-    try:
-        return find_template(name, templates)
-    except BadInput as error:
-        raise BadInput(f"{where}: {error}") from error
-
-
-def _folder(value: str, key: str, file: Path) -> tuple[Path | None, ModelUnavailable | None]:
-    """The folder a value names, or None and the reason."""
+def _folder(
+    value: str, file: Path, unset: str, missing: str
+) -> tuple[Path | None, ModelUnavailable | None]:
+    """The folder a value names, or None and the reason, by its code."""
     if not value:
         return None, None
-    named = value
-    if value.startswith("$"):
-        named = os.environ.get(value[1:], "")
-        if not named:
-            problem = f"Set {value[1:]} to the folder of its {key}."
-            return None, ModelUnavailable(problem, code=f"{key}_unset", variable=value[1:])
-    folder = (file.parent / Path(named).expanduser()).resolve()
-    if not folder.is_dir():
-        problem = f"Its {key} folder {folder} does not exist."
-        return None, ModelUnavailable(problem, code=f"{key}_missing", folder=folder)
-    return folder, None
+    path = os.environ.get(value[1:], "") if value.startswith("$") else value
+    if not path:
+        return None, ModelUnavailable(unset, variable=value[1:])
+    folder = (file.parent / Path(path).expanduser()).resolve()
+    return (folder, None) if folder.is_dir() else (None, ModelUnavailable(missing, folder=folder))
 
 
 def _refuse_equal_labels(specs: list[ModelSpec], file: Path) -> None:
-    seen: dict[str, str] = {}
+    names: dict[str, str] = {}
     for spec in specs:
-        if spec.label in seen:
+        if spec.label in names:
+            first = names[spec.label]
             raise BadInput(
-                f"{file}: {seen[spec.label]} and {spec.name} have the same label {spec.label!r}; "
-                "nobody could tell their answers apart."
+                "labels_equal", file=file, first=first, second=spec.name, label=spec.label
             )
-        seen[spec.label] = spec.name
+        names[spec.label] = spec.name

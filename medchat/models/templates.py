@@ -6,8 +6,7 @@ their code). Knows nothing of tokenizers.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from medchat.errors import BadInput
 
@@ -40,28 +39,11 @@ class Template:
 
     def __post_init__(self) -> None:
         if "{question}" not in self.single:
-            raise BadInput(f"Template {self.name!r} lacks its placeholder {{question}}.")
+            raise BadInput("template_without_question", name=self.name)
         if self.round and not all(part in self.round for part in ("{question}", "{answer}")):
-            raise BadInput(f"Template {self.name!r}: a round needs {{question}} and {{answer}}.")
+            raise BadInput("template_round", name=self.name)
         if self.round and "{question}" not in self.last:
-            raise BadInput(f"Template {self.name!r}: behind rounds, last needs {{question}}.")
-
-    @classmethod
-    def from_mapping(cls, name: str, values: Any) -> "Template":
-        """A template read from a file; raises BadInput for keys and values that cannot be."""
-        if not isinstance(values, dict):
-            raise BadInput(f"Template {name!r} must be a table, not {values!r}.")
-        known = {field.name for field in fields(cls)} - {"name"}
-        if unknown := sorted(set(values) - known):
-            raise BadInput(
-                f"Template {name!r}: unknown keys {', '.join(unknown)}. "
-                f"Known: {', '.join(sorted(known))}."
-            )
-        stops = values.get("stops", [])
-        texts = [value for key, value in values.items() if key != "stops"]
-        if not isinstance(stops, list) or not all(isinstance(text, str) for text in texts + stops):
-            raise BadInput(f"Template {name!r}: its values must be texts, stops a list of texts.")
-        return cls(**{"single": "", **values, "name": name, "stops": tuple(filter(None, stops))})
+            raise BadInput("template_last", name=self.name)
 
     @property
     def keeps_history(self) -> bool:
@@ -85,10 +67,10 @@ def _fill(text: str, index: int, question: str, answer: str) -> str:
     parts = {"{index}": str(index), "{question}": question, "{answer}": answer}
     filled = ""
     while text:
-        found = [(text.find(key), key) for key in parts if key in text]
-        if not found:
+        matches = [(text.find(key), key) for key in parts if key in text]
+        if not matches:
             return filled + text
-        position, key = min(found)
+        position, key = min(matches)
         filled += text[:position] + parts[key]
         text = text[position + len(key) :]
     return filled
@@ -136,11 +118,9 @@ TEMPLATES = {
 
 def find_template(name: str, templates: Mapping[str, Template] = TEMPLATES) -> Template:
     """Raises BadInput that lists the known templates."""
-    try:
-        return templates[name]
-    except KeyError:
-        known = ", ".join(templates)
-        raise BadInput(f"No prompt template is called {name!r}. Known: {known}.") from None
+    if name not in templates:
+        raise BadInput("no_such_template", name=name, names=", ".join(templates))
+    return templates[name]
 
 
 def expected_template(family: str, *, adapted: bool) -> Template:

@@ -113,30 +113,49 @@ def test_an_unknown_name_is_answered_with_the_declared_ones(declare) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("models = 3", "declares no model"),
+        ("models = 3", "models must be a table"),
         ("", "declares no model"),
         ("[models]\n", "declares no model"),
         ("[models.a\n", "not a TOML file"),
         (b"\xff\xfe\x00", "not a TOML file"),
-        ("[models]\na = 3\n", r"model a: must be a table"),
+        ("[models]\na = 3\n", r"models\.a must be a table, not 3"),
         (
             '[models.a]\nfamily = "gpt"\n',
             r"model a: family must be one of llama, bloom, chatglm.*'gpt'",
         ),
-        ("[models.a]\n", r"model a: family must be .*None"),
-        (LLAMA + 'adaptor = "x"', r"model a: unknown keys adaptor"),
+        ("[models.a]\n", r"models\.a\.family is missing"),
+        (LLAMA + 'adaptor = "x"', r"models\.a\.adaptor is an unknown key"),
         (LLAMA + 'template = "huatuo"', r"model a: .*'huatuo'.*Known: plain"),
         (LLAMA + "defaults = {temprature = 1}", r"model a: .*temprature"),
         (LLAMA + "defaults = {temperature = -1}", r"model a: .*temperature.*-1"),
-        (LLAMA + "defaults = 3", r"model a: .*3"),
-        (LLAMA + "base = 3", r"model a: base must be a text.*3"),
-        (LLAMA + 'adapter = ["x"]', r"model a: adapter must be a text"),
-        (LLAMA + "label = 3", r"model a: label must be a text"),
+        (LLAMA + "defaults = 3", r"models\.a\.defaults must be a table, not 3"),
+        (LLAMA + "base = 3", r"models\.a\.base must be a text, not 3"),
+        (LLAMA + 'adapter = ["x"]', r"models\.a\.adapter must be a text"),
+        (LLAMA + "label = 3", r"models\.a\.label must be a text"),
     ],
 )
 def test_a_file_that_declares_models_wrongly_is_refused_with_the_place(declare, text, told) -> None:
     with pytest.raises(BadInput, match=rf"(?s)models\.toml.*{told}"):
         declare(text)
+
+
+def test_every_fault_of_a_file_is_listed_in_both_languages(declare) -> None:
+    with pytest.raises(BadInput) as refused:
+        declare('[models.a]\nbase = 3\ndemo = "yes"\n[models.b]\nfamily = "llama"\nbse = ""\n')
+    english = refused.value.text("en").splitlines()
+    assert english[0].endswith("models.toml cannot be used:")
+    assert english[1:] == [
+        "models.a.family is missing.",
+        "models.a.base must be a text, not 3.",
+        "models.a.demo must be true or false, not 'yes'.",
+        "models.b.bse is an unknown key.",
+    ]
+    assert refused.value.text("zh").splitlines()[1:] == [
+        "缺少 models.a.family。",
+        "models.a.base 必须是文字，而不是 3。",
+        "models.a.demo 必须是 true 或 false，而不是 'yes'。",
+        "models.b.bse：没有这个键。",
+    ]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -172,12 +191,18 @@ def test_a_template_can_be_declared_beside_the_models(declare) -> None:
             '[templates.own]\nsingle = "{question}"\nround = "{question}"\n',
             "a round needs {question} and {answer}",
         ),
-        ('[templates.own]\nsingle = "{question}"\nform = ""\n', "unknown keys form"),
-        ("[templates.own]\nsingle = 3\n", "its values must be texts"),
-        ('[templates.own]\nsingle = "{question}"\nstops = "x"\n', "stops a list of texts"),
+        (
+            '[templates.own]\nsingle = "{question}"\nform = ""\n',
+            "templates.own.form is an unknown key",
+        ),
+        ("[templates.own]\nsingle = 3\n", "templates.own.single must be a text, not 3"),
+        (
+            '[templates.own]\nsingle = "{question}"\nstops = "x"\n',
+            "templates.own.stops must be a list",
+        ),
         ('[templates.med]\nsingle = "{question}"\n', "med is bundled"),
-        ('templates = "own"\n', "templates must be tables"),
-        ('[templates]\nown = "{question}"\n', "'own' must be a table"),
+        ('templates = "own"\n', "templates must be a table"),
+        ('[templates]\nown = "{question}"\n', "templates.own must be a table"),
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused_with_its_name(declare, text, told) -> None:
@@ -190,7 +215,7 @@ def test_a_template_that_cannot_be_used_is_refused_with_its_name(declare, text, 
 
 @pytest.mark.parametrize("value", ["-1", "true", '"many"', "1.5"])
 def test_a_vocabulary_that_is_no_number_is_refused(declare, value: str) -> None:
-    with pytest.raises(BadInput, match="vocabulary must be a whole number"):
+    with pytest.raises(BadInput, match=r"vocabulary must be (a whole number|at least 0)"):
         declare(LLAMA + f'base = "base"\nvocabulary = {value}')
 
 
