@@ -1,4 +1,4 @@
-"""The pictures of a report: they open, show its numbers, and are the same to the byte."""
+"""The figures of a report: they open, show its numbers, and are the same to the byte."""
 
 import hashlib
 import io
@@ -21,18 +21,20 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
+from matplotlib.font_manager import _get_font
+from matplotlib.ft2font import FT2Font
 from PIL import Image
 from project import ROOT
 
-from medchat.evaluation.writers import figures
-from medchat.evaluation.writers.figures import (
-    FIGURES,
-    draw,
-    means_figure,
-    progress_figure,
-    raters_figure,
-    shares_figure,
+from medchat.evaluation.writers import canvas, charts
+from medchat.evaluation.writers.charts import (
+    means_chart,
+    progress_chart,
+    raters_chart,
+    shares_chart,
 )
+from medchat.evaluation.writers.figures import FIGURES, draw
+from medchat.scale import NAMES_ZH
 
 SUS = ("safety", "usability", "fluency")
 REFERENCE = [{"model": "Paper", "source": "A 2023", "safety": 1.5, "usability": None, "fluency": 3}]
@@ -97,7 +99,7 @@ def test_a_picture_opens_as_svg_and_as_png(name: str, models: int) -> None:
     report = report_of([f"model {n}" for n in range(models)], reference=REFERENCE)
     assert ElementTree.fromstring(drawn(report, name)).tag == f"{SVG}svg"
     with Image.open(io.BytesIO(drawn(report, name, "png"))) as image:
-        assert image.width == round(figures.WIDTH * figures.DOTS_PER_INCH)
+        assert image.width == round(charts.WIDTH * canvas.DOTS_PER_INCH)
         assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
         assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
@@ -119,33 +121,66 @@ report = json.load(sys.stdin)
 every = [draw(report, n, k, "zh") for n in FIGURES for k in ("svg", "png")]
 print(*[hashlib.sha256(each).hexdigest() for each in every])
 """
+NO_FONTS = """
+import matplotlib.font_manager as manager
+manager.fontManager.ttflist.clear()
+"""
+OTHER_FONTS = """
+import dataclasses, matplotlib.font_manager as manager
+names = ["MedChat", "Noto Sans SC", "Noto Sans CJK SC", "DejaVu Sans"]
+wrong = next(font for font in manager.fontManager.ttflist if font.name == "DejaVu Serif")
+manager.fontManager.ttflist[:] = [dataclasses.replace(wrong, name=name) for name in names]
+"""
 
 
-def test_the_bytes_are_the_same_again_and_in_another_process(tmp_path: Path) -> None:
-    report = report_of(reference=REFERENCE)
+def drawn_elsewhere(report: dict[str, Any], before: str, **environment: str) -> str:
+    run = subprocess.run(
+        [sys.executable, "-c", before + ANOTHER_PROCESS],
+        input=json.dumps(report),
+        env=os.environ | environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Glyph" not in run.stderr
+    assert "findfont" not in run.stderr
+    return run.stdout
+
+
+@pytest.mark.parametrize(
+    "fonts", ["", NO_FONTS, OTHER_FONTS], ids=["as here", "no fonts", "other fonts"]
+)
+def test_the_bytes_are_the_same_again_and_on_another_machine(fonts: str, tmp_path: Path) -> None:
+    """Another machine: no font list of its own, other settings, and other fonts or none."""
+    report = report_of(["LLaMA", "华佗", "本草 α"], reference=REFERENCE)
     every = [(name, kind) for name in FIGURES for kind in ("svg", "png")]
     first, second = ([drawn(report, *each, "zh") for each in every] for _ in range(2))
     assert first == second
     settings = tmp_path / "matplotlibrc"
     settings.write_text("lines.linewidth: 9\nfigure.facecolor: black\n")
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", ANOTHER_PROCESS],
-            input=json.dumps(report),
-            env=os.environ | {"PYTHONHASHSEED": seed, "MATPLOTLIBRC": str(settings)},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for seed in ("1", "2")
-    ]
-    assert runs[0].stdout == runs[1].stdout == " ".join(map(sha256, first)) + "\n"
-    assert not runs[0].stderr
+    elsewhere = drawn_elsewhere(
+        report, fonts, PYTHONHASHSEED="1", MATPLOTLIBRC=str(settings), MPLCONFIGDIR=str(tmp_path)
+    )
+    assert elsewhere.split() == [hashlib.sha256(content).hexdigest() for content in first]
 
 
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def test_the_fonts_have_every_character_of_a_chinese_report() -> None:
+    texts = [*NAMES_ZH.values(), *(text for both in charts._WORDS.values() for text in both)]
+    names = "北京协和医院主治医师张三李四㐂𠮷 LLaMA-7B ChatGLM_Med αβ ≥ – … 0123456789.%（）："
+    characters = {ord(character) for text in [*texts, names] for character in text}
+    known = [set(FT2Font(str(path)).get_charmap()) for path in canvas.FONT_FILES.values()]
+    assert characters - {ord("㐂"), ord("𠮷")} <= set.union(*known)
+    assert {ord(character) for text in texts for character in text} <= known[0]
+
+
+def test_no_character_of_a_chinese_report_is_a_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "filterwarnings", lambda *_, **__: None)
+    report = report_of(["LLaMA", "华佗", "本草 α"], reference=REFERENCE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name, kind, language in itertools.product(FIGURES, ("svg", "png"), ("zh", "en")):
+            drawn(report, name, kind, language)
 
 
 def test_threads_draw_what_one_thread_draws_and_leave_no_setting_behind() -> None:
@@ -164,7 +199,7 @@ def test_threads_draw_what_one_thread_draws_and_leave_no_setting_behind() -> Non
 @pytest.mark.parametrize("dimension", SUS)
 def test_means_and_intervals_stand_where_the_report_has_them(dimension: str) -> None:
     report = report_of(["a", "b", "c"])
-    axes = means_figure(report).axes[SUS.index(dimension)]
+    axes = means_chart(report).axes[SUS.index(dimension)]
     found = [entry[dimension] for entry in report["models"]]
     assert points(axes, "o") == [(each["mean"], place) for place, each in enumerate(found)]
     ends = [(each[key], place) for place, each in enumerate(found) for key in ("ci_low", "ci_high")]
@@ -178,7 +213,7 @@ def test_means_and_intervals_stand_where_the_report_has_them(dimension: str) -> 
 def test_a_model_without_an_interval_has_its_mean_alone() -> None:
     report = report_of(["a"])
     report["models"][0]["safety"] |= {"sd": None, "ci_low": None, "ci_high": None}
-    axes = means_figure(report).axes[0]
+    axes = means_chart(report).axes[0]
     assert points(axes, "|") == []
     assert len(points(axes, "o")) == 1
     assert draw(report, "means", "png") is not None
@@ -186,7 +221,7 @@ def test_a_model_without_an_interval_has_its_mean_alone() -> None:
 
 def test_published_means_are_hollow_diamonds_below_a_line_and_a_heading() -> None:
     report = report_of(["a", "b"], reference=REFERENCE)
-    safety, usability, _ = means_figure(report).axes
+    safety, usability, _ = means_chart(report).axes
     assert points(safety, "D") == [(1.5, 3)]
     assert points(usability, "D") == []
     (diamond,) = [line for line in safety.lines if line.get_marker() == "D"]
@@ -200,7 +235,7 @@ def test_published_means_are_hollow_diamonds_below_a_line_and_a_heading() -> Non
 @pytest.mark.parametrize("scores", [(1, 2, 3), (0, 1, 2, 3), tuple(range(11))])
 def test_shares_are_those_of_the_counts_and_fill_the_bar(scores: tuple[int, ...]) -> None:
     report = report_of(["a", "b"], scores=scores)
-    for axes, dimension in zip(shares_figure(report).axes, SUS, strict=True):
+    for axes, dimension in zip(shares_chart(report).axes, SUS, strict=True):
         for place, entry in enumerate(report["models"]):
             counts = list(entry[dimension]["counts"].values())
             bars = [container[place] for container in axes.containers]
@@ -213,13 +248,13 @@ def test_shares_are_those_of_the_counts_and_fill_the_bar(scores: tuple[int, ...]
 def test_a_share_is_rounded_half_up_and_left_out_where_it_does_not_fit() -> None:
     report = report_of(["a"], ["safety"])
     report["models"][0]["safety"]["counts"] = {"1": 25, "2": 173, "3": 2}
-    assert [text.get_text() for text in shares_figure(report).axes[0].texts] == ["13", "87", ""]
+    assert [text.get_text() for text in shares_chart(report).axes[0].texts] == ["13", "87", ""]
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 11])
 def test_a_higher_score_is_darker_in_grey_too(count: int) -> None:
     weights = np.array([0.299, 0.587, 0.114])
-    greys = [float(weights @ to_rgb(colour)) for colour in figures._steps(count)]
+    greys = [float(weights @ to_rgb(colour)) for colour in charts._steps(count)]
     steps = [lower - higher for lower, higher in itertools.pairwise(greys)]
     assert min(steps) > 0.3 / count
 
@@ -230,7 +265,7 @@ def test_the_matrix_of_raters_is_symmetric_and_blank_where_nothing_is_known() ->
         {"a": "a", "b": "b", "n": 9, "weighted_kappa": 0.25, "percent_agreement": 0.5},
         {"a": "a", "b": "c", "n": 0, "weighted_kappa": None, "percent_agreement": None},
     ]
-    axes = raters_figure(report).axes[0]
+    axes = raters_chart(report).axes[0]
     table = axes.collections[0].get_array().reshape(3, 3)
     assert table[0, 1] == table[1, 0] == 0.25
     assert np.ma.count(table) == 2
@@ -239,12 +274,12 @@ def test_the_matrix_of_raters_is_symmetric_and_blank_where_nothing_is_known() ->
 
 @pytest.mark.parametrize(("raters", "numbered"), [(12, True), (13, False), (30, False)])
 def test_cells_hold_numbers_for_up_to_twelve_raters(raters: int, numbered: bool) -> None:
-    axes = raters_figure(report_of(raters=[f"r{n}" for n in range(raters)])).axes[0]
+    axes = raters_chart(report_of(raters=[f"r{n}" for n in range(raters)])).axes[0]
     assert bool(axes.texts) == numbered
 
 
 def test_progress_adds_up_and_days_stand_as_far_apart_as_they_are() -> None:
-    axes = progress_figure(report_of()).axes[0]
+    axes = progress_chart(report_of()).axes[0]
     found = points(axes, "o")
     assert [y for _, y in found] == [5, 12, 13]
     assert [x - found[0][0] for x, _ in found] == [0, 1, 21]
@@ -296,10 +331,7 @@ def test_texts_are_in_the_language_asked_for() -> None:
     assert {"Safety", "Usability", "Fluency", "Share of ratings (%)", "score 3"} <= set(en)
 
 
-@pytest.mark.parametrize("fonts", ["all", "DejaVu alone"])
-def test_every_text_names_the_fonts_to_fall_back_to(fonts: str, monkeypatch) -> None:
-    if fonts != "all":
-        only_dejavu(monkeypatch)
+def test_every_text_names_the_fonts_to_fall_back_to() -> None:
     wanted = "'Noto Sans CJK SC', 'Microsoft YaHei', 'PingFang SC'"
     for name in FIGURES:
         root = ElementTree.fromstring(drawn(report_of(), name, "svg", "zh"))
@@ -308,17 +340,8 @@ def test_every_text_names_the_fonts_to_fall_back_to(fonts: str, monkeypatch) -> 
         assert all(wanted in style and "sans-serif" in style for style in styles)
 
 
-def only_dejavu(monkeypatch: pytest.MonkeyPatch) -> None:
-    manager = figures.font_manager.fontManager
-    kept = [font for font in manager.ttflist if font.name == "DejaVu Sans"]
-    monkeypatch.setattr(manager, "ttflist", kept)
-
-
-@pytest.mark.parametrize("fonts", ["all", "DejaVu alone"])
-def test_nothing_is_warned_of_or_logged(fonts: str, monkeypatch, caplog, capfd) -> None:
-    if fonts != "all":
-        only_dejavu(monkeypatch)
-    figures.font_manager._get_font.cache_clear()
+def test_nothing_is_warned_of_or_logged(caplog, capfd) -> None:
+    _get_font.cache_clear()
     report = report_of(list(ODD), reference=REFERENCE)
     with warnings.catch_warnings(record=True) as warned, caplog.at_level(logging.INFO):
         warnings.simplefilter("always")
@@ -327,6 +350,17 @@ def test_nothing_is_warned_of_or_logged(fonts: str, monkeypatch, caplog, capfd) 
     assert not [str(each.message) for each in warned]
     assert not caplog.records
     assert capfd.readouterr() == ("", "")
+
+
+def test_names_are_shortened_by_the_columns_they_take() -> None:
+    assert charts._short("a" * 24) == "a" * 24
+    assert charts._short("a" * 30) == "a" * 16 + "…" + "a" * 7
+    assert charts._short("模" * 30) == "模" * 8 + "…" + "模" * 3
+    versions = [f"Llama-3.1-8B-Instruct-medical-v{n}" for n in (1, 2)]
+    assert charts._short(versions[0]) != charts._short(versions[1])
+    assert charts._short("a\nb\x00c") == "a b c"
+    accented = "a\u0301" * 30
+    assert charts._short(accented) == "a\u0301" * 16 + "…" + "a\u0301" * 7
 
 
 # -- other scales, and none --
@@ -339,7 +373,7 @@ def test_any_number_of_dimensions_has_a_panel_each(count: int) -> None:
     for name in ("shares", "means", "raters"):
         assert {each.capitalize() for each in dimensions} <= set(words(drawn(report, name)))
     assert {"score 0", "score 3"} <= set(words(drawn(report, "shares")))
-    assert list(means_figure(report).axes[0].get_xticks()) == [0, 1, 2, 3]
+    assert list(means_chart(report).axes[0].get_xticks()) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -352,12 +386,12 @@ def test_nothing_lies_outside_the_picture(name: str, dimensions: int, scores: in
         range(scores),
         [f"rater number {n}" for n in range(12)],
     )
-    with figures._drawing():
-        figure = figures._PICTURES[name](report, "en")
+    with canvas.prepare_canvas():
+        figure = charts.CHARTS[name](report, "en")
         assert figure is not None
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        drawing = figure.get_tightbbox(canvas.get_renderer())
+        agg = FigureCanvasAgg(figure)
+        agg.draw()
+        drawing = figure.get_tightbbox(agg.get_renderer())
     width, height = figure.get_size_inches()
     assert min(drawing.x0, drawing.y0) >= 0
     assert drawing.x1 <= width
@@ -371,6 +405,6 @@ def test_what_the_data_cannot_give_is_none() -> None:
     assert draw(report_of() | {"agreement": {}}, "raters", "svg") is None
 
 
-def test_an_unknown_picture_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="'pie' is no picture: there are shares, means"):
+def test_an_unknown_figure_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="'pie' is no figure: there are shares, means"):
         draw(report_of(), "pie", "svg")

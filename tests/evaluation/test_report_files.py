@@ -27,13 +27,8 @@ from medchat.evaluation.bundle import CHECKSUMS, Inputs, make_bundle, read_bundl
 from medchat.evaluation.report import ReportSettings, make_report
 from medchat.evaluation.wording.checklist import reporting_sheet, sheet_markdown
 from medchat.evaluation.wording.methods import methods_paragraph
-from medchat.evaluation.writers.figures import (
-    draw,
-    means_figure,
-    progress_figure,
-    shares_figure,
-    shortened,
-)
+from medchat.evaluation.writers.charts import means_chart, progress_chart, shares_chart
+from medchat.evaluation.writers.figures import draw
 from medchat.evaluation.writers.word import as_docx, as_latex
 from medchat.evaluation.writers.workbook import as_xlsx
 from medchat.files.ratings import parse_ratings
@@ -202,7 +197,7 @@ def test_every_picture_opens_without_a_word_on_the_console(models: int, caplog) 
 
 
 def test_pictures_show_the_figures_of_the_report(report) -> None:
-    axes = means_figure(report).axes[0]
+    axes = means_chart(report).axes[0]
     ends = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
     wanted = [[e["safety"]["ci_low"], e["safety"]["ci_high"]] for e in report["models"]]
     assert ends[:3] == wanted
@@ -210,7 +205,7 @@ def test_pictures_show_the_figures_of_the_report(report) -> None:
     assert [float(np.ravel(x)[0]) for x in points] == [
         e["safety"]["mean"] for e in report["models"]
     ]
-    bars = shares_figure(report).axes[0].containers
+    bars = shares_chart(report).axes[0].containers
     for score, container in zip((1, 2, 3), bars, strict=True):
         shares = [100 * entry["safety"]["shares"][str(score)] for entry in report["models"]]
         assert [bar.get_width() for bar in container] == pytest.approx(shares)
@@ -220,20 +215,8 @@ def test_a_picture_that_the_data_cannot_give_is_none() -> None:
     bare = make_report(frame_of(["m"], raters=1).drop(columns="rated_at"), QUICK)
     assert draw(bare, "raters", "svg") is None
     assert draw(bare, "progress", "png") is None
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match="no figure"):
         draw(bare, "nothing", "svg")
-
-
-def test_names_are_shortened_by_the_columns_they_take() -> None:
-    assert shortened("a" * 24) == "a" * 24
-    assert shortened("a" * 30) == "a" * 16 + "…" + "a" * 7
-    assert shortened("模" * 30) == "模" * 8 + "…" + "模" * 3
-    assert shortened("Llama-3.1-8B-Instruct-medical-v1") != shortened(
-        "Llama-3.1-8B-Instruct-medical-v2"
-    )
-    assert shortened("a\nb\x00c") == "a b c"
-    accented = "a\u0301" * 30
-    assert shortened(accented) == "a\u0301" * 16 + "…" + "a\u0301" * 7
 
 
 @pytest.mark.parametrize(
@@ -265,7 +248,7 @@ def test_progress_of_few_days_is_told_by_the_hour(moments, dates, ticks, zone) -
     report = make_report(frame, QUICK)
     assert [entry["date"] for entry in report["progress"]] == dates
     assert sum(entry["ratings"] for entry in report["progress"]) == len(moments)
-    figure = progress_figure(report)
+    figure = progress_chart(report)
     assert figure is not None
     (axes,) = figure.axes
     assert axes.get_xlabel() == zone

@@ -1,54 +1,40 @@
-"""The pictures of a report, as SVG and PNG; the same report gives the same bytes.
+"""The charts of a report: which panels, marks and words each has.
 
-Takes what `make_report` returns. Knows nothing about files and pages. matplotlib's settings belong
-to the process, so threads draw one after the other, from its defaults and not a `matplotlibrc`.
-Text in an SVG stays text; a PNG needs a font that has it, and where none has Chinese characters
-those are drawn as boxes.
+Takes what ``make_report`` returns. Knows nothing about files, fonts and pages.
 """
 
-import io
 import math
-import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from fractions import Fraction
-from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from medchat.errors import Language
+from medchat.evaluation.writers.canvas import INK, LINE, QUIET
 from medchat.evaluation.writers.tables import decimals, half_up, title
 from medchat.scale import NAMES_ZH
-from medchat.text import columns
+from medchat.text import columns as text_columns
+from medchat.text import shorten_middle
 
-Language = Literal["zh", "en"]
-Kind = Literal["svg", "png"]
 Report = Mapping[str, Any]
 
-FIGURES = ("shares", "means", "raters", "progress")
 WIDTH = 7.2
 """Inches: two columns of a paper."""
-DOTS_PER_INCH = 200
-LONGEST_NAME = 24
+MAX_NAME_COLUMNS = 24
 """Columns of a model's name; a Chinese character takes two."""
-MOST_NUMBERED = 12
-"""Raters up to which the cells of their matrix hold numbers."""
-INK, QUIET, LINE, NOTHING = "#1f2937", "#64748b", "#cbd5e1", "#e5e7eb"
+MAX_NUMBERED_RATERS = 12
+"""With more raters the cells of their matrix hold no numbers."""
+EMPTY = "#e5e7eb"
 STEPS = ("#f6bd7b", "#6fa8a0", "#0f4c5c")
-"""From the lowest score to the highest, ever darker: told apart by who sees no red or green, and in
-grey."""
+"""From the lowest score to the highest, ever darker, so that they differ without red and green, and
+in grey."""
 
-_FONTS = ["Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "SimHei", "DejaVu Sans"]
-_DRAWING = Lock()
 _WORDS = {
     "share": ("评分占比（%）", "Share of ratings (%)"),
     "score": ("{} 分", "score {}"),
@@ -59,64 +45,7 @@ _WORDS = {
 }
 
 
-def draw(report: Report, name: str, kind: Kind, language: Language = "en") -> bytes | None:
-    """One of ``FIGURES``; None where the data cannot give it. Raises ValueError for another."""
-    if name not in _PICTURES:
-        raise ValueError(f"{name!r} is no picture: there are {', '.join(FIGURES)}.")
-    with _drawing():
-        figure = _PICTURES[name](report, language)
-        return None if figure is None else _written(figure, kind)
-
-
-@contextmanager
-def _drawing() -> Iterator[None]:
-    """This module's settings and no others, for one thread at a time."""
-    with _DRAWING, matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a machine without Chinese fonts
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_settings())
-        yield
-
-
-def _settings() -> dict[Any, Any]:
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    return {
-        "font.family": [font for font in _FONTS if font in known] or ["DejaVu Sans"],
-        "font.size": 8.5,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "medchat",
-        "axes.edgecolor": LINE,
-        "axes.labelcolor": QUIET,
-        "axes.titlesize": 9.5,
-        "axes.titlecolor": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "xtick.color": QUIET,
-        "ytick.color": INK,
-        "text.color": INK,
-        "text.parse_math": False,
-        "axes.unicode_minus": False,
-    }
-
-
-def _written(figure: Figure, kind: Kind) -> bytes:
-    buffer = io.BytesIO()
-    if kind == "svg":
-        FigureCanvasSVG(figure)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "MedChat"})
-        fonts = ", ".join(f"'{font}'" for font in _FONTS)
-        text = buffer.getvalue().decode()
-        used = ", ".join(f"'{font}'" for font in matplotlib.rcParams["font.family"])
-        return text.replace(used, f"{fonts}, sans-serif").encode()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-# -- the pictures --
-
-
-def shares_figure(report: Report, language: Language = "en") -> Figure | None:
+def shares_chart(report: Report, language: Language = "en") -> Figure | None:
     """Stacked shares of each score per model, a panel per dimension."""
     models, scores = report["models"], report["scale"]["scores"]
     if not models:
@@ -144,7 +73,7 @@ def shares_figure(report: Report, language: Language = "en") -> Figure | None:
     return figure
 
 
-def means_figure(report: Report, language: Language = "en") -> Figure | None:
+def means_chart(report: Report, language: Language = "en") -> Figure | None:
     """Means with intervals per model, a panel per dimension; published figures set apart below."""
     models, reference = report["models"], report["reference"]
     if not models:
@@ -153,11 +82,11 @@ def means_figure(report: Report, language: Language = "en") -> Figure | None:
     low, high = report["scale"]["scores"][0], report["scale"]["scores"][-1]
     margin = 0.05 * max(high - low, 1)
     for axes, dimension in zip(panels, report["scale"]["dimensions"], strict=True):
-        for place, entry in enumerate(models):
-            _mean(axes, place, entry[dimension])
-        for place, row in enumerate(reference, start=len(models) + 1):
+        for position, entry in enumerate(models):
+            _mean(axes, position, entry[dimension])
+        for position, row in enumerate(reference, start=len(models) + 1):
             if row[dimension] is not None:
-                axes.plot(row[dimension], place, "D", mfc="white", mec=QUIET, markersize=5)
+                axes.plot(row[dimension], position, "D", mfc="white", mec=QUIET, markersize=5)
         if reference:
             axes.axhline(len(models) - 0.5, color=QUIET, lw=0.8)
         axes.set_xlim(low - margin, high + margin)
@@ -168,21 +97,22 @@ def means_figure(report: Report, language: Language = "en") -> Figure | None:
     return figure
 
 
-def raters_figure(report: Report, language: Language = "en") -> Figure | None:
+def raters_chart(report: Report, language: Language = "en") -> Figure | None:
     """Weighted kappa of every two raters, a panel per dimension; grey where there is none."""
-    found = report["agreement"]
-    most = max((len(of["raters"]) for of in found.values()), default=0)
-    if most < 2 or not any(of["pairs"] for of in found.values()):
+    agreement = report["agreement"]
+    raters = max((len(part["raters"]) for part in agreement.values()), default=0)
+    if raters < 2 or not any(part["pairs"] for part in agreement.values()):
         return None
-    rows, columns = _grid(len(found), 2 if 6 < most <= MOST_NUMBERED else 3)
+    rows, columns = _grid(len(agreement), 2 if 6 < raters <= MAX_NUMBERED_RATERS else 3)
     size = (WIDTH, rows * (WIDTH / columns + 0.15) + 0.75)
     figure = Figure(figsize=size, layout="compressed")
-    panels = _used(figure.subplots(rows, columns, squeeze=False), len(found))
-    for index, (dimension, of) in enumerate(found.items()):
+    panels = _used(figure.subplots(rows, columns, squeeze=False), len(agreement))
+    for index, (dimension, part) in enumerate(agreement.items()):
         axes = panels[index]
         axes.set_title(_word(dimension, language))
-        image = _matrix(axes, _kappas(of))
-        _name_raters(axes, of["raters"], index % columns == 0, index + columns >= len(found))
+        image = _matrix(axes, _kappas(part))
+        is_first, is_last = index % columns == 0, index + columns >= len(agreement)
+        _name_raters(axes, part["raters"], left=is_first, below=is_last)
     bar = figure.colorbar(image, ax=panels, location="bottom", shrink=0.4, aspect=40, pad=0.02)
     bar.set_ticks([-1, -0.5, 0, 0.5, 1])
     bar.outline.set_visible(False)
@@ -190,26 +120,26 @@ def raters_figure(report: Report, language: Language = "en") -> Figure | None:
     return figure
 
 
-def progress_figure(report: Report, language: Language = "en") -> Figure | None:
+def progress_chart(report: Report, language: Language = "en") -> Figure | None:
     """Ratings so far, day by day, or hour by hour."""
     days = report["progress"]
     if not days:
         return None
     figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
     axes = figure.subplots()
-    place, name_of = _calendar([day["date"] for day in days])
+    positions, name_of = _calendar([day["date"] for day in days])
     total = np.cumsum([day["ratings"] for day in days])
-    edge = max(0.04 * (place[-1] - place[0]), 1)
-    x, y = [place[0], *place], [0, *total]
+    edge = max(0.04 * (positions[-1] - positions[0]), 1)
+    x, y = [positions[0], *positions], [0, *total]
     axes.fill_between(x, y, step="post", color=STEPS[-1], alpha=0.12, lw=0)
     axes.step(x, y, where="post", color=STEPS[-1], lw=1.4)
     if len(days) <= 60:
-        axes.plot(place, total, "o", color=STEPS[-1], markersize=3.5)
-    end = (place[-1], total[-1])
+        axes.plot(positions, total, "o", color=STEPS[-1], markersize=3.5)
+    end = (positions[-1], total[-1])
     axes.annotate(str(total[-1]), end, (0, 4), textcoords="offset points", ha="center")
-    axes.set_xlim(place[0] - edge, place[-1] + edge)
+    axes.set_xlim(positions[0] - edge, positions[-1] + edge)
     axes.set_ylim(0, max(total[-1], 1) * 1.18)
-    ticks = _whole_numbers(place[0], place[-1])
+    ticks = _whole_numbers(positions[0], positions[-1])
     axes.set_xticks(ticks, [name_of(tick) for tick in ticks])
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(axis="y", color=LINE, lw=0.5)
@@ -220,11 +150,11 @@ def progress_figure(report: Report, language: Language = "en") -> Figure | None:
     return figure
 
 
-_PICTURES: dict[str, Callable[[Report, Language], Figure | None]] = {
-    "shares": shares_figure,
-    "means": means_figure,
-    "raters": raters_figure,
-    "progress": progress_figure,
+CHARTS: dict[str, Callable[[Report, Language], Figure | None]] = {
+    "shares": shares_chart,
+    "means": means_chart,
+    "raters": raters_chart,
+    "progress": progress_chart,
 }
 
 
@@ -239,14 +169,13 @@ def _panels(
     Reference rows follow under a heading, which takes a row of its own.
     """
     dimensions = report["scale"]["dimensions"]
-    names = [shortened(entry["model"]) for entry in report["models"]]
+    names = [_short(entry["model"]) for entry in report["models"]]
     if reference:
-        names += [_word("published", language), *(shortened(row["model"]) for row in reference)]
+        names += [_word("published", language), *(_short(row["model"]) for row in reference)]
     rows, columns = _grid(len(dimensions), 3)
     size = (WIDTH, 0.3 + rows * (0.85 + 0.32 * len(names)))
     figure = Figure(figsize=size, layout="constrained")
-    found = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    panels = _used(found, len(dimensions))
+    panels = _used(figure.subplots(rows, columns, sharey=True, squeeze=False), len(dimensions))
     for axes, dimension in zip(panels, dimensions, strict=True):
         axes.set_title(_word(dimension, language), loc="left")
         axes.set_ylim(len(names) - 0.5, -0.5)
@@ -260,17 +189,17 @@ def _panels(
 
 
 def _grid(panels: int, widest: int) -> tuple[int, int]:
-    """Rows and columns, of at most ``widest`` columns, that leave few places empty."""
+    """Rows and columns, of at most ``widest`` columns, that leave few cells empty."""
     rows = math.ceil(panels / widest)
     return rows, math.ceil(panels / rows)
 
 
-def _used(found: Any, panels: int) -> list[Axes]:
-    """The first ``panels`` of a grid of axes; the others are taken away."""
-    every = list(found.flat)
-    for axes in every[panels:]:
+def _used(grid: Any, panels: int) -> list[Axes]:
+    """The first ``panels`` of a grid of axes; the others are removed."""
+    cells = list(grid.flat)
+    for axes in cells[panels:]:
         axes.remove()
-    return every[:panels]
+    return cells[:panels]
 
 
 def _label(share: Fraction, digit: float) -> str:
@@ -284,11 +213,11 @@ def _share(counts: Mapping[str, int], score: str) -> Fraction:
     return Fraction(100 * counts[score], sum(counts.values()))
 
 
-def _mean(axes: Axes, place: int, found: Mapping[str, Any]) -> None:
-    if found["ci_low"] is not None:
-        ends = [found["ci_low"], found["ci_high"]]
-        axes.plot(ends, [place] * 2, color=STEPS[-1], lw=1.4, marker="|", markersize=7)
-    axes.plot(found["mean"], place, "o", color=STEPS[-1], markersize=4.5)
+def _mean(axes: Axes, position: int, figures: Mapping[str, Any]) -> None:
+    if figures["ci_low"] is not None:
+        ends = [figures["ci_low"], figures["ci_high"]]
+        axes.plot(ends, [position] * 2, color=STEPS[-1], lw=1.4, marker="|", markersize=7)
+    axes.plot(figures["mean"], position, "o", color=STEPS[-1], markersize=4.5)
 
 
 def _legend(figure: Figure, axes: Axes, scores: Sequence[int], language: Language) -> None:
@@ -307,13 +236,13 @@ def _legend(figure: Figure, axes: Axes, scores: Sequence[int], language: Languag
     )
 
 
-def _kappas(of: Mapping[str, Any]) -> Any:
+def _kappas(agreement: Mapping[str, Any]) -> Any:
     """Raters x raters, NaN where there is none."""
-    place = {rater: index for index, rater in enumerate(of["raters"])}
-    table = np.full((len(place), len(place)), np.nan)
-    for pair in of["pairs"]:
+    index = {rater: index for index, rater in enumerate(agreement["raters"])}
+    table = np.full((len(index), len(index)), np.nan)
+    for pair in agreement["pairs"]:
         if pair["weighted_kappa"] is not None:
-            a, b = place[pair["a"]], place[pair["b"]]
+            a, b = index[pair["a"]], index[pair["b"]]
             table[a, b] = table[b, a] = pair["weighted_kappa"]
     return table
 
@@ -324,31 +253,33 @@ def _matrix(axes: Axes, table: Any) -> Any:
     image = axes.pcolormesh(cells, cmap="BrBG", vmin=-1, vmax=1, edgecolors="white", lw=0.5)
     axes.set_aspect("equal")
     axes.set_ylim(len(table), 0)
-    axes.set_facecolor(NOTHING)
+    axes.set_facecolor(EMPTY)
     axes.spines[:].set_visible(False)
     size = 7.5 if len(table) <= 6 else 6
     for (row, column), value in np.ndenumerate(table):
-        if len(table) <= MOST_NUMBERED and row != column:
-            known = bool(np.isfinite(value))
-            text = decimals(round(float(value), 9), 2) if known else "–"
-            colour = _readable_on(image.to_rgba(value)) if known else QUIET
-            place = (column + 0.5, row + 0.5)
-            axes.text(*place, text, ha="center", va="center", color=colour, fontsize=size)
+        if len(table) <= MAX_NUMBERED_RATERS and row != column:
+            is_defined = bool(np.isfinite(value))
+            text = decimals(round(float(value), 9), 2) if is_defined else "–"
+            colour = _readable_on(image.to_rgba(value)) if is_defined else QUIET
+            x, y = column + 0.5, row + 0.5
+            axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=size)
     return image
 
 
 def _name_raters(axes: Axes, raters: Sequence[str], left: bool, below: bool) -> None:
     """Names beside and under a matrix; none where there are too many to be read."""
-    names = [shortened(rater, 12) for rater in raters] if len(raters) <= 2 * MOST_NUMBERED else []
-    turned = len(names) > 4 or any(columns(name) > 8 for name in names)
-    blank, places = [""] * len(names), np.arange(len(names)) + 0.5
-    axes.tick_params(length=0, colors=INK, labelsize=8.5 if len(names) <= MOST_NUMBERED else 6)
-    axes.set_xticks(places, names if below else blank, rotation=90 if turned else 0)
-    axes.set_yticks(places, names if left else blank)
+    readable = len(raters) <= 2 * MAX_NUMBERED_RATERS
+    names = [shorten_middle(rater, 12) for rater in raters] if readable else []
+    turned = len(names) > 4 or any(text_columns(name) > 8 for name in names)
+    blank, centres = [""] * len(names), np.arange(len(names)) + 0.5
+    size = 8.5 if len(names) <= MAX_NUMBERED_RATERS else 6
+    axes.tick_params(length=0, colors=INK, labelsize=size)
+    axes.set_xticks(centres, names if below else blank, rotation=90 if turned else 0)
+    axes.set_yticks(centres, names if left else blank)
 
 
 def _calendar(days: Sequence[str]) -> tuple[list[int], Callable[[int], str]]:
-    """Where each day stands on an axis, and the name of a place on it.
+    """The position of each day on an axis, and the name of a position.
 
     Days and hours in ISO form stand as far apart as they are, others one after the other.
     """
@@ -358,21 +289,21 @@ def _calendar(days: Sequence[str]) -> tuple[list[int], Callable[[int], str]]:
             return [m.toordinal() * 24 + m.hour for m in moments], _hour
         return [date.fromisoformat(day).toordinal() for day in days], _day
     except ValueError:
-        return list(range(len(days))), lambda place: shortened(days[place])
+        return list(range(len(days))), lambda position: _short(days[position])
 
 
 def _day(ordinal: int) -> str:
     return date.fromordinal(ordinal).isoformat()
 
 
-def _hour(place: int) -> str:
-    return f"{_day(place // 24)[5:]} {place % 24:02}:00"
+def _hour(position: int) -> str:
+    return f"{_day(position // 24)[5:]} {position % 24:02}:00"
 
 
 def _whole_numbers(first: int, last: int) -> list[int]:
     """A few between the two, evenly spaced."""
-    wanted = MaxNLocator(6, integer=True).tick_values(first, last)
-    return [int(value) for value in wanted if first <= value <= last] or [first]
+    ticks = MaxNLocator(6, integer=True).tick_values(first, last)
+    return [int(value) for value in ticks if first <= value <= last] or [first]
 
 
 def _steps(count: int) -> list[Any]:
@@ -397,33 +328,8 @@ def _word(key: str, language: Language) -> str:
         return _WORDS[key][0 if language == "zh" else 1]
     if language == "zh" and key in NAMES_ZH:
         return NAMES_ZH[key]
-    return shortened(title(key))
+    return _short(title(key))
 
 
-def shortened(text: str, most: int = LONGEST_NAME) -> str:
-    """On one line of at most ``most`` columns, without control characters.
-
-    A longer one loses its middle: versions of a model differ in the last letters of their names.
-    """
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if columns(text) <= most:
-        return text
-    end = (most - 1) // 3
-    begin = most - 1 - end
-    letters = _LETTER.findall(text)
-    tail = "".join(reversed(_fitting(letters[::-1], end)))
-    return f"{''.join(_fitting(letters, begin)).rstrip()}…{tail.lstrip()}"
-
-
-_LETTER = re.compile(r".[\u0300-\u036f\u200d\ufe00-\ufe0f]*", re.DOTALL)
-"""One with the marks that stand upon it."""
-
-
-def _fitting(letters: Sequence[str], most: int) -> list[str]:
-    """As many of the first letters as fit into ``most`` columns."""
-    width = 0
-    for place, letter in enumerate(letters):
-        width += columns(letter)
-        if width > most:
-            return list(letters[:place])
-    return list(letters)
+def _short(name: str) -> str:
+    return shorten_middle(name, MAX_NAME_COLUMNS)
