@@ -19,9 +19,4 @@ MEDCHAT_TEXTS_ZH = {
     "adapter_unset": "请把环境变量 {variable} 设为它的适配器文件夹。",
     "base_missing": "它的基座文件夹 {folder} 不存在。",
     "adapter_missing": "它的适配器文件夹 {folder} 不存在。",
-    "load_failed": "加载失败。{reason}",
-    "generation_failed": "生成时出错。{reason}",
-    "prompt_too_long": (
-        "问题有 {tokens} 个 token，加上回答的 {answer} 个，超过了此模型的上限 {most}。请缩短问题。"
-    ),
 }

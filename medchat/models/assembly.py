@@ -9,27 +9,13 @@ from typing import Any, cast
 import torch
 from accelerate import dispatch_model
 from torch import Tensor, nn
-from transformers import (
-    BloomConfig,
-    BloomForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedModel,
-)
+from transformers import PreTrainedModel
 
-import medchat.models.families.chatglm.weights  # noqa: F401 - teaches read_into ChatGLM's own sources
 from medchat.errors import CheckpointError
 from medchat.models.checkpoint import Checkpoint
-from medchat.models.families.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
-from medchat.models.registry import Family
+from medchat.models.families import find_family
 from medchat.models.weights.reading import forget_old_files, read_into
 
-KINDS: dict[Family, tuple[Any, Any]] = {
-    "llama": (LlamaConfig, LlamaForCausalLM),
-    "bloom": (BloomConfig, BloomForCausalLM),
-    "chatglm": (ChatGLMConfig, ChatGLMForConditionalGeneration),
-}
-"""Each family's configuration and network."""
 Place = torch.device | dict[str, int]
 """One device for all, or the number of a GPU for each module (accelerate's ``device_map``)."""
 
@@ -37,17 +23,20 @@ Place = torch.device | dict[str, int]
 def network_config(checkpoint: Checkpoint) -> Any:
     """Raises CheckpointError for values that transformers refuses."""
     try:
-        return KINDS[checkpoint.family][0](**checkpoint.config)
+        return find_family(checkpoint.family).network_config(checkpoint)
+    except CheckpointError:
+        raise
     except Exception as error:  # transformers checks values with errors of its own
         file = checkpoint.folder / "config.json"
-        raise CheckpointError(f"{file} cannot be used: {str(error)[:300]}") from error
+        raise CheckpointError("config_refused", file=file, remainder=str(error)[:300]) from error
 
 
 def empty_network(checkpoint: Checkpoint) -> PreTrainedModel:
     """The model of a checkpoint; its parameters have shapes but no memory yet."""
     config = network_config(checkpoint)
+    build = find_family(checkpoint.family).network_class()
     with torch.device("meta"):  # this thread's alone, so that two bases may be loaded at once
-        network = cast(PreTrainedModel, KINDS[checkpoint.family][1](config))
+        network = cast(PreTrainedModel, build(config))
     for path, module in list(network.named_modules()):
         if any(table.is_meta for table in module.buffers(recurse=False)):
             network.set_submodule(path, type(module)(config))  # tables that no file holds
@@ -69,9 +58,7 @@ def fill(
     forget_old_files()
     network.tie_weights()
     if empty := [name for name, weight in network.named_parameters() if weight.is_meta]:
-        raise CheckpointError(
-            f"{checkpoint.folder} holds no weights for {empty[0]}, which its config.json asks for."
-        )
+        raise CheckpointError("weight_unfilled", folder=checkpoint.folder, name=empty[0])
     if isinstance(place, dict):
         dispatch_model(
             network,
@@ -92,8 +79,11 @@ def _allocate(
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
         size = checkpoint.parameters * dtype.itemsize
         raise CheckpointError(
-            f"The weights in {checkpoint.folder} need {size / 1e9:.1f} GB in "
-            f"{str(dtype).removeprefix('torch.')}, more than {device} has free."
+            "no_memory",
+            folder=checkpoint.folder,
+            size=f"{size / 1e9:.1f} GB",
+            dtype=str(dtype).removeprefix("torch."),
+            device=device,
         ) from error
 
 

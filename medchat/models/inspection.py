@@ -5,30 +5,23 @@ What only these can tell (that a LoRA's numbers make no difference, say) is left
 """
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from medchat.errors import CheckpointError
+from medchat.errors import CheckpointError, MedchatError, Message, message
 from medchat.models.adapters import adapter_file, check_fit, check_trained, open_adapter
-from medchat.models.checkpoint import Checkpoint, read_checkpoint
-from medchat.models.families.chatglm.prefix import open_prefix, prefix_file
+from medchat.models.checkpoint import Checkpoint
+from medchat.models.families import find_family
 from medchat.models.precision import automatic_dtype, processor_multiplies_bfloat16
-from medchat.models.shapes import parameters
-from medchat.models.templates import expected_template
+from medchat.models.recognition import read_checkpoint
+from medchat.models.shapes import layer_parameters
 
 BYTES_PER_WEIGHT = {"fp16": 2.0, "bf16": 2.0, "int8": 1.0, "int4": 0.5}
 """Of the matrices; what is quantised keeps its scales besides, and its embeddings in half."""
-LAYERS = {"llama": ".layers.", "chatglm": ".layers.", "bloom": ".h."}
-"""What the names of the layers' weights hold, and those of the embeddings do not."""
 DTYPE_NAMES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
-NAMES = {"llama": "LLaMA", "bloom": "Bloom", "chatglm": "ChatGLM-6B"}
-TEMPLATE_NOTES = {
-    ("llama", True): "med, or literature or alpaca if it was tuned in that",
-    ("chatglm", False): "chatglm, or chatglm-med for ChatGLM-6B-Med",
-}
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,7 @@ class File:
 
 @dataclass
 class Report:
-    """What was found. ``problems`` are sentences; without any, the folder can be used."""
+    """What a folder is. Without ``problems`` it can be used."""
 
     path: str
     adapter_path: str | None
@@ -59,14 +52,15 @@ class Report:
     device_bytes: int | None = None
     free_bytes: int | None = None
     runs_here: bool = False
-    problems: list[str] = field(default_factory=list)
+    problems: list[Message | MedchatError] = field(default_factory=list)
 
     @property
     def usable(self) -> bool:
         return not self.problems
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"usable": self.usable}
+        problems = list(map(str, self.problems))
+        return asdict(replace(self, problems=[])) | {"problems": problems, "usable": self.usable}
 
 
 def inspect(folder: Path, adapter: Path | None = None) -> Report:
@@ -78,38 +72,36 @@ def inspect(folder: Path, adapter: Path | None = None) -> Report:
         _describe(report, checkpoint, adapter)
         _weigh(report, checkpoint)
     except CheckpointError as error:
-        report.problems.append(str(error))
+        report.problems.append(error)
         return report
     try:
         if adapter:
             report.adapter = _look_at_adapter(adapter, checkpoint)
     except CheckpointError as error:
-        report.problems.append(str(error))
+        report.problems.append(error)
     return report
 
 
 def _files(folder: Path) -> list[File]:
     if not os.path.isdir(folder):
         return []
-    found = (path for path in sorted(folder.iterdir()) if path.is_file())
-    return [File(path.name, path.stat().st_size) for path in found]
+    paths = (path for path in sorted(folder.iterdir()) if path.is_file())
+    return [File(path.name, path.stat().st_size) for path in paths]
 
 
 def _describe(report: Report, checkpoint: Checkpoint, adapter: Path | None) -> None:
-    family = checkpoint.family
-    report.family = family
+    report.family = checkpoint.family
     report.layout = checkpoint.layout or None
     report.parameters = checkpoint.parameters
     report.vocabulary = checkpoint.rows
     report.dtype = DTYPE_NAMES.get(checkpoint.stored_dtype, checkpoint.stored_dtype)
-    report.quantisation_bits = checkpoint.quantisation
-    expected = expected_template(family, adapted=adapter is not None).name
-    report.template = TEMPLATE_NOTES.get((family, adapter is not None), expected)
+    report.quantisation_bits = checkpoint.bits
+    report.template = find_family(checkpoint.family).template_hint(adapted=adapter is not None)
 
 
 def _weigh(report: Report, checkpoint: Checkpoint) -> None:
     """What the weights take in each precision, and what there is."""
-    inner = parameters(checkpoint.shapes, LAYERS[checkpoint.family])
+    inner = layer_parameters(checkpoint.shapes)
     outer = checkpoint.parameters - inner
     report.memory_bytes = {
         name: round(inner * width + outer * max(width, 2))
@@ -126,8 +118,13 @@ def _weigh(report: Report, checkpoint: Checkpoint) -> None:
     report.runs_here = report.needed_bytes < report.device_bytes
     if not report.runs_here:
         report.problems.append(
-            f"In {report.device_dtype} the weights need {_giga(report.needed_bytes)}, and this "
-            f"machine's {report.device} has {_giga(report.device_bytes)} in all."
+            message(
+                "machine_too_small",
+                dtype=report.device_dtype,
+                needed=_giga(report.needed_bytes),
+                device=report.device,
+                memory=_giga(report.device_bytes),
+            )
         )
 
 
@@ -151,12 +148,13 @@ def _machine() -> tuple[str, bool, int, int]:
 
 
 def _look_at_adapter(folder: Path, checkpoint: Checkpoint) -> dict[str, Any]:
-    if checkpoint.family == "chatglm" and (file := prefix_file(folder)):
+    family = find_family(checkpoint.family)
+    if file := family.prefix_file(folder):
         return {
             "kind": "p-tuning prefix",
             "file": file.name,
             "bytes": file.stat().st_size,
-            "length": open_prefix(file, checkpoint.config).shape[0],
+            "length": family.open_prefix(file, checkpoint).shape[0],
         }
     adapter = open_adapter(folder)
     check_fit(adapter, checkpoint.shapes)
@@ -199,15 +197,15 @@ def _facts(report: Report) -> list[str]:
     layout = f", layout {report.layout}" if report.layout else ""
     stored = f"int{report.quantisation_bits}" if report.quantisation_bits else report.dtype
     lines = [
-        f"family      {NAMES[report.family or '']}{layout}",
+        f"family      {find_family(report.family or '').title}{layout}",
         f"parameters  {report.parameters:,}",
         f"vocabulary  {report.vocabulary:,}",
         f"stored in   {stored}",
         f"template    {report.template}",
     ]
     if report.memory_bytes:
-        told = ", ".join(f"{name} {_giga(size)}" for name, size in report.memory_bytes.items())
-        lines.append(f"memory      {told} (weights alone)")
+        sizes = ", ".join(f"{name} {_giga(size)}" for name, size in report.memory_bytes.items())
+        lines.append(f"memory      {sizes} (weights alone)")
     return lines
 
 

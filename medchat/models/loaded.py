@@ -4,18 +4,18 @@ Knows nothing of how a base was read, nor of threads: who switches adapters must
 use the base.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftModel, set_peft_model_state_dict
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from medchat import __version__
 from medchat.errors import CheckpointError
-from medchat.models.adapters import FILES as ADAPTER_FILES
 from medchat.models.adapters import (
     Adapter,
     check_fit,
@@ -25,14 +25,11 @@ from medchat.models.adapters import (
     untrained,
 )
 from medchat.models.checkpoint import Checkpoint
-from medchat.models.families.chatglm import ChatGLMForConditionalGeneration
-from medchat.models.families.chatglm.modeling import PrefixEncoder
-from medchat.models.families.chatglm.prefix import FILES as PREFIX_FILES
-from medchat.models.families.chatglm.prefix import open_prefix, prefix_file
-from medchat.models.families.chatglm.replies import tidy_chatglm_reply
+from medchat.models.families import find_family
+from medchat.models.families.base import Family, Reply
 from medchat.models.quiet import quiet
-from medchat.models.registry import Family, ModelSpec
-from medchat.models.templates import Template
+from medchat.models.registry import ModelSpec
+from medchat.models.templates import Template, Turn
 from medchat.models.weights.files import fingerprint
 from medchat.models.weights.reading import read
 
@@ -53,35 +50,36 @@ class LoadedModel:
     provenance: dict[str, Any]
     family: Family
     adapter: str | None = None
+    eos_ids: frozenset[int] = frozenset()
 
     @property
-    def eos_ids(self) -> set[int]:
-        return {int(self.tokenizer.eos_token_id)}
-
-    @property
-    def longest(self) -> int:
+    def max_length(self) -> int:
         """Tokens that prompt and answer may have together."""
-        config = self.model.config
-        # Bloom has no limit of its own; it was trained on this many.
-        return int(getattr(config, "max_position_embeddings", None) or config.seq_length)
+        return self.family.context_length(self.model.config)
+
+    def encode_prompt(self, turns: Sequence[Turn]) -> tuple[str, list[int]]:
+        """The prompt for the last turn's question, as text and as ids."""
+        return self.family.encode_prompt(self.tokenizer, self.template, turns)
 
     def positions(self, input_ids: Tensor) -> Tensor | None:
         """Position ids of a whole sequence where the model needs them given, else None."""
-        if self.family == "chatglm":
-            return cast(ChatGLMForConditionalGeneration, self.model).sequence_positions(input_ids)
-        return None
+        return self.family.positions(self.model, input_ids)
 
-    def tidy(self, reply: str) -> str:
-        """The reply as the published model's own code handed it on."""
-        return tidy_chatglm_reply(reply) if self.family == "chatglm" else reply
+    def next_position(self, input_ids: Tensor) -> Tensor | None:
+        """Position ids of the last token in a pass that longer sequences share."""
+        return self.family.next_position(self.model, input_ids)
+
+    def read_reply(self, ids: Sequence[int], prompt: str) -> Reply:
+        """What the ids that the model has written so far say."""
+        return self.family.read_reply(self.tokenizer, ids, prompt)
 
 
 @dataclass
 class LoadedBase:
     """A base in memory and the adapters on it. Not safe for two threads at once.
 
-    An adapter is a LoRA or, on a ChatGLM, a p-tuning prefix. ``checkpoint`` is what the base was
-    read from.
+    An adapter is a LoRA or, in families that have them, a p-tuning prefix. ``checkpoint`` is what
+    the base was read from.
     """
 
     model: PreTrainedModel
@@ -89,15 +87,15 @@ class LoadedBase:
     checkpoint: Checkpoint
     peft: PeftModel | None = None
     adapters: dict[str, Path] = field(default_factory=dict)
-    prefixes: dict[str, PrefixEncoder] = field(default_factory=dict)
-    own_prefix: PrefixEncoder | None = field(init=False)
+    prefixes: dict[str, nn.Module] = field(default_factory=dict)
+    own_prefix: nn.Module | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.own_prefix = getattr(self.model.base_model, "prefix_encoder", None)
+        self.own_prefix = self.family.current_prefix(self.model)
 
     @property
     def family(self) -> Family:
-        return self.checkpoint.family
+        return find_family(self.checkpoint.family)
 
     @property
     def folder(self) -> Path:
@@ -106,8 +104,7 @@ class LoadedBase:
     def activate(self, adapter: str | None) -> PreTrainedModel | PeftModel:
         """Switch one adapter on, or all off; returns the model to call."""
         prefix = self.prefixes.get(adapter) if adapter is not None else None
-        if self.family == "chatglm":
-            cast(Any, self.model.base_model).prefix_encoder = prefix or self.own_prefix
+        self.family.put_prefix(self.model, prefix or self.own_prefix)
         if self.peft is None:
             return self.model
         if adapter is None or prefix:
@@ -125,7 +122,7 @@ class LoadedBase:
         """
         if name in self.adapters:
             raise ValueError(f"an adapter {name!r} is on this base already")
-        file = prefix_file(folder) if self.family == "chatglm" else None
+        file = self.family.prefix_file(folder)
         try:
             if file:
                 self._put_in_front(name, file)
@@ -137,21 +134,17 @@ class LoadedBase:
             raise
         except Exception as error:  # whatever peft raises where config and tensors do not fit
             self._take_off(name)
+            reason = f"{type(error).__name__}: {str(error)[:200]}"
             raise CheckpointError(
-                f"The adapter in {folder} cannot be put on the base in {self.folder}. "
-                f"{type(error).__name__}: {str(error)[:200]}"
+                "adapter_refused", folder=folder, base=self.folder, remainder=reason
             ) from error
         self.adapters[name] = folder
 
     def _put_in_front(self, name: str, file: Path) -> None:
         if self.own_prefix is not None:
-            raise CheckpointError(
-                f"The base in {self.folder} has a p-tuning prefix of its own; the one in {file} "
-                "needs the base without it."
-            )
-        prefix = open_prefix(file, self.checkpoint.config)
-        weight = read(prefix, self.model.dtype).to(self.model.device)
-        self.prefixes[name] = PrefixEncoder(cast(Any, self.model.config), weight)
+            raise CheckpointError("prefix_twice", folder=self.folder, file=file)
+        prefix = self.family.open_prefix(file, self.checkpoint)
+        self.prefixes[name] = self.family.build_prefix(prefix, self.model)
 
     def _put_on(self, name: str, folder: Path) -> None:
         adapter = open_adapter(folder)
@@ -191,14 +184,9 @@ class LoadedBase:
             without = _logits(self.activate(None), ids)
         for files, logits in ((self.folder, without), (folder, with_adapter)):
             if not logits.isfinite().all():
-                raise CheckpointError(
-                    f"The weights in {files} are damaged: the model's output is not all numbers."
-                )
+                raise CheckpointError("output_no_numbers", folder=files)
         if torch.equal(with_adapter, without):
-            raise CheckpointError(
-                f"The adapter in {folder} changes nothing: with and without it the "
-                f"base in {self.folder} gives the same logits. Its file is probably damaged."
-            )
+            raise CheckpointError("adapter_no_change", folder=folder, base=self.folder)
 
     def as_loaded(self, spec: ModelSpec) -> LoadedModel:
         """The model that ``spec`` declares on this base; its adapter must have been added."""
@@ -210,6 +198,7 @@ class LoadedBase:
             provenance=_provenance(self, spec),
             family=self.family,
             adapter=adapter,
+            eos_ids=frozenset(self.checkpoint.vocabulary.ends),
         )
 
 
@@ -254,7 +243,7 @@ def _logits(model: PreTrainedModel | PeftModel, ids: Tensor) -> Tensor:
 
 
 def _provenance(base: LoadedBase, spec: ModelSpec) -> dict[str, Any]:
-    names = dict.fromkeys([*ADAPTER_FILES, *PREFIX_FILES])
+    names = base.family.adapter_files
     candidates = [spec.adapter / name for name in names] if spec.adapter else []
     adapter_files = [file for file in candidates if file.is_file()]
     return {

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from medchat.errors import CheckpointError
-from medchat.models.assembly import KINDS, empty_network, fill, network_config
-from medchat.models.checkpoint import Checkpoint, read_checkpoint, read_family
+from medchat.models.assembly import empty_network, fill, network_config
+from medchat.models.checkpoint import Checkpoint
 from medchat.models.devices import (
     QUANTISED,
     check_quantisable,
@@ -20,15 +20,11 @@ from medchat.models.devices import (
     choose_dtype,
     place_for,
 )
-from medchat.models.families.bloom import json_tokenizer
-from medchat.models.families.chatglm import ChatGLMTokenizer
-from medchat.models.families.chatglm.prefix import PREFIX_WEIGHT
-from medchat.models.families.llama import LlamaSentencePieceTokenizer
+from medchat.models.families import find_family
 from medchat.models.loaded import LoadedBase, LoadedModel
 from medchat.models.quiet import quiet
+from medchat.models.recognition import read_checkpoint, recognise
 from medchat.models.registry import ModelSpec
-from medchat.models.templates import expected_template
-from medchat.models.vocabulary import declared_tokens, unreadable
 from medchat.models.weights.files import WEIGHT_STEMS, weight_files
 
 
@@ -42,18 +38,19 @@ def load(
     """Load one model, by folder or by spec.
 
     A folder's family is read from its ``config.json``; its template is the one that models of that
-    family expect, see ``expected_template``. Raises CheckpointError for files that cannot be used.
+    family expect, see ``Family.expected_template``. Raises CheckpointError for files that cannot
+    be used.
     """
     if isinstance(path_or_spec, ModelSpec):
         spec = path_or_spec
     else:
         folder = Path(path_or_spec)
-        family = read_family(folder)
+        family = recognise(folder)
         spec = ModelSpec(
             name=Path(adapter or folder).resolve().name,
             label=folder.resolve().name,
             family=family,
-            template=expected_template(family, adapted=adapter is not None),
+            template=find_family(family).expected_template(adapted=adapter is not None),
             base=folder,
             adapter=Path(adapter) if adapter else None,
         )
@@ -71,15 +68,11 @@ def load_base(spec: ModelSpec, *, device: str = "auto", dtype: str = "auto") -> 
     or on a GPU with bitsandbytes ``int8`` or ``int4``.
     """
     if spec.base is None:
-        raise CheckpointError(f"{spec.label} names no base folder.")
-    checkpoint = read_checkpoint(spec.base)
-    if checkpoint.family != spec.family:
-        raise CheckpointError(
-            f"{spec.base} holds a {checkpoint.family} model, not a {spec.family} one."
-        )
+        raise CheckpointError("no_base_folder", label=spec.label)
+    checkpoint = read_checkpoint(spec.base, spec.family)
     check_vocabulary(spec, checkpoint)
     chosen = choose_device(device)
-    tokenizer = _tokenizer(checkpoint)
+    tokenizer = find_family(checkpoint.family).open_tokenizer(checkpoint)
     if dtype in QUANTISED:
         bits, precision = check_quantisable(dtype, chosen), _precision(checkpoint, "auto", chosen)
         place: Any = "auto" if device == "auto" else {"": chosen}
@@ -91,6 +84,8 @@ def load_base(spec: ModelSpec, *, device: str = "auto", dtype: str = "auto") -> 
     generation: Any = model.generation_config
     for name, value in checkpoint.vocabulary.config_ids.items():
         setattr(generation, name, value)
+    if checkpoint.vocabulary.more_ends:
+        generation.eos_token_id = sorted(checkpoint.vocabulary.ends)
     return LoadedBase(model, tokenizer, checkpoint)
 
 
@@ -98,24 +93,12 @@ def check_vocabulary(spec: ModelSpec, checkpoint: Checkpoint) -> None:
     """Raises CheckpointError where ``spec`` declares another vocabulary than its base has."""
     if spec.vocabulary and spec.vocabulary != checkpoint.rows:
         raise CheckpointError(
-            f"{spec.label} needs a base with a vocabulary of {spec.vocabulary}; that in "
-            f"{checkpoint.folder} is {checkpoint.rows}. Its adapter was made for another base."
+            "vocabulary_other",
+            label=spec.label,
+            needed=spec.vocabulary,
+            folder=checkpoint.folder,
+            rows=checkpoint.rows,
         )
-
-
-def _tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
-    folder = checkpoint.folder
-    file = folder / "tokenizer.json"
-    try:
-        if checkpoint.family == "chatglm":
-            file = folder / "ice_text.model"
-            return ChatGLMTokenizer(str(file), num_image_tokens=checkpoint.vocabulary.images)
-        if (folder / "tokenizer.model").is_file() and checkpoint.family == "llama":
-            file = folder / "tokenizer.model"
-            return LlamaSentencePieceTokenizer(str(file))
-        return json_tokenizer(str(file), declared_tokens(folder))
-    except Exception as error:  # whatever a damaged file makes its reader raise
-        raise unreadable(file) from error
 
 
 def _precision(checkpoint: Checkpoint, dtype: str, device: torch.device) -> torch.dtype:
@@ -131,17 +114,9 @@ def _load_quantised(
 
     ``precision`` is that of what stays unquantised, and of the arithmetic; ``place`` a device_map.
     """
-    if checkpoint.quantisation:
-        raise CheckpointError(
-            f"{checkpoint.folder} is quantised already, to {checkpoint.quantisation} bits; "
-            "leave dtype at auto."
-        )
-    if PREFIX_WEIGHT in checkpoint.sources:
-        raise CheckpointError(
-            f"{checkpoint.folder} has a p-tuning prefix, which a quantised model cannot take yet; "
-            "leave dtype at auto."
-        )
-    wanted: Any = BitsAndBytesConfig(
+    family = find_family(checkpoint.family)
+    family.check_quantisable(checkpoint)
+    settings: Any = BitsAndBytesConfig(
         load_in_8bit=bits == 8,
         load_in_4bit=bits == 4,
         bnb_4bit_compute_dtype=precision,
@@ -150,18 +125,18 @@ def _load_quantised(
     _check_files(checkpoint)
     try:
         with quiet():
-            model = KINDS[checkpoint.family][1].from_pretrained(
+            model = family.network_class().from_pretrained(
                 checkpoint.folder,
                 config=network_config(checkpoint),
-                quantization_config=wanted,
+                quantization_config=settings,
                 dtype=precision,
                 device_map=place,
                 local_files_only=True,
             )
     except Exception as error:  # of transformers and bitsandbytes, too many kinds to name
+        reason = f"{type(error).__name__}: {str(error)[:300]}"
         raise CheckpointError(
-            f"{checkpoint.folder} cannot be loaded in {bits} bits. {type(error).__name__}: "
-            f"{str(error)[:300]}"
+            "not_quantised", folder=checkpoint.folder, bits=bits, remainder=reason
         ) from error
     return cast(PreTrainedModel, model.eval())
 
@@ -172,11 +147,8 @@ def _check_files(checkpoint: Checkpoint) -> None:
     for suffix, stem in WEIGHT_STEMS.items():
         single, index = folder / f"{stem}{suffix}", folder / f"{stem}{suffix}.index.json"
         if single.is_file() or index.is_file():
-            taken = [single] if single.is_file() else weight_files(folder)
-            if taken == checkpoint.files:
+            files = [single] if single.is_file() else weight_files(folder)
+            if files == checkpoint.files:
                 return
             break
-    raise CheckpointError(
-        f"The weight files in {folder} have no index, or are of several kinds. To load them in 8 "
-        "or 4 bits, convert them first: python -m medchat convert."
-    )
+    raise CheckpointError("files_unclear", folder=folder)

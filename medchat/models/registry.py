@@ -8,17 +8,15 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, ValidationError
 
 from medchat.config import GenerationOptions
 from medchat.errors import BadInput, ModelUnavailable, message
+from medchat.models.families import FAMILIES, find_family
 from medchat.models.templates import TEMPLATES, Template, find_template
 from medchat.validation import StrictTable, problems
-
-Family = Literal["llama", "bloom", "chatglm"]
-FAMILIES: tuple[Family, ...] = ("llama", "bloom", "chatglm")
 
 
 class _ModelTable(StrictTable):
@@ -28,7 +26,7 @@ class _ModelTable(StrictTable):
     label: str = ""
     base: str = ""
     adapter: str = ""
-    template: str = "plain"
+    template: str = ""
     vocabulary: int = Field(default=0, ge=0)
     engine: str = "local"
     defaults: dict[str, Any] = Field(default_factory=dict)
@@ -60,7 +58,7 @@ class ModelSpec:
 
     name: str
     label: str
-    family: Family
+    family: str
     template: Template
     base: Path | None = None
     adapter: Path | None = None
@@ -142,6 +140,7 @@ def _spec(name: str, table: _ModelTable, file: Path, templates: dict[str, Templa
     if table.family not in FAMILIES:
         problem = message("no_such_family", family=table.family, names=", ".join(FAMILIES))
         raise BadInput("model_wrong", file=file, name=name, problem=problem)
+    family = find_family(table.family)
     base, base_problem = _folder(table.base, file, "base_unset", "base_missing")
     adapter, adapter_problem = _folder(table.adapter, file, "adapter_unset", "adapter_missing")
     if not table.base:
@@ -149,7 +148,8 @@ def _spec(name: str, table: _ModelTable, file: Path, templates: dict[str, Templa
     if table.engine != "local":
         base_problem = ModelUnavailable("no_engine", engine=table.engine)
     try:
-        template = find_template(table.template, templates)
+        name_of_template = table.template or family.declared_template
+        template = find_template(name_of_template, {**templates, **family.templates})
     except BadInput as error:
         raise BadInput("model_wrong", file=file, name=name, problem=error) from error
     return ModelSpec(

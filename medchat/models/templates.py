@@ -121,15 +121,3 @@ def find_template(name: str, templates: Mapping[str, Template] = TEMPLATES) -> T
     if name not in templates:
         raise BadInput("no_such_template", name=name, names=", ".join(templates))
     return templates[name]
-
-
-def expected_template(family: str, *, adapted: bool) -> Template:
-    """What a model is asked in where nobody declares its template.
-
-    A base is asked in plain words. An adapter is taken for one of HuaTuo's, tuned on the knowledge
-    base; for any other, declare the template.
-    """
-    adapters = {"llama": "med", "bloom": "bloom"}
-    bare = {"chatglm": "chatglm"}
-    name = adapters.get(family) if adapted else None
-    return find_template(name or bare.get(family, "plain"))

@@ -5,15 +5,12 @@ configurations that circulate with it often are not.
 """
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from sentencepiece import sentencepiece_model_pb2
+from typing import Any, TypeVar
 
 from medchat.errors import CheckpointError
-from medchat.models.families.chatglm.pieces import IMAGE_TOKENS_V0, check_whole, read_pieces
 from medchat.models.weights.files import read_json
 from medchat.models.weights.sources import refuse_placeholder
 
@@ -23,25 +20,17 @@ ROLES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_tok
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Size and ids; ``images`` rows of a ChatGLM's stand in front of its pieces."""
+    """Size and ids. ``eos`` ends a text; at ``more_ends`` an answer ends as well."""
 
     size: int
     bos: int | None
     eos: int
     pad: int
-    mask: int | None = None
-    gmask: int | None = None
-    images: int = 0
-    is_v0: bool = False
+    more_ends: tuple[int, ...] = ()
 
-    def behind(self, images: int) -> "Vocabulary":
-        """The same pieces behind so many image tokens."""
-        shift = images - self.images
-        moved: dict[str, Any] = {
-            name: None if (value := getattr(self, name)) is None else value + shift
-            for name in ("size", "bos", "eos", "pad", "mask", "gmask")
-        }
-        return replace(self, images=images, **moved)
+    @property
+    def ends(self) -> set[int]:
+        return {self.eos, *self.more_ends}
 
     @property
     def config_ids(self) -> dict[str, int | None]:
@@ -49,20 +38,36 @@ class Vocabulary:
         return {"bos_token_id": self.bos, "eos_token_id": self.eos, "pad_token_id": self.pad}
 
 
-def read_llama_vocabulary(folder: Path) -> Vocabulary:
-    """Of a ``tokenizer.model``, or where a mirror has none, of a ``tokenizer.json``."""
-    if (folder / "tokenizer.model").is_file() or not (folder / "tokenizer.json").is_file():
-        return _read(folder, "tokenizer.model", _llama_pieces)
-    return read_json_vocabulary(folder)
+V = TypeVar("V", bound=Vocabulary)
 
 
 def read_json_vocabulary(folder: Path) -> Vocabulary:
-    return _read(folder, "tokenizer.json", _json_pieces)
+    """Of a ``tokenizer.json`` and what tokenizer_config.json says of its special tokens."""
+    return read_vocabulary(folder, "tokenizer.json", _read_json)
 
 
-def read_chatglm_vocabulary(folder: Path) -> Vocabulary:
-    """Of an ``ice_text.model``, behind the image tokens of its layout."""
-    return _read(folder, "ice_text.model", _chatglm_pieces)
+def read_vocabulary(folder: Path, name: str, reader: Callable[[Path], V]) -> V:
+    """What ``reader`` makes of a tokenizer file. Raises CheckpointError, whatever it raises."""
+    file = folder / name
+    if not file.is_file():
+        raise CheckpointError("tokenizer_missing", folder=folder, name=name)
+    refuse_placeholder(file)
+    try:
+        return reader(file)
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        raise unreadable(file) from error
+
+
+def unreadable(file: Path) -> CheckpointError:
+    return CheckpointError("tokenizer_unreadable", file=file, bytes=file.stat().st_size)
+
+
+def check_whole(model: Any) -> None:
+    """Raises ValueError for a sentencepiece model whose file was cut off between two pieces."""
+    if not (model.HasField("trainer_spec") and model.HasField("normalizer_spec")):
+        raise ValueError("the settings behind the pieces are missing")
 
 
 def special_tokens(known: Collection[str], declared: Mapping[str, Any]) -> dict[str, str]:
@@ -88,57 +93,20 @@ def _content(token: Any) -> str:
     return str(token.get("content", "")) if isinstance(token, dict) else str(token or "")
 
 
-def _read(folder: Path, name: str, reader: Any) -> Vocabulary:
-    file = folder / name
-    if not file.is_file():
-        raise CheckpointError(f"{folder} lacks the tokenizer file {name}.")
-    refuse_placeholder(file)
-    try:
-        vocabulary: Vocabulary = reader(file)
-    except CheckpointError:
-        raise
-    except Exception as error:  # whatever a damaged file makes its reader raise
-        raise unreadable(file) from error
-    return vocabulary
+def declared_ends(folder: Path, size: int) -> tuple[int, ...]:
+    """The tokens at which generation_config.json ends an answer, as far as they are ids at all."""
+    file = folder / "generation_config.json"
+    ends = read_json(file).get("eos_token_id") if file.is_file() else None
+    ids = ends if isinstance(ends, list) else [ends]
+    return tuple(i for i in ids if isinstance(i, int) and not isinstance(i, bool) and 0 <= i < size)
 
 
-def unreadable(file: Path) -> CheckpointError:
-    return CheckpointError(
-        f"{file} ({file.stat().st_size} bytes) cannot be read as a tokenizer; the download may "
-        "be incomplete."
-    )
-
-
-def _llama_pieces(file: Path) -> Vocabulary:
-    model: Any = sentencepiece_model_pb2
-    model = model.ModelProto()
-    model.ParseFromString(file.read_bytes())
-    check_whole(model)
-    ids = {piece.piece: number for number, piece in enumerate(model.pieces)}
-    return Vocabulary(len(model.pieces), ids["<s>"], ids["</s>"], ids["<unk>"])
-
-
-def _chatglm_pieces(file: Path) -> Vocabulary:
-    model, is_v0 = read_pieces(file)
-    ids = {piece.piece: number for number, piece in enumerate(model.pieces)}
-    at_front = Vocabulary(
-        len(model.pieces),
-        ids["<sop>"],
-        ids["<eop>"],
-        ids["<pad>"],
-        ids["[MASK]"],
-        ids["[gMASK]"],
-        is_v0=is_v0,
-    )
-    return at_front.behind(IMAGE_TOKENS_V0) if is_v0 else at_front
-
-
-def _json_pieces(file: Path) -> Vocabulary:
+def _read_json(file: Path) -> Vocabulary:
     content = json.loads(file.read_text(encoding="utf-8"))
-    held = content["model"]["vocab"]
-    if isinstance(held, list):  # of a unigram model: pairs of piece and score
-        held = {piece: number for number, (piece, _) in enumerate(held)}
-    ids = held | {token["content"]: token["id"] for token in content.get("added_tokens", [])}
+    pieces = content["model"]["vocab"]
+    if isinstance(pieces, list):  # of a unigram model: pairs of piece and score
+        pieces = {piece: number for number, (piece, _) in enumerate(pieces)}
+    ids = pieces | {token["content"]: token["id"] for token in content.get("added_tokens", [])}
     roles = special_tokens(ids, declared_tokens(file.parent))
     bos = ids[roles["bos_token"]] if "bos_token" in roles else None
     return Vocabulary(max(ids.values()) + 1, bos, ids[roles["eos_token"]], ids[roles["pad_token"]])

@@ -28,7 +28,7 @@ from medchat.models.families.chatglm import (
     ChatGLMForConditionalGeneration,
     ChatGLMTokenizer,
 )
-from medchat.models.families.llama import LlamaSentencePieceTokenizer
+from medchat.models.families.llama.tokenization import LlamaSentencePieceTokenizer
 from medchat.models.templates import TEMPLATES, Turn
 from medchat.training.sft import TrainingOptions, answer_rows, text_rows, train
 from medchat.training.tokenizers import train_chatglm_tokenizer, train_llama_tokenizer

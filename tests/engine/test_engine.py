@@ -16,7 +16,7 @@ from own_loop import run_in_own_loop
 
 from medchat.config import GenerationOptions
 from medchat.engine import Delta, End, Event, LocalEngine, Request, Ticket, astream, stream
-from medchat.engine.local.batching import Together
+from medchat.engine.local.batching import Batch
 from medchat.engine.local.decoding import Decoding, TextStream, fit_prompt
 from medchat.errors import BadInput, ModelUnavailable
 from medchat.models import LoadedModel, ModelSpec, Registry, Turn, load, load_base
@@ -116,7 +116,7 @@ def generated(loaded: LoadedModel, prompt: str, count: int, **options: Any) -> l
 
 
 def as_text(loaded: LoadedModel, ids: list[int]) -> str:
-    reply = loaded.tidy(loaded.tokenizer.decode(ids, skip_special_tokens=True))
+    reply = loaded.family.tidy(loaded.tokenizer.decode(ids, skip_special_tokens=True))
     return reply.rstrip("\ufffd").strip()
 
 
@@ -256,7 +256,7 @@ def test_batched_answers_share_their_passes(shared, monkeypatch) -> None:
         return counted
 
     monkeypatch.setattr(Decoding, "step", counting("alone", Decoding.step))
-    monkeypatch.setattr(Together, "next_logits", counting("together", Together.next_logits))
+    monkeypatch.setattr(Batch, "next_logits", counting("together", Batch.next_logits))
     answers(shared, *(batched("chatglm", QUESTIONS[n % 4], f"{n}") for n in range(8)))
     assert passes["alone"] == 8  # each prompt
     assert 23 <= passes["together"] <= 30  # the 23 tokens behind it, and what late ones miss
@@ -273,14 +273,14 @@ def test_a_watched_answer_does_not_wait_for_batched_ones(shared) -> None:
 
 
 def test_a_shared_pass_that_fails_ends_its_own_answers_only(shared, alone, monkeypatch) -> None:
-    pass_of_all = Together.next_logits
+    pass_of_all = Batch.next_logits
 
-    def failing(group: Together, decodings: list[Decoding]) -> list[torch.Tensor]:
+    def failing(group: Batch, decodings: list[Decoding]) -> list[torch.Tensor]:
         if decodings[0]._loaded.adapter == "first":
             raise RuntimeError("out of memory")
         return pass_of_all(group, decodings)
 
-    monkeypatch.setattr(Together, "next_logits", failing)
+    monkeypatch.setattr(Batch, "next_logits", failing)
     ends = answers(
         shared,
         *(batched(model, QUESTIONS[0], f"{model} {n}") for model in LLAMAS for n in range(2)),

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from medchat.errors import CheckpointError
 from medchat.models import load
-from medchat.models.checkpoint import read_checkpoint
 from medchat.models.families.chatglm.weights import unpack_int4
+from medchat.models.recognition import read_checkpoint
 
 MATRIX = "transformer.layers.0.attention.query_key_value.weight"
 both_widths = pytest.mark.parametrize("bits", [8, 4])
@@ -66,7 +66,7 @@ def test_saved_again_it_is_a_plain_checkpoint(folders, tmp_path: Path, bits: int
     loaded.model.save_pretrained(tmp_path / "again")
     loaded.tokenizer.save_pretrained(tmp_path / "again")
     checkpoint = read_checkpoint(tmp_path / "again")
-    assert checkpoint.quantisation is None
+    assert checkpoint.bits is None
     again = load(tmp_path / "again", device="cpu").model.state_dict()
     for name, weight in loaded.model.state_dict().items():
         assert torch.equal(again[name], weight), name
@@ -76,7 +76,7 @@ def test_saved_again_it_is_a_plain_checkpoint(folders, tmp_path: Path, bits: int
 def test_the_bits_are_read_from_the_shapes(folders, tmp_path: Path, bits: int) -> None:
     folder = write_quantised(folders.chatglm, tmp_path / "quantised", bits=bits)
     change_json(folder / "config.json", quantization_bit=None)
-    assert read_checkpoint(folder).quantisation == bits
+    assert read_checkpoint(folder).bits == bits
 
 
 @pytest.mark.parametrize(

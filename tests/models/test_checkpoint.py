@@ -21,7 +21,7 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 
 from medchat.errors import CheckpointError
 from medchat.models import LoadedModel, load
-from medchat.models.checkpoint import read_checkpoint
+from medchat.models.recognition import read_checkpoint
 from medchat.models.templates import Turn
 
 
@@ -115,7 +115,7 @@ def test_bloom_is_loaded_with_its_own_tokenizer_and_ids(folders: TinyModels) -> 
         assert loaded.tokenizer.decode(ids, skip_special_tokens=True) == text
     config = loaded.model.config
     assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (1, 2, 3)
-    assert loaded.longest == 256
+    assert loaded.max_length == 256
     assert loaded.model.lm_head.weight is loaded.model.transformer.word_embeddings.weight
 
 
@@ -155,6 +155,15 @@ def test_a_tokenizer_json_that_cannot_be_used_is_named(folders, tmp_path, conten
     (folder / "tokenizer.json").write_text(content)
     with pytest.raises(CheckpointError, match=r"tokenizer\.json .* cannot be read as a tokenizer"):
         load(folder, device="cpu")
+
+
+def test_huozi_ends_an_answer_at_any_of_its_end_tokens(folders, tmp_path: Path) -> None:
+    folder = copy(folders.bloom, tmp_path / "model")
+    (folder / "generation_config.json").write_text('{"eos_token_id": [7, 9, 100000, "x", true]}')
+    loaded = load(folder, device="cpu")
+    assert loaded.eos_ids == {2, 7, 9}
+    assert loaded.model.generation_config.eos_token_id == [2, 7, 9]
+    assert load(folders.bloom, device="cpu").eos_ids == {2}
 
 
 # -- ChatGLM --
@@ -332,7 +341,7 @@ def test_a_prefix_may_be_named_from_within(folders, monkeypatch) -> None:
 def test_a_bloom_without_a_length_is_taken_for_the_published_one(folders, tmp_path) -> None:
     folder = copy(folders.bloom, tmp_path / "model")
     change_json(folder / "config.json", seq_length=None)
-    assert load(folder, device="cpu").longest == 2048
+    assert load(folder, device="cpu").max_length == 2048
 
 
 # -- several sets of weights in one folder --

@@ -12,9 +12,9 @@ from model_fixtures import TinyModels, tiny_models
 from medchat.errors import CheckpointError
 from medchat.models import LoadedBase, ModelSpec, assembly, devices, load, load_base
 from medchat.models.assembly import empty_network, fill
-from medchat.models.checkpoint import Checkpoint, read_checkpoint
+from medchat.models.checkpoint import Checkpoint
 from medchat.models.devices import check_quantisable, place_for, spread
-from medchat.models.registry import Family
+from medchat.models.recognition import read_checkpoint
 from medchat.models.templates import find_template
 
 
@@ -27,7 +27,7 @@ def weights_in_bytes(checkpoint: Checkpoint) -> int:
     return 4 * checkpoint.parameters
 
 
-def spec_of(folder: Path, family: Family) -> ModelSpec:
+def spec_of(folder: Path, family: str) -> ModelSpec:
     return ModelSpec("base", "Base", family, find_template("plain"), base=folder)
 
 

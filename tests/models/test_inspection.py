@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from medchat.__main__ import cli
 from medchat.errors import CheckpointError
 from medchat.models import inspection, load
-from medchat.models.fields import FIELDS
+from medchat.models.families import find_family
 from medchat.models.inspection import inspect
 
 
@@ -140,7 +140,7 @@ def test_an_adapter_that_does_not_fit_is_found_without_loading(
 ) -> None:
     adapter = write_adapter(tmp_path / "lora", seed=1, **settings)
     report = inspect(folders.llama, adapter)
-    assert problem in report.problems[0]
+    assert problem in str(report.problems[0])
     assert report.family == "llama"
 
 
@@ -150,7 +150,7 @@ def test_weights_that_are_larger_than_the_machine_are_a_problem(
     monkeypatch.setattr(inspection, "_machine", lambda: ("cpu", False, 10**5, 10**4))
     report = inspect(folders.llama)
     assert not report.runs_here
-    assert "In float32 the weights need 185.0 kB" in report.problems[0]
+    assert "In float32 the weights need 185.0 kB" in str(report.problems[0])
 
 
 # -- what it costs --
@@ -190,7 +190,7 @@ def test_changing_what_was_declared_is_seen_the_next_time(folders, tmp_path: Pat
     folder = copy(folders.llama, tmp_path / "model")
     assert inspect(folder).usable
     change_json(folder / "config.json", hidden_size=64)
-    assert "do not fit its config.json" in inspect(folder).problems[0]
+    assert "do not fit its config.json" in str(inspect(folder).problems[0])
 
 
 # -- whether it can be used, as loading finds --
@@ -200,9 +200,9 @@ NONSENSE = ["x", [], {}, -1, 1.5, True, "4", [1, 2], float("nan"), 10**12]
 
 @pytest.mark.parametrize("kind", ["llama", "bloom", "chatglm"])
 def test_a_config_of_nonsense_is_judged_as_loading_judges_it(folders, tmp_path, kind: str) -> None:
-    family = inspect(getattr(folders, kind)).family
+    fields = find_family(kind).fields
     refused = 0
-    for name in [*FIELDS[family], "model_type", "quantization_config"]:
+    for name in [*fields, "model_type", "quantization_config"]:
         for value in NONSENSE:
             folder = copy(getattr(folders, kind), tmp_path / "model")
             change_json(folder / "config.json", **{name: value})
@@ -213,9 +213,9 @@ def test_a_config_of_nonsense_is_judged_as_loading_judges_it(folders, tmp_path, 
             except CheckpointError as error:
                 problems = [str(error)]
                 refused += 1
-            assert report.problems == problems, (name, value)
+            assert list(map(str, report.problems)) == problems, (name, value)
             shutil.rmtree(folder)
-    assert refused > len(FIELDS[family])
+    assert refused > len(fields)
 
 
 @pytest.mark.parametrize("kind", ["llama", "bloom", "chatglm"])
@@ -239,18 +239,18 @@ def test_fields_that_no_answer_depends_on_are_not_read(folders, tmp_path, kind: 
 
 
 def test_a_path_that_no_system_takes_is_a_problem() -> None:
-    assert "There is no model folder" in inspect(Path("a" * 5000)).problems[0]
+    assert "There is no model folder" in str(inspect(Path("a" * 5000)).problems[0])
 
 
 @pytest.mark.parametrize("content", ["[" * 200_000, "\0", "{}{}"])
 def test_a_config_that_is_no_json_is_a_problem(folders, tmp_path: Path, content: str) -> None:
     folder = copy(folders.llama, tmp_path / "model")
     (folder / "config.json").write_text(content)
-    assert "cannot be read as JSON" in inspect(folder).problems[0]
+    assert "cannot be read as JSON" in str(inspect(folder).problems[0])
 
 
 def test_a_folder_in_place_of_a_weight_file_is_a_missing_one(folders, tmp_path: Path) -> None:
     folder = copy(folders.llama, tmp_path / "model")
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors").mkdir()
-    assert "holds no weights" in inspect(folder).problems[0]
+    assert "holds no weights" in str(inspect(folder).problems[0])

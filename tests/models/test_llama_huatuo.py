@@ -13,7 +13,7 @@ import torch
 from model_fixtures import GOLDENS, NO_GOLDENS, TinyModels, tiny_models
 
 from medchat.models import LoadedBase, LoadedModel, ModelSpec, load, load_base
-from medchat.models.families.llama import LlamaSentencePieceTokenizer
+from medchat.models.families.llama.tokenization import LlamaSentencePieceTokenizer
 from medchat.models.templates import Turn, find_template
 
 HUATUO = GOLDENS / "llama-huatuo"
@@ -246,7 +246,7 @@ def test_the_files_as_they_circulate_give_the_model_that_the_repaired_ones_give(
     for loaded in (wild, repaired):
         config = loaded.model.generation_config
         assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (1, 2, 0)
-        assert loaded.longest == 256
+        assert loaded.max_length == 256
         assert loaded.eos_ids == {2}
 
 

@@ -65,7 +65,7 @@ def complaint(folder: Path, adapter: Path | None = None, **options: Any) -> str:
     text = str(caught.value)
     assert str(adapter or folder) in text
     if not any(words in text for words in ONLY_NUMBERS_TELL) and not options:
-        assert inspect(folder, adapter).problems == [text]
+        assert list(map(str, inspect(folder, adapter).problems)) == [text]
     assert not re.search(r"Traceback|<class|weights_only|ignore_mismatched|\bself\b", text)
     return text
 
@@ -234,7 +234,6 @@ def test_code_in_a_weight_file_is_refused_and_never_run(
         {"num_hidden_layers": 1},
         {"hidden_size": 64},
         {"intermediate_size": 32},
-        {"vocab_size": 512},
     ],
 )
 def test_weights_that_do_not_fit_the_config_are_refused(damaged, values) -> None:
@@ -263,7 +262,7 @@ def test_a_model_of_an_unknown_family_is_refused_with_the_known_ones(damaged, ki
     folder = damaged("llama", lambda folder: change_json(folder / "config.json", model_type=kind))
     text = complaint(folder)
     assert repr(kind) in text
-    assert "llama, chatglm, bloom" in text
+    assert "llama, bloom, chatglm" in text
 
 
 def test_a_model_of_another_family_than_declared_is_refused(folders: TinyModels) -> None:
@@ -312,8 +311,25 @@ def test_a_config_of_the_other_chatglm_layout_changes_nothing(
 
 
 def test_a_tokenizer_that_knows_more_than_the_model_is_noticed(damaged) -> None:
-    folder = damaged("llama", lambda f: change_json(f / "config.json", vocab_size=300))
-    assert "400 pieces, the model only 300" in complaint(folder)
+    def cut(folder: Path) -> None:
+        tensors = load_file(folder / "model.safetensors")
+        for name in ("model.embed_tokens.weight", "lm_head.weight"):
+            tensors[name] = tensors[name][:300].clone()
+        save_file(tensors, folder / "model.safetensors")
+        change_json(folder / "config.json", vocab_size=300)
+
+    assert "400 pieces, the model only 300" in complaint(damaged("llama", cut))
+
+
+@pytest.mark.parametrize("kind", ["llama", "bloom"])
+@pytest.mark.parametrize("declared", [300, 512])
+def test_a_config_with_the_vocabulary_of_before_a_merge_is_named(damaged, kind, declared) -> None:
+    """The weights and the tokenizer are right and config.json is not."""
+    rows = {"llama": 400, "bloom": 448}[kind]
+    folder = damaged(kind, lambda f: change_json(f / "config.json", vocab_size=declared))
+    text = complaint(folder)
+    assert f"out of date: it says {declared}, the weights have {rows} rows" in text
+    assert f"Set it to {rows}" in text
 
 
 def test_code_that_lies_in_a_folder_is_never_run(damaged, tmp_path: Path) -> None:

@@ -5,8 +5,12 @@ import torch
 from accelerate import init_empty_weights
 from transformers import BloomConfig, BloomForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from medchat.errors import BadInput
+from medchat.models.families.bloom.family import bloom_shapes
 from medchat.models.families.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
-from medchat.models.shapes import bloom_shapes, chatglm_shapes, llama_shapes, parameters
+from medchat.models.families.chatglm.family import chatglm_shapes
+from medchat.models.families.llama.family import llama_shapes
+from medchat.models.shapes import parameters
 
 CASES = {
     "LLaMA-7B": (llama_shapes, LlamaConfig, LlamaForCausalLM, {}),
@@ -77,5 +81,5 @@ def test_what_a_configuration_leaves_out_is_that_of_the_published_model() -> Non
     ],
 )
 def test_a_size_that_is_none_is_refused_by_name(values: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(BadInput, match=told):
         llama_shapes(values)

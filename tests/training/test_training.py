@@ -12,7 +12,7 @@ from transformers import LlamaForCausalLM
 
 from medchat.models import load
 from medchat.models.families.chatglm import ChatGLMForConditionalGeneration, ChatGLMTokenizer
-from medchat.models.families.llama import LlamaSentencePieceTokenizer
+from medchat.models.families.llama.tokenization import LlamaSentencePieceTokenizer
 from medchat.training.sft import (
     Row,
     TrainingOptions,

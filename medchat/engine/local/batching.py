@@ -15,7 +15,7 @@ from transformers.cache_utils import DynamicCache
 from medchat.engine.local.decoding import Decoding
 
 
-class Together:
+class Batch:
     """The answers of one base and adapter that share their passes; who is among them may change."""
 
     def __init__(self) -> None:
@@ -31,13 +31,13 @@ class Together:
         """
         if decodings != self._members:
             self._regroup(decodings)
-        seen = torch.tensor([[each.seen] for each in decodings])
+        seen = torch.tensor([[decoding.seen] for decoding in decodings])
         keys = torch.arange(-int(seen.max()), 1)  # 0 is the token that is new
-        positions = [each.next_position() for each in decodings]
-        given = [position for position in positions if position is not None]
-        extra = {"position_ids": torch.cat(given)} if given else {}
+        positions = [decoding.next_position() for decoding in decodings]
+        explicit = [position for position in positions if position is not None]
+        extra = {"position_ids": torch.cat(explicit)} if explicit else {}
         output = cast(Any, decodings[0].activate())(
-            input_ids=torch.cat([each.last_token for each in decodings]),
+            input_ids=torch.cat([decoding.last_token for decoding in decodings]),
             attention_mask=(keys >= -seen).long().to(decodings[0].device),
             past_key_values=self._cache,
             use_cache=True,
@@ -48,18 +48,18 @@ class Together:
 
     def _regroup(self, decodings: list[Decoding]) -> None:
         """Make the cache one row per answer, in their order, as wide as the longest needs."""
-        own = {id(each): row for row, each in enumerate(self._members)}
+        own = {id(member): row for row, member in enumerate(self._members)}
         rows = [
-            (self._cache, own[id(each)]) if id(each) in own else (each.give_cache(), 0)
-            for each in decodings
+            (self._cache, own[id(decoding)]) if id(decoding) in own else (decoding.give_cache(), 0)
+            for decoding in decodings
         ]
-        longest = max(each.seen for each in decodings)
+        width = max(decoding.seen for decoding in decodings)
 
         def gather(layer: int, part: str) -> Tensor:
             states = [getattr(cache.layers[layer], part)[row] for cache, row in rows]
             padded = [
-                F.pad(one[:, -each.seen :], (0, 0, longest - each.seen, 0))
-                for one, each in zip(states, decodings, strict=True)
+                F.pad(state[:, -decoding.seen :], (0, 0, width - decoding.seen, 0))
+                for state, decoding in zip(states, decodings, strict=True)
             ]
             return torch.stack(padded)
 

@@ -26,13 +26,9 @@ from medchat.errors import BadInput
 from medchat.models.loaded import LoadedBase, LoadedModel
 from medchat.models.templates import Turn
 
-HELD_BACK = ",!:;?["
-"""A reply's last character may still change when the next one is known (ChatGLM's punctuation and
-its mark for the training date)."""
 UNFINISHED = "\ufffd"
 """What an incomplete UTF-8 sequence decodes to."""
 _BLANK_END = re.compile(rf"[\s{UNFINISHED}]+\Z")
-_OPEN_END = re.compile(rf"[\s{UNFINISHED}{re.escape(HELD_BACK)}]+\Z")
 
 
 @dataclass(frozen=True)
@@ -50,48 +46,49 @@ def fit_prompt(loaded: LoadedModel, turns: tuple[Turn, ...], max_new_tokens: int
     Raises BadInput where even the question alone does not fit, or there is none.
     """
     if not turns:
-        raise BadInput("There is no question to answer.")
+        raise BadInput("no_question")
     for dropped in range(len(turns)):
-        text = loaded.template.render(turns[dropped:])
-        ids = list(loaded.tokenizer(text)["input_ids"])
-        if len(ids) + max_new_tokens <= loaded.longest:
+        text, ids = loaded.encode_prompt(turns[dropped:])
+        if len(ids) + max_new_tokens <= loaded.max_length:
             return Prompt(text, ids, dropped)
     raise BadInput(
-        f"The question is {len(ids)} tokens long; with {max_new_tokens} for the answer that is "
-        f"more than the {loaded.longest} that this model takes. Shorten it.",
-        code="prompt_too_long",
-        tokens=len(ids),
-        answer=max_new_tokens,
-        most=loaded.longest,
+        "prompt_too_long", tokens=len(ids), answer=max_new_tokens, most=loaded.max_length
     )
 
 
 class TextStream:
-    """Turns growing token ids into text that is only ever added to."""
+    """Turns growing token ids into text that is only ever added to.
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    ``shown`` is the answer as far as it is certain; ``reasoning`` is what the model wrote apart
+    from it, which nobody is shown.
+    """
+
+    def __init__(self, loaded: LoadedModel, prompt: str = "") -> None:
         self._loaded = loaded
+        self._prompt = prompt
         self.ids: list[int] = []
         self.shown = ""
+        self.reasoning = ""
         self.stopped = False
 
     def add(self, ids: Iterable[int]) -> str:
         """Take more ids; returns the text that is certain by now and was not before."""
         self.ids.extend(ids)
-        text, self.stopped = self._cut_at_stop(self._decode())
+        text, self.stopped = self._cut_at_stop(self._read())
         return self._advance(_trimmed(text) if self.stopped else self._certain(text))
 
     def finish(self) -> str:
-        """The whole reply."""
-        return _trimmed(self._cut_at_stop(self._decode())[0])
+        """The whole answer."""
+        return _trimmed(self._cut_at_stop(self._read())[0])
 
-    def _decode(self) -> str:
-        raw = self._loaded.tokenizer.decode(self.ids, skip_special_tokens=True)
-        return self._loaded.tidy(str(raw))
+    def _read(self) -> str:
+        reply = self._loaded.read_reply(self.ids, self._prompt)
+        self.reasoning = reply.reasoning
+        return reply.answer
 
     def _cut_at_stop(self, text: str) -> tuple[str, bool]:
-        found = [text.find(stop) for stop in self._loaded.template.stops if stop in text]
-        return (text[: min(found)], True) if found else (text, False)
+        positions = [text.find(stop) for stop in self._loaded.template.stops if stop in text]
+        return (text[: min(positions)], True) if positions else (text, False)
 
     def _certain(self, text: str) -> str:
         text = _BLANK_END.sub("", text)
@@ -100,9 +97,7 @@ class TextStream:
                 if text.endswith(stop[:length]):
                     text = text[:-length]
                     break
-        if "[[" in text[-12:]:
-            text = text[: text.rindex("[[")]
-        return _OPEN_END.sub("", text).lstrip()
+        return _trimmed(self._loaded.family.settled(text))
 
     def _advance(self, certain: str) -> str:
         if not certain.startswith(self.shown):
@@ -126,7 +121,7 @@ class Decoding:
         self._loaded = loaded
         self._options = options
         self.prompt = prompt
-        self.text = TextStream(loaded)
+        self.text = TextStream(loaded, prompt.text)
         self.finish_reason: FinishReason | None = None
         self._device = base.model.device
         self._sequence = torch.tensor([prompt.input_ids], device=self._device)
@@ -169,10 +164,7 @@ class Decoding:
 
     def next_position(self) -> Tensor | None:
         """Position ids of the newest token, or None for a network that counts the mask itself."""
-        if self._loaded.family == "llama":
-            return torch.tensor([[self.seen]], device=self._device)
-        positions = self._loaded.positions(self._sequence)
-        return None if positions is None else positions[..., -1:]
+        return self._loaded.next_position(self._sequence)
 
     def give_cache(self) -> DynamicCache:
         """Hand over the keys and values; from then on this answer cannot ``step`` alone."""
@@ -216,7 +208,7 @@ class Decoding:
         return int(torch.multinomial(shares, 1, generator=self._generator))
 
     def _search(self) -> str:
-        found = self.activate().generate(
+        sequences = self.activate().generate(
             input_ids=self._sequence,
             attention_mask=torch.ones_like(self._sequence),
             max_new_tokens=self._options.max_new_tokens,
@@ -224,7 +216,7 @@ class Decoding:
             repetition_penalty=self._options.repetition_penalty,
             do_sample=False,
         )
-        ids = found[0, self._sequence.shape[1] :].tolist()
+        ids = sequences[0, self._sequence.shape[1] :].tolist()
         ended = [index for index, token in enumerate(ids) if token in self._loaded.eos_ids]
         added = self.text.add(ids[: ended[0]] if ended else ids)
         self.finish_reason = "stop" if ended or self.text.stopped else "length"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from medchat.engine.base import Deliver, Ticket
 from medchat.engine.events import Delta, End, FinishReason, Request
-from medchat.engine.local.batching import Together
+from medchat.engine.local.batching import Batch
 from medchat.engine.local.decoding import Decoding, Prompt, fit_prompt
 from medchat.errors import MedchatError, ModelUnavailable
 from medchat.models.loaded import LoadedBase, LoadedModel
@@ -47,15 +47,18 @@ class Job:
         """Deliver the last event, with what the answer had become by then."""
         decoding = self.decoding
         prompt = decoding.prompt if decoding else Prompt("", [], 0)
+        text = self._text(reason)
         provenance = dict(self.loaded.provenance) if self.loaded else {}
         provenance["options"] = self.request.options.as_dict()
         provenance["prompt"] = prompt.text
         provenance["batched"] = self.request.batched
+        if decoding and decoding.text.reasoning:
+            provenance["reasoning"] = decoding.text.reasoning
         self.send(
             End(
                 pane=self.request.pane,
                 finish_reason=reason,
-                text=self._text(reason),
+                text=text,
                 failure=failure,
                 prompt_tokens=len(prompt.input_ids),
                 new_tokens=decoding.new_tokens if decoding else 0,
@@ -90,11 +93,11 @@ class BaseScheduler:
         self._inbox: queue.SimpleQueue[Job | ModelSpec | None] = queue.SimpleQueue()
         self._base: LoadedBase | None = None
         self._loaded: dict[str, LoadedModel] = {}
-        self._failed: dict[str, str] = {}
+        self._failed: dict[str, ModelUnavailable] = {}
         self._loading: str | None = None
         self._active: list[Job] = []
         self._waiting: list[Job] = []
-        self._together: dict[str | None, Together] = {}
+        self._batches: dict[str | None, Batch] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"base {name}", daemon=True)
         self._thread.start()
@@ -113,9 +116,6 @@ class BaseScheduler:
         if self._loading == spec.name:
             return "loading"
         return "ready" if spec.name in self._loaded else "idle"
-
-    def reason(self, spec: ModelSpec) -> str:
-        return self._failed.get(spec.name, "")
 
     def close(self) -> None:
         self._inbox.put(None)
@@ -191,10 +191,10 @@ class BaseScheduler:
         for job in self._active:
             if job.loaded and job.decoding and _joinable(job):
                 groups.setdefault(job.loaded.adapter, []).append((job, job.decoding))
-        self._together = {key: self._together.get(key) or Together() for key in groups}
+        self._batches = {key: self._batches.get(key) or Batch() for key in groups}
         for adapter, group in groups.items():
             try:
-                logits = self._together[adapter].next_logits([decoding for _, decoding in group])
+                logits = self._batches[adapter].next_logits([decoding for _, decoding in group])
             except Exception as error:
                 for job, _ in group:
                     self._finish(job, "error", _failure(job, error))
@@ -233,11 +233,10 @@ class BaseScheduler:
         except Exception as error:
             if not isinstance(error, MedchatError):
                 log.exception("%s cannot be loaded", spec.name)
-            reason = str(error) or type(error).__name__
-            self._failed[spec.name] = reason
-            return ModelUnavailable(
-                f"{spec.label} cannot be loaded. {reason}", code="load_failed", reason=reason
-            )
+            reason = error if isinstance(error, MedchatError) else _own_words(error)
+            failure = ModelUnavailable("load_failed", label=spec.label, reason=reason)
+            self._failed[spec.name] = failure
+            return failure
         finally:
             self._loading = None
 
@@ -257,10 +256,11 @@ def _joinable(job: Job) -> bool:
 def _failure(job: Job, error: Exception) -> MedchatError:
     """Log what went wrong in one answer; it must not end the thread that serves the others."""
     log.exception("%s failed", job.spec.name)
-    reason = f"{type(error).__name__}: {error}"
-    return MedchatError(
-        f"{job.spec.label} failed: {reason}", code="generation_failed", reason=reason
-    )
+    return MedchatError("generation_failed", label=job.spec.label, reason=_own_words(error))
+
+
+def _own_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 class LocalEngine:

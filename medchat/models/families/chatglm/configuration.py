@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from medchat.models.shapes import CHATGLM_SIZES
+from medchat.models.families.chatglm.sizes import SIZES
 
 
 class ChatGLMConfig(PretrainedConfig):
@@ -30,9 +30,9 @@ class ChatGLMConfig(PretrainedConfig):
     def __init__(
         self,
         vocab_size: int = 130528,
-        hidden_size: int = CHATGLM_SIZES["hidden_size"],
-        num_layers: int = CHATGLM_SIZES["num_layers"],
-        num_attention_heads: int = CHATGLM_SIZES["num_attention_heads"],
+        hidden_size: int = SIZES["hidden_size"],
+        num_layers: int = SIZES["num_layers"],
+        num_attention_heads: int = SIZES["num_attention_heads"],
         inner_hidden_size: int | None = None,
         layernorm_epsilon: float = 1e-5,
         max_sequence_length: int = 2048,

@@ -28,8 +28,8 @@ it is that of 28 layers whatever the model's depth; the models were trained so."
 
 def first_index(input_ids: Tensor, token_id: int) -> Tensor:
     """Index of the first ``token_id`` in each row of ``[batch, length]``; the length if absent."""
-    found = input_ids == token_id
-    return torch.where(found.any(-1), found.int().argmax(-1), input_ids.shape[-1])
+    matches = input_ids == token_id
+    return torch.where(matches.any(-1), matches.int().argmax(-1), input_ids.shape[-1])
 
 
 def prompt_positions(

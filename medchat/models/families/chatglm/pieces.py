@@ -9,6 +9,8 @@ from typing import Any
 
 from sentencepiece import sentencepiece_model_pb2
 
+from medchat.models.vocabulary import check_whole
+
 IMAGE_TOKENS_V0 = 20000
 """Rows of the v0 layout's vocabulary that stand for image tokens, in front of the text pieces."""
 LONGEST_BLANK = 80
@@ -48,12 +50,6 @@ def append_extra_pieces(model: Any) -> None:
     for piece, kind in extra_pieces():
         model.pieces.add(piece=piece, score=0.0, type=kind)
     model.trainer_spec.byte_fallback = True
-
-
-def check_whole(model: Any) -> None:
-    """Raises ValueError for a sentencepiece model whose file was cut off between two pieces."""
-    if not (model.HasField("trainer_spec") and model.HasField("normalizer_spec")):
-        raise ValueError("the settings behind the pieces are missing")
 
 
 def read_pieces(file: Path) -> tuple[Any, bool]:

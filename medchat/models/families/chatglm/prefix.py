@@ -45,8 +45,8 @@ def open_prefix(file: Path, config: Mapping[str, Any]) -> Prefix:
 
 def take_prefix(sources: dict[str, Source], config: Mapping[str, Any]) -> Prefix | None:
     """Remove a full save's prefix from its sources, and return it. Raises as ``open_prefix``."""
-    found = {name: sources.pop(name) for name in list(sources) if name.startswith(PREFIX)}
-    return _prefix(found, config, next(iter(found.values())).file) if found else None
+    parts = {name: sources.pop(name) for name in list(sources) if name.startswith(PREFIX)}
+    return _prefix(parts, config, next(iter(parts.values())).file) if parts else None
 
 
 def _is_prefix(sources: Mapping[str, Source]) -> bool:
@@ -60,17 +60,21 @@ def _part(name: str) -> str:
 def _prefix(sources: Mapping[str, Source], config: Mapping[str, Any], file: Path) -> Prefix:
     parts = {_part(name): source for name, source in sources.items()}
     if set(parts) not in ({EMBEDDING}, {EMBEDDING, *PROJECTION}):
-        raise CheckpointError(f"The prefix in {file} is incomplete: {', '.join(sorted(parts))}.")
+        raise CheckpointError("prefix_incomplete", file=file, parts=", ".join(sorted(parts)))
     for part, source in parts.items():
         if source.dtype not in FLOATS:
-            raise CheckpointError(f"The prefix in {file} is damaged: {part} is {source.dtype}.")
+            raise CheckpointError("prefix_integers", file=file, part=part, dtype=source.dtype)
     shapes = [parts[part].shape for part in (EMBEDDING, *PROJECTION) if part in parts]
     length, width = _length_and_width(shapes, file)
     layers, hidden = config["num_layers"], config["hidden_size"]
     if width != layers * 2 * hidden:
         raise CheckpointError(
-            f"The prefix in {file} was made for another base: its rows have {width} values where "
-            f"this base needs {layers * 2 * hidden} ({layers} layers of 2 × {hidden})."
+            "prefix_of_other_base",
+            file=file,
+            width=width,
+            needed=layers * 2 * hidden,
+            layers=layers,
+            hidden=hidden,
         )
     return Prefix(file, parts[EMBEDDING].dtype, (length, width), parts)
 
@@ -83,7 +87,5 @@ def _length_and_width(shapes: list[tuple[int, ...]], file: Path) -> tuple[int, i
         case [(length, a), (b, c), (d,), (width, e), (f,)]:
             if a == c and b == d == e and width == f:
                 return length, width
-    raise CheckpointError(
-        f"The prefix in {file} is damaged: its tensors have the shapes "
-        f"{', '.join(str(list(shape)) for shape in shapes)}, which do not fit each other."
-    )
+    listed = ", ".join(str(list(shape)) for shape in shapes)
+    raise CheckpointError("prefix_misshapen", file=file, shapes=listed)

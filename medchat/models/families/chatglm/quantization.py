@@ -45,12 +45,16 @@ def _quantised(name: str, sources: Mapping[str, Source], shape: tuple[int, ...])
     weight = sources[name]
     scale = sources.get(name + SCALE)
     if scale is None:
-        raise CheckpointError(f"{weight.file} holds {name} as integers, but not its {name}{SCALE}.")
+        raise CheckpointError("scale_missing", file=weight.file, name=name, scale=f"{name}{SCALE}")
     if len(shape) == 2 and scale.shape == shape[:1]:
         for bits in (8, 4):
             if weight.shape == (shape[0], shape[1] * bits // 8):
                 return QuantisedMatrix(weight.file, "F16", shape, weight, scale, bits)
     raise CheckpointError(
-        f"{weight.file}: {name} {list(weight.shape)} with its scale {list(scale.shape)} is neither "
-        f"an int8 nor an int4 matrix of the shape {list(shape)} that config.json declares."
+        "scale_misfit",
+        file=weight.file,
+        name=name,
+        stored=list(weight.shape),
+        scale=list(scale.shape),
+        shape=list(shape),
     )

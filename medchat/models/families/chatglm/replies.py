@@ -2,10 +2,11 @@
 
 import re
 
-FULL_WIDTH = str.maketrans(",!:;?", "，！：；？")
+HALF_WIDTH = ",!:;?"
+FULL_WIDTH = str.maketrans(HALF_WIDTH, "，！：；？")
 CHINESE = "\u4e00-\u9fff"
 TRAINING_TIME, TRAINING_YEAR = "[[训练时间]]", "2023年"
-_BESIDE_CHINESE = re.compile(rf"(?<=[{CHINESE}])[,!:;?]|[,!:;?](?=[{CHINESE}])")
+_BESIDE_CHINESE = re.compile(rf"(?<=[{CHINESE}])[{HALF_WIDTH}]|[{HALF_WIDTH}](?=[{CHINESE}])")
 
 
 def tidy_chatglm_reply(reply: str) -> str:

@@ -40,5 +40,5 @@ def _(source: Prefix, target: Tensor) -> None:
         inner = F.linear(values.float(), first, first_bias).tanh()
         values = F.linear(inner, second, second_bias)
     if not values.isfinite().all():
-        raise CheckpointError(f"The prefix in {source.file} is damaged: it is not all numbers.")
+        raise CheckpointError("prefix_no_numbers", file=source.file)
     target.copy_(values)

@@ -1,0 +1,1 @@
+"""Bloom, and Huozi, which is one."""

@@ -1,0 +1,1 @@
+"""LLaMA of 2023, and what was tuned on it: HuaTuo, Alpaca, Chinese-Alpaca."""
