@@ -1,4 +1,4 @@
-"""A checkpoint -> the network with its weights, each read once, into its place.
+"""The network of a checkpoint with its weights, each read once, into its place.
 
 The network is built without memory for its parameters; every one is then allocated in its final
 precision on its final device and filled from the file.
@@ -13,28 +13,14 @@ from transformers import PreTrainedModel
 
 from medchat.errors import CheckpointError
 from medchat.models.checkpoint import Checkpoint
-from medchat.models.families import find_family
 from medchat.models.weights.reading import forget_old_files, read_into
 
 Place = torch.device | dict[str, int]
 """One device for all, or the number of a GPU for each module (accelerate's ``device_map``)."""
 
 
-def network_config(checkpoint: Checkpoint) -> Any:
-    """Raises CheckpointError for values that transformers refuses."""
-    try:
-        return find_family(checkpoint.family).network_config(checkpoint)
-    except CheckpointError:
-        raise
-    except Exception as error:  # transformers checks values with errors of its own
-        file = checkpoint.folder / "config.json"
-        raise CheckpointError("config_refused", file=file, remainder=str(error)[:300]) from error
-
-
-def empty_network(checkpoint: Checkpoint) -> PreTrainedModel:
-    """The model of a checkpoint; its parameters have shapes but no memory yet."""
-    config = network_config(checkpoint)
-    build = find_family(checkpoint.family).network_class()
+def empty_network(build: Any, config: Any) -> PreTrainedModel:
+    """A network of the class ``build``; its parameters have shapes but no memory yet."""
     with torch.device("meta"):  # this thread's alone, so that two bases may be loaded at once
         network = cast(PreTrainedModel, build(config))
     for path, module in list(network.named_modules()):

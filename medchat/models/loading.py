@@ -11,7 +11,6 @@ import torch
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from medchat.errors import CheckpointError
-from medchat.models.assembly import empty_network, fill, network_config
 from medchat.models.checkpoint import Checkpoint
 from medchat.models.devices import (
     QUANTISED,
@@ -72,15 +71,17 @@ def load_base(spec: ModelSpec, *, device: str = "auto", dtype: str = "auto") -> 
     checkpoint = read_checkpoint(spec.base, spec.family)
     check_vocabulary(spec, checkpoint)
     chosen = choose_device(device)
-    tokenizer = find_family(checkpoint.family).open_tokenizer(checkpoint)
+    family = find_family(checkpoint.family)
+    tokenizer = family.open_tokenizer(checkpoint)
     if dtype in QUANTISED:
         bits, precision = check_quantisable(dtype, chosen), _precision(checkpoint, "auto", chosen)
         place: Any = "auto" if device == "auto" else {"": chosen}
         model = _load_quantised(checkpoint, bits, precision, place)
     else:
         precision = _precision(checkpoint, dtype, chosen)
-        model = empty_network(checkpoint)
-        fill(model, checkpoint, dtype=precision, place=place_for(model, device, chosen, precision))
+        network = family.empty_network(checkpoint)
+        place = place_for(network, device, chosen, precision)
+        model = family.fill_network(network, checkpoint, precision, place)
     generation: Any = model.generation_config
     for name, value in checkpoint.vocabulary.config_ids.items():
         setattr(generation, name, value)
@@ -127,7 +128,7 @@ def _load_quantised(
         with quiet():
             model = family.network_class().from_pretrained(
                 checkpoint.folder,
-                config=network_config(checkpoint),
+                config=family.checked_config(checkpoint),
                 quantization_config=settings,
                 dtype=precision,
                 device_map=place,

@@ -8,12 +8,14 @@ import pytest
 import torch
 from accelerate import dispatch_model
 from model_fixtures import TinyModels, tiny_models
+from transformers import PreTrainedModel
 
 from medchat.errors import CheckpointError
 from medchat.models import LoadedBase, ModelSpec, assembly, devices, load, load_base
-from medchat.models.assembly import empty_network, fill
+from medchat.models.assembly import fill
 from medchat.models.checkpoint import Checkpoint
 from medchat.models.devices import check_quantisable, place_for, spread
+from medchat.models.families import find_family
 from medchat.models.recognition import read_checkpoint
 from medchat.models.templates import find_template
 
@@ -25,6 +27,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
 
 def weights_in_bytes(checkpoint: Checkpoint) -> int:
     return 4 * checkpoint.parameters
+
+
+def empty_network(checkpoint: Checkpoint) -> PreTrainedModel:
+    return find_family(checkpoint.family).empty_network(checkpoint)
 
 
 def spec_of(folder: Path, family: str) -> ModelSpec:

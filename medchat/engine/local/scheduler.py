@@ -307,7 +307,7 @@ class LocalEngine:
 
     def _scheduler(self, spec: ModelSpec) -> BaseScheduler:
         if spec.unavailable or spec.base is None:
-            raise spec.problem or ModelUnavailable("It names no base folder.", code="no_base")
+            raise spec.problem or ModelUnavailable("no_base_folder", label=spec.label)
         if spec.base not in self._schedulers:
             self._schedulers[spec.base] = BaseScheduler(
                 spec.base.name, device=self._device, dtype=self._dtype

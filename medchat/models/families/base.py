@@ -17,6 +17,7 @@ from medchat.models.templates import Template, Turn, find_template
 from medchat.models.weights.sources import Source
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -88,6 +89,34 @@ class Family(ABC):
     @abstractmethod
     def network_config(self, checkpoint: Checkpoint) -> Any:
         """The configuration of the network; raises whatever transformers does."""
+
+    def checked_config(self, checkpoint: Checkpoint) -> Any:
+        """As ``network_config``. Raises CheckpointError for values that transformers refuses."""
+        try:
+            return self.network_config(checkpoint)
+        except Exception as error:  # transformers checks values with errors of its own
+            file = checkpoint.folder / "config.json"
+            raise CheckpointError(
+                "config_refused", file=file, remainder=str(error)[:300]
+            ) from error
+
+    def empty_network(self, checkpoint: Checkpoint) -> "PreTrainedModel":
+        """The network; its parameters have shapes but no memory yet."""
+        from medchat.models.assembly import empty_network
+
+        return empty_network(self.network_class(), self.checked_config(checkpoint))
+
+    def fill_network(
+        self, network: "PreTrainedModel", checkpoint: Checkpoint, dtype: "torch.dtype", place: Any
+    ) -> "PreTrainedModel":
+        """The network with the checkpoint's weights, at its place (see ``assembly.Place``).
+
+        Raises CheckpointError where a file turns out to be damaged or memory is short.
+        """
+        from medchat.models.assembly import fill
+
+        fill(network, checkpoint, dtype=dtype, place=place)
+        return network
 
     @abstractmethod
     def open_tokenizer(self, checkpoint: Checkpoint) -> "PreTrainedTokenizerBase":
