@@ -25,19 +25,9 @@ RAISING = {
 
 OLD = (
     "medchat/config.py",
-    "medchat/engine/",
     "medchat/evaluation/",
     "medchat/files/published.py",
     "medchat/files/ratings.py",
-    "medchat/models/assembly.py",
-    "medchat/models/checkpoint.py",
-    "medchat/models/families/",
-    "medchat/models/fields.py",
-    "medchat/models/inspection.py",
-    "medchat/models/loaded.py",
-    "medchat/models/loading.py",
-    "medchat/models/shapes.py",
-    "medchat/models/vocabulary.py",
     "eval_ui/report/",
     "eval_ui/server.py",
 )
