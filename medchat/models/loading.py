@@ -126,7 +126,7 @@ def _load_quantised(
     _check_files(checkpoint)
     try:
         with quiet():
-            model = family.network_class().from_pretrained(
+            model = family.network_class(checkpoint).from_pretrained(
                 checkpoint.folder,
                 config=family.checked_config(checkpoint),
                 quantization_config=settings,

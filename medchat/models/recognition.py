@@ -45,7 +45,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def _recognised(folder: Path, config: dict[str, Any]) -> str:
     for name in FAMILIES:
-        if find_family(name).claims(folder, config):
+        if find_family(name).recognises(folder, config):
             return name
     file, kind = folder / "config.json", config.get("model_type")
     raise CheckpointError("family_unknown", file=file, kind=repr(kind), known=", ".join(FAMILIES))

@@ -63,6 +63,10 @@ class Family(ABC):
         """
         return bool(config.get("model_type") == self.name)
 
+    def recognises(self, folder: Path, config: Mapping[str, Any]) -> bool:
+        """Whether a folder that nobody declares is taken for one of the family."""
+        return self.claims(folder, config)
+
     @abstractmethod
     def read(self, folder: Path, config: dict[str, Any]) -> Checkpoint:
         """What a folder holds. Raises CheckpointError where it is no whole model."""
@@ -83,7 +87,7 @@ class Family(ABC):
     # -- loading --
 
     @abstractmethod
-    def network_class(self) -> Any:
+    def network_class(self, checkpoint: Checkpoint) -> Any:
         """The class of the network, of transformers or in its manner."""
 
     @abstractmethod
@@ -104,7 +108,7 @@ class Family(ABC):
         """The network; its parameters have shapes but no memory yet."""
         from medchat.models.assembly import empty_network
 
-        return empty_network(self.network_class(), self.checked_config(checkpoint))
+        return empty_network(self.network_class(checkpoint), self.checked_config(checkpoint))
 
     def fill_network(
         self, network: "PreTrainedModel", checkpoint: Checkpoint, dtype: "torch.dtype", place: Any

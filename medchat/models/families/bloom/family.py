@@ -60,7 +60,7 @@ class BloomFamily(Family):
         check_fit(folder, shapes, sources, frozenset(tied))
         return Checkpoint(folder, self.name, "", vocabulary, config, sources, shapes, EMBEDDING)
 
-    def network_class(self) -> Any:
+    def network_class(self, checkpoint: Checkpoint) -> Any:
         from transformers import BloomForCausalLM
 
         return BloomForCausalLM

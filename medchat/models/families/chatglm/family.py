@@ -125,7 +125,7 @@ class ChatGLMFamily(Family):
 
     # -- loading --
 
-    def network_class(self) -> Any:
+    def network_class(self, checkpoint: Checkpoint) -> Any:
         import medchat.models.families.chatglm.weights  # noqa: F401 - teaches read_into its sources
         from medchat.models.families.chatglm import ChatGLMForConditionalGeneration
 

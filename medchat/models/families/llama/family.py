@@ -76,7 +76,7 @@ class LlamaFamily(Family):
         check_fit(folder, shapes, sources, frozenset(tied))
         return Checkpoint(folder, self.name, "", vocabulary, config, sources, shapes, EMBEDDING)
 
-    def network_class(self) -> Any:
+    def network_class(self, checkpoint: Checkpoint) -> Any:
         from transformers import LlamaForCausalLM
 
         return LlamaForCausalLM
