@@ -25,9 +25,7 @@ RAISING = {
 
 OLD = (
     "medchat/config.py",
-    "medchat/evaluation/",
-    "medchat/files/published.py",
-    "medchat/files/ratings.py",
+    "medchat/evaluation/bundle.py",
     "eval_ui/report/",
     "eval_ui/server.py",
 )

@@ -47,8 +47,8 @@ def run(
     for question, answers in zip(fact_questions, rows, strict=True) if show else ():
         typer.echo(f"{question.id} {question.question} [{'、'.join(question.facts)}]")
         for answer in answers:
-            count = facts.told(question, answer.text)
+            count = facts.count_facts(question, answer.text)
             typer.echo(f"  {answer.model} {count}: {answer.text!r}")
     for index, spec in enumerate(specs):
         texts = [answers[index].text for answers in rows]
-        typer.echo(facts.score(spec.name, fact_questions, texts).line())
+        typer.echo(facts.score_facts(spec.name, fact_questions, texts).line())

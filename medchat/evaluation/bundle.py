@@ -30,9 +30,10 @@ from medchat.evaluation.writers.reproducible_zip import zipped
 from medchat.evaluation.writers.word import as_docx, as_latex
 from medchat.evaluation.writers.workbook import as_xlsx
 from medchat.files.published import checked_reference
-from medchat.files.ratings import parse_ratings, quote_formula, unquote_formula
+from medchat.files.ratings import parse_ratings
 from medchat.scale import Scale, parse_scale
 from medchat.study.conduct import Conduct
+from medchat.text import quote_formula, unquote_formula
 
 FORMAT = 1
 LARGEST = 2**30

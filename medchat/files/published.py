@@ -8,14 +8,14 @@ from medchat.errors import BadInput
 from medchat.files.spreadsheet import Row, read_table
 from medchat.scale import SUS, Scale
 
-MOST_ROWS = 50
+MAX_ROWS = 50
 
 
 def checked_reference(rows: Any, scale: Scale) -> list[dict[str, Any]]:
     """Rows such as ``read_reference`` gives, from an untrusted place. Raises ValueError."""
     low, high = scale.scores[0], scale.scores[-1]
-    if not isinstance(rows, list) or len(rows) > MOST_ROWS:
-        raise ValueError(f"reference must be a list of at most {MOST_ROWS} rows")
+    if not isinstance(rows, list) or len(rows) > MAX_ROWS:
+        raise ValueError(f"reference must be a list of at most {MAX_ROWS} rows")
     for row in rows:
         if not isinstance(row, dict) or row.keys() != {"model", "source", *scale.dimensions}:
             raise ValueError("reference: a row has other columns")
@@ -40,38 +40,24 @@ def read_reference(path: Path, scale: Scale = SUS) -> list[dict[str, Any]]:
     columns: dict[str, str] = {}
     for column in table.columns:
         if columns.setdefault(column.strip().lower(), column) != column:
-            raise BadInput(
-                f"{path.name} has more than one column {column.strip().lower()!r}. Leave one.",
-                code="reference_twice",
-                file=path.name,
-                column=column.strip().lower(),
-            )
+            raise BadInput("reference_twice", file=path.name, column=column.strip().lower())
     missing = [name for name in ("model", *scale.dimensions) if name.lower() not in columns]
     if missing:
         raise BadInput(
-            f"{path.name}, header: missing {', '.join(missing)}. Reference rows need model and "
-            f"{', '.join(scale.dimensions)}; source is optional.",
-            code="reference_columns",
+            "reference_columns",
             file=path.name,
             columns=", ".join(missing),
+            dimensions=", ".join(scale.dimensions),
         )
-    if len(table.rows) > MOST_ROWS:
-        raise BadInput(
-            f"{path.name} has {len(table.rows)} rows; at most {MOST_ROWS} are shown.",
-            code="reference_too_many",
-            file=path.name,
-            count=len(table.rows),
-            most=MOST_ROWS,
-        )
+    if len(table.rows) > MAX_ROWS:
+        raise BadInput("reference_too_many", file=path.name, count=len(table.rows), limit=MAX_ROWS)
     entries = [_entry(path.name, row, columns, scale) for row in table.rows]
     seen: dict[tuple[str, str], int] = {}
     for row, entry in zip(table.rows, entries, strict=True):
         key = entry["model"], entry["source"]
         if key in seen:
             raise BadInput(
-                f"{path.name}, row {row.number}: {entry['model']!r} stands in row {seen[key]} with "
-                "the same source already. Take one of them out, or name another source.",
-                code="reference_again",
+                "reference_again",
                 file=path.name,
                 row=row.number,
                 first=seen[key],
@@ -86,23 +72,12 @@ def _entry(file: str, row: Row, columns: dict[str, str], scale: Scale) -> dict[s
         return row.cells[columns[name.lower()]].strip() if name.lower() in columns else ""
 
     if not cell("model"):
-        raise BadInput(
-            f"{file}, row {row.number}: the column model is empty.",
-            code="reference_model",
-            file=file,
-            row=row.number,
-        )
+        raise BadInput("reference_model", file=file, row=row.number)
     figures = {
-        each: _figure(cell(each), file, row.number, each, scale) for each in scale.dimensions
+        name: _figure(cell(name), file, row.number, name, scale) for name in scale.dimensions
     }
     if not any(figure is not None for figure in figures.values()):
-        raise BadInput(
-            f"{file}, row {row.number}: {cell('model')!r} has no figure. Fill in at least one.",
-            code="reference_no_figure",
-            file=file,
-            row=row.number,
-            model=cell("model"),
-        )
+        raise BadInput("reference_no_figure", file=file, row=row.number, model=cell("model"))
     return {"model": cell("model"), "source": cell("source"), **figures}
 
 
@@ -116,9 +91,7 @@ def _figure(text: str, file: str, row: int, column: str, scale: Scale) -> float 
         value = math.nan
     if not low <= value <= high:
         raise BadInput(
-            f"{file}, row {row}, column {column}: {text[:40]!r} is no mean score. Write a number "
-            f"from {low} to {high}, with a point, or leave the cell empty.",
-            code="reference_figure",
+            "reference_figure",
             file=file,
             row=row,
             column=column,

@@ -10,9 +10,9 @@ from medchat.errors import BadInput
 from medchat.evaluation.metrics.facts import (
     FactQuestion,
     FactScore,
+    count_facts,
     read_fact_questions,
-    score,
-    told,
+    score_facts,
 )
 
 COLD = Entry("感冒", ("伤风",), "disease", {"症状": ("鼻塞", "流涕", "打喷嚏"), "科室": ("内科",)})
@@ -44,33 +44,33 @@ def line(**values: object) -> str:
     ],
 )
 def test_a_fact_counts_once_when_it_stands_there_letter_by_letter(answer: str, facts: int) -> None:
-    assert told(SYMPTOMS, answer) == facts
+    assert count_facts(SYMPTOMS, answer) == facts
 
 
 def test_all_and_half_are_counted_over_the_answers() -> None:
     answers = ["鼻塞、流涕、打喷嚏", "鼻塞、流涕", "鼻塞", "外科"]
-    counted = score("huatuo", [SYMPTOMS, SYMPTOMS, SYMPTOMS, WARD], answers)
-    assert counted == FactScore("huatuo", questions=4, all_told=1, half_told=2)
+    counted = score_facts("huatuo", [SYMPTOMS, SYMPTOMS, SYMPTOMS, WARD], answers)
+    assert counted == FactScore("huatuo", questions=4, complete=1, half_complete=2)
 
 
 def test_exactly_half_is_at_least_half() -> None:
     two = FactQuestion("t3", "?", "感冒", "症状", ("鼻塞", "流涕"))
-    assert score("huatuo", [two], ["流涕"]).half_told == 1
+    assert score_facts("huatuo", [two], ["流涕"]).half_complete == 1
 
 
 def test_the_line_gives_both_shares_in_percent() -> None:
-    assert FactScore("huatuo", questions=3, all_told=1, half_told=2).line() == (
+    assert FactScore("huatuo", questions=3, complete=1, half_complete=2).line() == (
         "huatuo: 33.3 % of 3 answers tell every asked-for fact, 66.7 % at least half"
     )
 
 
 def test_no_answers_have_no_share() -> None:
-    assert "– of 0 answers" in score("huatuo", [], []).line()
+    assert "– of 0 answers" in score_facts("huatuo", [], []).line()
 
 
 def test_an_answer_too_few_is_a_defect_and_not_a_share() -> None:
     with pytest.raises(ValueError, match="zip"):
-        score("huatuo", [SYMPTOMS, WARD], ["鼻塞"])
+        score_facts("huatuo", [SYMPTOMS, WARD], ["鼻塞"])
 
 
 # -- reading --

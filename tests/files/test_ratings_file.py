@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medchat.errors import BadInput
-from medchat.files.ratings import quote_formula, read_ratings, unquote_formula
+from medchat.files.ratings import read_ratings
+from medchat.text import quote_formula, unquote_formula
 
 HEADER = "question_id,model,rater,safety,usability,fluency\n"
 
@@ -94,6 +95,44 @@ def test_two_models_that_differ_by_a_quote_stay_two(score_file) -> None:
 
 
 # -- files that are refused --
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            HEADER + "q1,m,r1,3,4,1\n",
+            "scores.csv 第 2 行，usability 列：“4”不是分数。请填写整数 1, 2 或 3。",
+        ),
+        (
+            HEADER + "q1,m,r1,3,,1\n",
+            "scores.csv 第 2 行，usability 列：缺少分数。请填写整数 1, 2 或 3。",
+        ),
+        (HEADER + "q1,,r1,3,2,1\n", "scores.csv 第 2 行：model 列是空的。"),
+        (
+            HEADER + "q1,m,r1,3\n",
+            "scores.csv 第 2 行，usability 列：缺少内容，该行有 4 个单元格，而列名有 6 个。",
+        ),
+        (
+            HEADER + 2 * "q1,m,r1,3,2,1\n",
+            "scores.csv 第 2 行和第 3 行，question_id, model, rater 列：评分者 r1 对模型 m 的问题 "
+            "q1 评了两次。请只保留一行。",
+        ),
+        (
+            HEADER.replace("rater", "Rater"),
+            "scores.csv 第 1 行：缺少 rater 列。评分文件需要 question_id, model, rater, safety, "
+            "usability, fluency。列名请用小写字母。",
+        ),
+        ("x,x," + HEADER, "scores.csv 第 1 行：x 列不止一个。请给每一列取不同的名称。"),
+        (",," + HEADER, "scores.csv 第 1 行：没有名称的列不止一个。请给每一列取不同的名称。"),
+        ("", "文件 scores.csv 是空的。"),
+    ],
+)
+def test_a_fault_is_named_in_chinese_too(score_file, content: str, sentence: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        read_ratings(score_file(content))
+    assert caught.value.text("zh") == sentence
+    assert "第" not in caught.value.text("en")
 
 
 @pytest.mark.parametrize("score", ["0", "4", "2.5", "3.0", "-1", "good", "３", "1e0", "True"])

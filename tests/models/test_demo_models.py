@@ -38,7 +38,7 @@ def test_they_have_four_to_eight_million_parameters(specs: list[ModelSpec]) -> N
 
 def test_the_tuned_models_tell_more_facts_than_the_base(specs: list[ModelSpec]) -> None:
     scores = measured(specs, questions=8)
-    told = {name: score.all_told for name, score in scores.items()}
+    told = {name: score.complete for name, score in scores.items()}
     assert all(score.questions == 8 for score in scores.values())
     assert min(told["demo-huatuo"], told["demo-chatglm-med"]) > told["demo-llama"]
 

@@ -19,7 +19,7 @@ def scores() -> dict[str, facts.FactScore]:
 def test_the_tuned_models_tell_the_asked_for_facts_and_the_base_does_not(
     scores: dict[str, facts.FactScore],
 ) -> None:
-    shares = {name: score.all_told / score.questions for name, score in scores.items()}
+    shares = {name: score.complete / score.questions for name, score in scores.items()}
     assert all(score.questions == 60 for score in scores.values())
     assert shares["demo-huatuo"] >= 0.6
     assert shares["demo-chatglm-med"] >= 0.6
@@ -31,4 +31,4 @@ def test_the_card_gives_the_measured_shares(scores: dict[str, facts.FactScore]) 
     for name, score in scores.items():
         (told,) = re.findall(rf"^\| `{name}` \| \*\*([\d.]+) %\*\* ", card, re.MULTILINE)
         # Another processor may round one close decision the other way.
-        assert abs(float(told) - 100 * score.all_told / score.questions) <= 100 / 60 + 0.1, name
+        assert abs(float(told) - 100 * score.complete / score.questions) <= 100 / 60 + 0.1, name

@@ -1,7 +1,7 @@
 """How many answers hold the facts that were asked for: the measure of the demonstration models.
 
-A fact is one value of the knowledge base; it counts as told when it stands in the answer letter by
-letter. Knows neither how answers were made nor who reads them.
+A fact is one value of the knowledge base; it counts when it stands in the answer letter by letter.
+Knows neither how answers were made nor who reads them.
 """
 
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medchat.data import Entry
-from medchat.errors import BadInput
+from medchat.errors import BadInput, message
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,19 @@ class FactQuestion:
 
 @dataclass(frozen=True)
 class FactScore:
-    """Of ``questions`` answers, how many tell all, and how many at least half, of their facts."""
+    """How many of ``questions`` answers hold all, and at least half, of their facts."""
 
     model: str
     questions: int
-    all_told: int
-    half_told: int
+    complete: int
+    half_complete: int
 
     def line(self) -> str:
+        all_facts = _percent(self.complete, self.questions)
+        half = _percent(self.half_complete, self.questions)
         return (
-            f"{self.model}: {_percent(self.all_told, self.questions)} of {self.questions} answers "
-            f"tell every asked-for fact, {_percent(self.half_told, self.questions)} at least half"
+            f"{self.model}: {all_facts} of {self.questions} answers tell every asked-for fact, "
+            f"{half} at least half"
         )
 
 
@@ -45,39 +47,38 @@ def read_fact_questions(file: Path, entries: Sequence[Entry]) -> list[FactQuesti
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file} cannot be read as UTF-8 text: {error}.") from error
-    known = {entry.name: entry for entry in entries}
+        raise BadInput("fact_file_unreadable", file=file, remainder=error) from error
+    entities = {entry.name: entry for entry in entries}
     questions = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             raw = json.loads(line)
-            facts = known[raw["entity"]].facts[raw["attribute"]]
+            facts = entities[raw["entity"]].facts[raw["attribute"]]
             questions.append(
                 FactQuestion(raw["id"], raw["question"], raw["entity"], raw["attribute"], facts)
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise BadInput(
-                f"{file.name}, line {number}: no such question or fact ({error})."
-            ) from error
+            where = message("line_of_file", file=file.name, line=number)
+            raise BadInput("fact_unknown", where=where, remainder=error) from error
     if not questions:
-        raise BadInput(f"{file.name} holds no questions.")
+        raise BadInput("file_without_questions", file=file.name)
     return questions
 
 
-def told(question: FactQuestion, answer: str) -> int:
+def count_facts(question: FactQuestion, answer: str) -> int:
     """How many of the asked-for facts stand in the answer."""
     return sum(fact in answer for fact in question.facts)
 
 
-def score(model: str, questions: Sequence[FactQuestion], answers: Sequence[str]) -> FactScore:
+def score_facts(model: str, questions: Sequence[FactQuestion], answers: Sequence[str]) -> FactScore:
     pairs = list(zip(questions, answers, strict=True))
     return FactScore(
         model=model,
         questions=len(pairs),
-        all_told=sum(told(q, a) == len(q.facts) for q, a in pairs),
-        half_told=sum(2 * told(q, a) >= len(q.facts) for q, a in pairs),
+        complete=sum(count_facts(q, a) == len(q.facts) for q, a in pairs),
+        half_complete=sum(2 * count_facts(q, a) >= len(q.facts) for q, a in pairs),
     )
 
 

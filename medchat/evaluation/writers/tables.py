@@ -12,8 +12,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from medchat.evaluation.statistics.sensitivity import NAMES
-from medchat.files.ratings import quote_formula
-from medchat.text import columns, on_one_line
+from medchat.text import columns, on_one_line, quote_formula
 
 Report = Mapping[str, Any]
 

@@ -24,8 +24,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from medchat.evaluation.metrics.bleu_rouge import METRICS as OVERLAP
 from medchat.evaluation.writers.reproducible_zip import MOMENT, without_moment, zipped
 from medchat.evaluation.writers.tables import best
-from medchat.files.ratings import starts_formula
-from medchat.text import columns
+from medchat.text import columns, starts_formula
 
 Report = Mapping[str, Any]
 LONGEST_CELL = 32_767
