@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from eval_ui.texts import PageError, Texts
 from eval_ui.web.safe_text import as_html, folded
 from medchat.engine import Delta, End, Event, Ticket
-from medchat.files.answers import MOST_CHARACTERS
+from medchat.files.answers import MAX_QUESTION_LENGTH
 from medchat.models import ModelSpec, Turn
 from medchat.text import clean_text
 from storage import NewResponse
@@ -90,8 +90,8 @@ def check_question(text: str) -> tuple[str, int]:
     cleaned, removed = clean_text(text)
     if not cleaned:
         raise PageError("question_empty")
-    if len(cleaned) > MOST_CHARACTERS:
-        raise PageError("question_too_long", length=len(cleaned), most=MOST_CHARACTERS)
+    if len(cleaned) > MAX_QUESTION_LENGTH:
+        raise PageError("question_too_long", length=len(cleaned), most=MAX_QUESTION_LENGTH)
     return cleaned, removed
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from medchat.errors import BadInput, Message, message
 from medchat.text import clean_text, shorten
 
-MOST_CHARACTERS = 2000
+MAX_QUESTION_LENGTH = 2000
 """Of a question. What is longer is a pasted document, which no model here can take."""
 
 
@@ -96,8 +96,8 @@ def _record(line: str, where: Message, answers: bool) -> AnsweredQuestion:
     question = clean_text(text)[0] if isinstance(text, str) else ""
     if not question:
         raise BadInput("line_without_question", where=where)
-    if (length := len(question)) > MOST_CHARACTERS:
-        raise BadInput("line_too_long", where=where, length=length, limit=MOST_CHARACTERS)
+    if (length := len(question)) > MAX_QUESTION_LENGTH:
+        raise BadInput("line_too_long", where=where, length=length, limit=MAX_QUESTION_LENGTH)
     number = raw.get("question_id")
     if isinstance(number, bool) or not isinstance(number, str | int | None):
         raise BadInput("line_bad_id", where=where, value=shorten(repr(number)))

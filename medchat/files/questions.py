@@ -1,8 +1,8 @@
 """The questions of a rating study from a table: which column holds what, and checked drafts.
 
 ``suggest_columns`` guesses what the columns hold; ``read_drafts`` makes questions of the rows and
-lists every problem instead of stopping at the first. How a table comes out of a file, ``tables``
-knows. Knows nothing of models, studies or databases.
+lists every problem instead of stopping at the first. Knows nothing of files, models, studies or
+databases.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,20 +10,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from medchat.errors import BadInput, Message, message
-from medchat.files.answers import MOST_CHARACTERS
-from medchat.files.spreadsheet import (
+from medchat.files.answers import MAX_QUESTION_LENGTH
+from medchat.files.column_names import (
     CATEGORY_NAMES,
-    MOST_CHARACTERS_OF_NAME,
+    MAX_NAME_LENGTH,
     QUESTION_ID_NAMES,
     QUESTION_NAMES,
     REFERENCE_NAMES,
-    Row,
-    Table,
     name_key,
 )
+from medchat.files.spreadsheet import Row, Table
 from medchat.text import clean_line, clean_text, shorten
 
-MOST_CHARACTERS_OF_ANSWER = 20_000
+MAX_ANSWER_LENGTH = 20_000
 
 _Role = Literal["question_id", "category", "reference", "question"]
 _ROLES: tuple[tuple[_Role, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -52,8 +51,8 @@ class Columns:
     @property
     def names(self) -> tuple[str, ...]:
         """Every column in use."""
-        wanted = (self.question, self.question_id, self.category, self.reference)
-        return (*(name for name in wanted if name is not None), *self.answers)
+        single = (self.question, self.question_id, self.category, self.reference)
+        return (*(name for name in single if name is not None), *self.answers)
 
 
 @dataclass(frozen=True)
@@ -90,26 +89,29 @@ def suggest_columns(table: Table) -> Columns | None:
     if len(table.columns) == 1:
         return Columns(table.columns[0])
     keys = {column: name_key(column) for column in table.columns}
-    found: dict[_Role, str] = {}
+    chosen: dict[_Role, str] = {}
     for role, names, _ in _ROLES:
-        _claim(found, role, (column for name in names for column in keys if keys[column] == name))
+        _claim(chosen, role, (column for name in names for column in keys if keys[column] == name))
     for role, _, names in _ROLES:
         _claim(
-            found,
+            chosen,
             role,
             (column for name in names for column in keys if _is_within(name, keys[column])),
         )
-    if "question" not in found:
+    if "question" not in chosen:
         return None
     return Columns(
-        found["question"], found.get("question_id"), found.get("category"), found.get("reference")
+        chosen["question"],
+        chosen.get("question_id"),
+        chosen.get("category"),
+        chosen.get("reference"),
     )
 
 
-def _claim(found: dict[_Role, str], role: _Role, fitting: Iterable[str]) -> None:
-    free = (column for column in fitting if column not in found.values())
-    if role not in found and (column := next(free, None)) is not None:
-        found[role] = column
+def _claim(chosen: dict[_Role, str], role: _Role, fitting: Iterable[str]) -> None:
+    free = (column for column in fitting if column not in chosen.values())
+    if role not in chosen and (column := next(free, None)) is not None:
+        chosen[role] = column
 
 
 def _is_within(name: str, key: str) -> bool:
@@ -168,10 +170,10 @@ def _faults(row: Row, draft: QuestionDraft, columns: Columns) -> Iterator[Messag
             yield message("formula_without_result", column=column)
     yield from _faults_of_question(draft.text, columns.question in row.formulas)
     for title, text, limit in (
-        (columns.question_id, draft.question_id or "", MOST_CHARACTERS_OF_NAME),
-        (columns.category, draft.category, MOST_CHARACTERS_OF_NAME),
-        (columns.reference, draft.reference, MOST_CHARACTERS_OF_ANSWER),
-        *((model, text, MOST_CHARACTERS_OF_ANSWER) for model, text in draft.answers),
+        (columns.question_id, draft.question_id or "", MAX_NAME_LENGTH),
+        (columns.category, draft.category, MAX_NAME_LENGTH),
+        (columns.reference, draft.reference, MAX_ANSWER_LENGTH),
+        *((model, text, MAX_ANSWER_LENGTH) for model, text in draft.answers),
     ):
         if title is not None and len(text) > limit:
             yield message("cell_too_long", column=title, length=len(text), limit=limit)
@@ -183,8 +185,8 @@ def _faults(row: Row, draft: QuestionDraft, columns: Columns) -> Iterator[Messag
 def _faults_of_question(text: str, without_result: bool) -> Iterator[Message]:
     if not text and not without_result:
         yield message("question_missing")
-    if len(text) > MOST_CHARACTERS:
-        yield message("question_too_long", length=len(text), limit=MOST_CHARACTERS)
+    if len(text) > MAX_QUESTION_LENGTH:
+        yield message("question_too_long", length=len(text), limit=MAX_QUESTION_LENGTH)
 
 
 def _repetitions(row: int, draft: QuestionDraft, first_rows: _FirstRows) -> Iterator[Message]:

@@ -13,7 +13,7 @@ from eval_ui.chat.chat_session import (
 )
 from eval_ui.texts import Language, PageError, Texts
 from medchat.engine import Delta, End, Ticket
-from medchat.files.answers import MOST_CHARACTERS
+from medchat.files.answers import MAX_QUESTION_LENGTH
 from medchat.models import Registry, Turn
 
 ZH, EN = Texts("zh"), Texts("en")
@@ -131,9 +131,9 @@ def test_a_question_is_cleaned_and_what_it_lost_is_counted() -> None:
 
 
 def test_the_longest_question_is_taken_and_one_more_character_is_refused() -> None:
-    assert check_question("药" * MOST_CHARACTERS)[0] == "药" * MOST_CHARACTERS
+    assert check_question("药" * MAX_QUESTION_LENGTH)[0] == "药" * MAX_QUESTION_LENGTH
     with pytest.raises(PageError, match="2001 characters; at most 2000"):
-        check_question("药" * (MOST_CHARACTERS + 1))
+        check_question("药" * (MAX_QUESTION_LENGTH + 1))
 
 
 @pytest.mark.parametrize("text", ["", " \n\t ", "\x00\u202e"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from medchat.errors import BadInput
 from medchat.files.answers import (
-    MOST_CHARACTERS,
+    MAX_QUESTION_LENGTH,
     Answer,
     AnsweredQuestion,
     as_line,
@@ -75,8 +75,8 @@ def test_a_number_is_an_id_too_and_a_blank_one_is_none(file: Path) -> None:
 
 
 def test_the_longest_question_is_counted_without_what_is_cut_off(file: Path) -> None:
-    file.write_text(line(question="  " + "药" * MOST_CHARACTERS + "\n"), encoding="utf-8")
-    assert len(read_questions(file)[0].question) == MOST_CHARACTERS
+    file.write_text(line(question="  " + "药" * MAX_QUESTION_LENGTH + "\n"), encoding="utf-8")
+    assert len(read_questions(file)[0].question) == MAX_QUESTION_LENGTH
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from eval_ui.texts import Texts
 from medchat.errors import BadInput
-from medchat.files.answers import MOST_CHARACTERS
+from medchat.files.answers import MAX_QUESTION_LENGTH
 from medchat.files.questions import (
     Columns,
     Problem,
@@ -90,7 +90,7 @@ def test_every_problem_is_told_in_row_order_and_good_rows_are_kept() -> None:
     read = table(
         {"q": "头疼", "n": "t01", "llama": "休息", "glm": "就医"},
         {"q": " \x07", "n": "t01", "llama": " ", "glm": ""},
-        {"q": "药" * (MOST_CHARACTERS + 1), "n": "", "llama": "a", "glm": "b"},
+        {"q": "药" * (MAX_QUESTION_LENGTH + 1), "n": "", "llama": "a", "glm": "b"},
         {"q": "头疼 ", "n": "t03", "llama": "a", "glm": "b"},
         {"q": "发热", "n": "9" * 81, "llama": "a", "glm": "药" * 20_001},
         {"q": "咳嗽", "n": "", "llama": "a", "glm": "b"},

@@ -281,7 +281,7 @@ def test_a_hundred_columns_are_read_and_one_more_is_refused(folder: Path) -> Non
 def test_as_many_rows_as_allowed_are_read_and_one_more_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "MOST_ROWS", 3)
+    monkeypatch.setattr(tables, "MAX_ROWS", 3)
     rows = [["question"], *([f"第{number}题"] for number in range(4))]
     for count, most in ((4, False), (5, True)):
         texts = [row[0] for row in rows[:count]]
