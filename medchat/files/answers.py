@@ -15,7 +15,7 @@ from medchat.errors import BadInput, Message, message
 from medchat.text import clean_text, shorten
 
 MAX_QUESTION_LENGTH = 2000
-"""Of a question. What is longer is a pasted document, which no model here can take."""
+"""A longer text is a pasted document, which no model here can take."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class AnsweredQuestion:
-    """A question with the answers given so far; ``question_id`` is None where the file has none."""
+    """A question and its answers so far; ``question_id`` is None where the file has none."""
 
     question: str
     question_id: str | None = None

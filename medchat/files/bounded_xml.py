@@ -10,11 +10,11 @@ from typing import IO, Protocol
 from xml.parsers import expat
 
 MAX_DEPTH = 100
-"""Elements within each other; sheets have about ten."""
+"""Elements may lie so deep within each other; sheets need about ten."""
 MAX_NAMES = 2_000
-"""Different names of elements and attributes in one part; the parser keeps every one."""
+"""One part may have so many names of elements and attributes; the parser keeps every one."""
 MAX_TAG_BYTES = 2**18
-"""Of one tag or comment, which the parser reads anew from its start with every piece."""
+"""A tag or comment may be so long; the parser reads it anew from its start with every piece."""
 PIECE_BYTES = 2**16
 
 

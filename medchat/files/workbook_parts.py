@@ -21,25 +21,25 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, WINDOWS_EPOCH, from_excel
 from medchat.files.bounded_xml import Finished, TooMuch, local_name
 
 MAX_CELLS = 500_000
-"""Cells that hold something."""
+"""Empty cells do not count."""
 MAX_CHARACTERS = 60_000_000
-"""Of all cells together; a text that many cells share counts in each of them."""
+"""All cells together may hold so many; a text that many cells share counts in every one."""
 MAX_CHARACTERS_OF_TEXT = 1_000_000
-"""Of one cell. Excel allows 32,767."""
+"""Excel allows 32,767 characters in a cell."""
 MAX_DIGITS = 400
-"""Of a number; the largest that Excel knows has 309."""
+"""The largest number that Excel knows has 309 digits."""
 MAX_TEXT_MEMORY = 150_000_000
-"""Bytes of all texts together, a shared one once."""
+"""All texts together may take so many bytes; a shared text counts once."""
 LAST_ROW = 1_048_576
 LAST_COLUMN = 16_384
 """XFD. Both count from 1."""
 MAX_RELATIONSHIPS = 10_000
-"""Of a workbook to its sheets and other parts, of which it may have as many."""
+"""A workbook may have so many sheets and other parts."""
 MAX_REFERENCE_LENGTH = 500
-"""Of an id or a path by which one part names another."""
+"""One part names another by an id or a path of at most this length."""
 MAX_FORMATS = 2**16
 MAX_NUMBER_FORMATS = 4_096
-"""Of a workbook's own, beside those that every Excel knows. Excel says 250."""
+"""A workbook may define so many of its own. Excel says 250."""
 MAX_FORMAT_ID_LENGTH = 10
 MAX_FORMAT_LENGTH = 255
 """Excel allows no longer number format; in some the search for a date would take very long."""

@@ -33,10 +33,10 @@ from medchat.files.workbook_parts import (
 )
 
 MAX_UNPACKED_BYTES = 200_000_000
-"""Of all parts of a workbook together. A bigger one is refused before anything is unpacked."""
+"""A workbook whose parts are larger together is refused before anything is unpacked."""
 MAX_PARTS = 10_000
 MAX_TAGS = 3_000_000
-"""XML tags that are read, of start or end. A cell has four, a shared text as many again."""
+"""So many XML tags are read, of start or end. A cell has four, a shared text as many again."""
 _ENTRY = b"PK\x01\x02"
 """What every entry in a zip's table of contents begins with."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

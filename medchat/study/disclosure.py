@@ -12,8 +12,8 @@ from typing import Literal
 DisclosureKind = Literal["name", "self", "template"]
 MASK = "█████"
 """Stands for whatever is masked, so that its length tells nothing."""
-SHORTEST_NAME = 3
-"""Of a model of the study: shorter ones stand in too many words."""
+MIN_NAME_LENGTH = 3
+"""Shorter names of the study's models occur within too many words."""
 
 _NAMES = (
     *("Chat[- ]?GLM", "DoctorGLM", "BianQue", "GLM", "LLaMA", "Alpaca", "Vicuna", "BLOOMZ?"),
@@ -88,32 +88,32 @@ def find_disclosures(text: str, names: Collection[str] = ()) -> list[Disclosure]
 
     ``names`` are those of the study's own models and their labels.
     """
-    found = [
+    disclosures = [
         Disclosure(match.start(), match.end(), kind, match[0])
         for kind, pattern in (("name", _of_names(names)), *_PATTERNS)
         for match in pattern.finditer(text)
         if match[0].strip()
     ]
-    return _joined(text, sorted(found, key=lambda each: (each.start, -each.end)))
+    return _joined(text, sorted(disclosures, key=lambda one: (one.start, -one.end)))
 
 
 def masked(text: str, disclosures: Sequence[Disclosure]) -> str:
-    """``text`` with ``MASK`` in the place of each disclosure."""
+    """Return ``text`` with ``MASK`` instead of every disclosure."""
     pieces, at = [], 0
-    for each in disclosures:
-        pieces += [text[at : each.start], MASK]
-        at = each.end
+    for disclosure in disclosures:
+        pieces += [text[at : disclosure.start], MASK]
+        at = disclosure.end
     return "".join([*pieces, text[at:]])
 
 
-def _joined(text: str, found: Sequence[Disclosure]) -> list[Disclosure]:
+def _joined(text: str, disclosures: Sequence[Disclosure]) -> list[Disclosure]:
     joined: list[Disclosure] = []
-    for each in found:
-        if joined and each.start < joined[-1].end:
+    for disclosure in disclosures:
+        if joined and disclosure.start < joined[-1].end:
             last = joined.pop()
-            end = max(last.end, each.end)
-            each = Disclosure(last.start, end, last.kind, text[last.start : end])
-        joined.append(each)
+            end = max(last.end, disclosure.end)
+            disclosure = Disclosure(last.start, end, last.kind, text[last.start : end])
+        joined.append(disclosure)
     return joined
 
 
@@ -124,7 +124,7 @@ def _pattern(parts: Collection[str], flags: int = 0) -> re.Pattern[str]:
 def _of_names(names: Collection[str]) -> re.Pattern[str]:
     """The names of the study, the longest first, and the well-known ones."""
     own = {name.strip() for name in names if MASK[0] not in name}
-    telling = sorted((name for name in own if len(name) >= SHORTEST_NAME), key=_longest_first)
+    telling = sorted((name for name in own if len(name) >= MIN_NAME_LENGTH), key=_longest_first)
     return _pattern(
         (
             *(f"{_whole_word(name)}{_REST_OF_NAME}" for name in telling),

@@ -18,7 +18,7 @@ SCORES_PER_ANSWER = 3
 
 @dataclass(frozen=True)
 class Workload:
-    """Of one rater: questions and answers on the list, repeats and practice included.
+    """What one rater has to do: questions and answers, repeats and practice included.
 
     ``repeats`` of the questions come twice; a short list has room for fewer than were asked for.
     """
@@ -31,7 +31,7 @@ class Workload:
 
 def seconds_to_read(text: str) -> float:
     """Return how long ``text`` takes to read, in seconds."""
-    chinese = sum("\u3400" <= each <= "\u9fff" for each in text)
+    chinese = sum("\u3400" <= letter <= "\u9fff" for letter in text)
     return chinese / CHINESE_PER_SECOND + (len(text) - chinese) / LETTERS_PER_SECOND
 
 
@@ -52,16 +52,16 @@ def estimate(
     overlap = min(raters_per_answer or raters, raters)
     own = math.ceil(len(texts) * overlap / raters)
     twice = min(repeats, own // 3)
-    shown = own + twice
-    answers = sum(len(each) - 1 for each in texts)
+    questions = own + twice
+    answers = sum(len(question) - 1 for question in texts)
     mean_answers = answers / len(texts) if texts else 0.0
-    seconds = sum(seconds_to_read(text) for each in texts for text in each)
+    seconds = sum(seconds_to_read(text) for question in texts for text in question)
     seconds += answers * SCORES_PER_ANSWER * SECONDS_PER_SCORE
     per_question = seconds / len(texts) if texts else 0.0
     of_practice = practice * per_question / max(mean_answers, 1)
     return Workload(
-        questions=shown + practice,
-        answers=round(shown * mean_answers) + practice,
-        minutes=math.ceil((shown * per_question + of_practice) / 60),
+        questions=questions + practice,
+        answers=round(questions * mean_answers) + practice,
+        minutes=math.ceil((questions * per_question + of_practice) / 60),
         repeats=twice,
     )

@@ -37,7 +37,7 @@ LLAMA, HUATUO, CHATGLM_MED = "demo-llama", "demo-huatuo", "demo-chatglm-med"
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 MAX_ROW_TOKENS = 160
 SPLIT_SHARE = 0.2
-"""Of the pieces of a varied prompt that have more than one letter."""
+"""Share of the longer pieces of a varied prompt that are cut into letters."""
 
 
 @dataclass(frozen=True)

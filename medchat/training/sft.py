@@ -62,11 +62,11 @@ class Rows(Dataset[Row]):
         return self.rows[index]
 
 
-def text_rows(texts: Iterable[str], tokenizer: Tokenizer, longest: int) -> list[Row]:
-    """Rows that learn every token of a text and its end, cut at ``longest`` tokens."""
+def text_rows(texts: Iterable[str], tokenizer: Tokenizer, max_tokens: int) -> list[Row]:
+    """Rows that learn every token of a text and its end, cut at ``max_tokens``."""
     rows = []
     for text in texts:
-        ids = [*tokenizer(text)["input_ids"], tokenizer.eos_token_id][:longest]
+        ids = [*tokenizer(text)["input_ids"], tokenizer.eos_token_id][:max_tokens]
         rows.append(Row(ids, ids))
     return rows
 
@@ -74,23 +74,23 @@ def text_rows(texts: Iterable[str], tokenizer: Tokenizer, longest: int) -> list[
 def answer_rows(
     pairs: Iterable[tuple[str, str]],
     tokenizer: Tokenizer,
-    longest: int,
+    max_tokens: int,
     vary: Callable[[str], list[int]] | None = None,
 ) -> list[Row]:
     """Rows of (prompt, answer) that learn the answer and its end only.
 
-    An answer that does not fit into ``longest`` tokens is cut and then learns no end; a prompt that
+    An answer that does not fit into ``max_tokens`` is cut and then learns no end; a prompt that
     leaves no room for any answer makes no row. ``vary`` gives another encoding of a prompt; every
     second row takes it.
     """
     rows = []
     for number, (prompt, answer) in enumerate(pairs):
-        asked = vary(prompt) if vary and number % 2 else list(tokenizer(prompt)["input_ids"])
-        answered = list(tokenizer(answer, add_special_tokens=False)["input_ids"])
-        if len(asked) >= longest:
+        prompt_ids = vary(prompt) if vary and number % 2 else list(tokenizer(prompt)["input_ids"])
+        answer_ids = list(tokenizer(answer, add_special_tokens=False)["input_ids"])
+        if len(prompt_ids) >= max_tokens:
             continue
-        ids = [*asked, *answered, tokenizer.eos_token_id][:longest]
-        rows.append(Row(ids, [IGNORED_LABEL] * len(asked) + ids[len(asked) :]))
+        ids = [*prompt_ids, *answer_ids, tokenizer.eos_token_id][:max_tokens]
+        rows.append(Row(ids, [IGNORED_LABEL] * len(prompt_ids) + ids[len(prompt_ids) :]))
     return rows
 
 

@@ -16,7 +16,7 @@ from medchat.models.weights.reading import chunks, forget_old_files, raw_bytes, 
 from medchat.models.weights.sources import ITEM_BYTES, Source, StoredTensor, open_weights
 
 Progress = Callable[[int], None]
-"""Told how many bytes have been written since it was last told."""
+"""Called with the number of bytes written since the last call."""
 STEMS = (WEIGHT_STEMS[".bin"], "adapter_model", "prefix_encoder")
 INDEX = "pytorch_model.bin.index.json"
 
