@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from eval_ui.texts import Texts
 from medchat.errors import BadInput
 from medchat.files.practice import BUILT_IN, MAX_ITEMS, PracticeDraft, read_practice
 from medchat.scale import SCORES
@@ -36,7 +35,7 @@ def refused(file: Path) -> BadInput:
     """Why a file is refused; the reason must have a sentence in both languages."""
     with pytest.raises(BadInput) as caught:
         read_practice(file)
-    assert Texts("zh").error(caught.value) != str(caught.value)
+    assert caught.value.text("zh") != caught.value.text("en")
     return caught.value
 
 
