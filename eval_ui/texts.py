@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from eval_ui.legacy_errors import MEDCHAT_TEXTS_ZH
 from medchat.errors import LANGUAGES, Language, MedchatError, Message, catalogue_beside
 
 __all__ = ["CATALOGUE", "LANGUAGES", "Language", "PageError", "Texts"]
@@ -27,7 +26,4 @@ class Texts:
 
     def error(self, error: MedchatError | Message) -> str:
         """An error's sentence for the person at the screen."""
-        is_legacy = isinstance(error, MedchatError) and error.legacy
-        if self.language == "zh" and is_legacy and error.code in MEDCHAT_TEXTS_ZH:
-            return MEDCHAT_TEXTS_ZH[error.code].format(**error.details)
         return error.text(self.language)

@@ -61,9 +61,7 @@ def convert(folder: Path, output: Path, progress: Progress = lambda _: None) -> 
         _write_index(folder, partial, contents)
         partial.rename(output)
     except OSError as error:
-        raise BadInput(
-            "convert_unwritable", output=output, reason=error.strerror or error
-        ) from error
+        raise BadInput("file_unwritable", file=output, reason=error.strerror or error) from error
     finally:
         forget_old_files()
         shutil.rmtree(partial, ignore_errors=True)

@@ -107,9 +107,7 @@ def chunks(source: StoredTensor) -> Iterator[memoryview]:
                 yield part
                 remaining -= len(part)
     except OSError as error:
-        raise CheckpointError(
-            "weights_unreadable", file=source.file, reason=error.strerror
-        ) from error
+        raise CheckpointError("file_unreadable", file=source.file, reason=error.strerror) from error
     if source.crc32 is not None and checksum != source.crc32:
         end = source.offset + source.bytes
         raise damaged(source.file, message("checksum_differs", begin=source.offset, end=end))
