@@ -14,12 +14,12 @@ from transformers import PreTrainedModel
 from medchat.errors import CheckpointError
 from medchat.models.assembly import Place
 from medchat.models.precision import automatic_dtype, processor_multiplies_bfloat16
-from medchat.models.quiet import quiet
+from medchat.models.quiet import silence_libraries
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 QUANTISED = {"int8": 8, "int4": 4}
 HEADROOM = 1.2
-"""Times the weights' size that a GPU must have free, for the cache of a conversation besides."""
+"""A GPU must have so many times the weights' size free: a conversation's cache comes on top."""
 
 
 def choose_device(device: str) -> torch.device:
@@ -86,7 +86,7 @@ def spread(network: PreTrainedModel, dtype: torch.dtype, room: dict[Any, Any]) -
     ``room`` is what each device has free, in bytes, as accelerate writes it. Raises CheckpointError
     where the GPUs are not enough, rather than leave layers to the processor.
     """
-    with quiet():
+    with silence_libraries():
         device_map = infer_auto_device_map(
             network,
             max_memory={device: size for device, size in room.items() if device != "cpu"},

@@ -27,7 +27,7 @@ from medchat.models.adapters import (
 from medchat.models.checkpoint import Checkpoint
 from medchat.models.families import find_family
 from medchat.models.families.base import Family, Reply
-from medchat.models.quiet import quiet
+from medchat.models.quiet import silence_libraries
 from medchat.models.registry import ModelSpec
 from medchat.models.templates import Template, Turn
 from medchat.models.weights.files import fingerprint
@@ -152,7 +152,7 @@ class LoadedBase:
         tensors = {key: read(source) for key, source in adapter.sources.items()}
         _check_values(tensors, adapter)
         name, config = _peft_name(name), _lora_config(adapter, self.folder)
-        with quiet():
+        with silence_libraries():
             if self.peft is None:
                 self.peft = PeftModel(self.model, config, adapter_name=name)
             else:
@@ -171,7 +171,7 @@ class LoadedBase:
             return
         if len(self.adapters) > len(self.prefixes):
             if _peft_name(name) in self.peft.peft_config:
-                with quiet():
+                with silence_libraries():
                     self.peft.delete_adapter(_peft_name(name))
         else:
             self.model = cast(PreTrainedModel, cast(Any, self.peft.base_model).unload())

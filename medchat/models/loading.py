@@ -21,7 +21,7 @@ from medchat.models.devices import (
 )
 from medchat.models.families import find_family
 from medchat.models.loaded import LoadedBase, LoadedModel
-from medchat.models.quiet import quiet
+from medchat.models.quiet import silence_libraries
 from medchat.models.recognition import read_checkpoint, recognise
 from medchat.models.registry import ModelSpec
 from medchat.models.weights.files import WEIGHT_STEMS, weight_files
@@ -125,7 +125,7 @@ def _load_quantised(
     )
     _check_files(checkpoint)
     try:
-        with quiet():
+        with silence_libraries():
             model = family.network_class(checkpoint).from_pretrained(
                 checkpoint.folder,
                 config=family.checked_config(checkpoint),

@@ -16,8 +16,8 @@ _turn = threading.RLock()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Without the libraries' progress bars, warnings and remarks."""
+def silence_libraries() -> Iterator[None]:
+    """Run a block without the libraries' progress bars, warnings and remarks."""
     with _turn:
         yield from _silence()
 

@@ -18,7 +18,7 @@ from medchat.models.weights.sources import Source, open_weights, refuse_placehol
 WEIGHT_STEMS = {".safetensors": "model", ".bin": "pytorch_model"}
 """What weight files are called, the kind that is preferred first."""
 HASHED_WHOLE = 64 * 2**20
-"""Bytes up to which all of a weight file enters its fingerprint; of larger ones, samples do."""
+"""A weight file up to so many bytes enters its fingerprint whole; of a larger one, samples do."""
 SAMPLES, SAMPLE = 256, 2**16
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.")
 
@@ -81,15 +81,15 @@ def incomplete(folder: Path, missing: list[str]) -> CheckpointError:
 
 
 def missing_shards(folder: Path) -> list[str]:
-    """Files that the index, or without one the shards' own numbering, promises in vain."""
+    """Files that the index names, or the shards' own numbering, and that are not there."""
     return [name for name in _promised(folder) if not os.path.isfile(folder / name)]
 
 
 def _promised(folder: Path) -> list[str]:
     """The names of all files that a base's weights should lie in.
 
-    In the order in which transformers looks: one whole file before those of an index, safetensors
-    before ``.bin``. Of several sets the first that is all there is taken, else the first.
+    The order is that of transformers: one whole file before those of an index, safetensors before
+    ``.bin``. Of several sets the first complete one is used, else the first.
     """
     sets = [names for suffix in WEIGHT_STEMS for names in _sets(folder, suffix) if names]
     whole = (names for names in sets if all(os.path.isfile(folder / name) for name in names))

@@ -39,8 +39,8 @@ DTYPES = {
     "BOOL": torch.bool,
 }
 CHUNK = 2**22
-"""Bytes read at a time, through a buffer that stays warm: reading straight into fresh memory takes
-twice as long, and a buffer made anew for each tensor leaves holes that are never given back."""
+"""So many bytes are read at a time, through one buffer: reading straight into fresh memory takes
+twice as long, and a new buffer for every tensor leaves holes that are never given back."""
 
 
 def read(source: Source, dtype: torch.dtype | None = None) -> Tensor:
