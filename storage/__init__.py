@@ -18,7 +18,7 @@ from storage.answering import (
     set_job_state,
     store_answer,
 )
-from storage.archive import pack_study, unpack_study
+from storage.archive import pack_study
 from storage.assignment import hand_over
 from storage.backup import backup, backup_is_overdue, backups, newest_backup
 from storage.backup_timer import BackupTimer
@@ -36,6 +36,7 @@ from storage.coordinators import (
     sign_out,
 )
 from storage.database import Store
+from storage.ends import ChainEnd, KeptEnd, chain_ends, find_end
 from storage.errors import StorageError
 from storage.events import EVENTS, StudyEvent, study_events
 from storage.export import (
@@ -47,17 +48,8 @@ from storage.export import (
     score_rows,
     write_score_csv,
 )
-from storage.opening import (
-    CheckedAnswer,
-    PracticeItem,
-    Review,
-    add_practice,
-    answers_to_check,
-    begin_trial,
-    open_study,
-    review_answer,
-    review_answers,
-)
+from storage.opening import begin_trial, open_study
+from storage.practice import PracticeItem, add_practice
 from storage.quality import ENOUGH, RaterSigns, signs
 from storage.raters import (
     Invitation,
@@ -96,6 +88,13 @@ from storage.reporting import (
     report_state,
 )
 from storage.restoring import restore
+from storage.review import (
+    CheckedAnswer,
+    Review,
+    answers_to_check,
+    review_answer,
+    review_answers,
+)
 from storage.rights import coordinators_of, require_right, share_study
 from storage.studies import (
     NewQuestion,
@@ -117,7 +116,8 @@ from storage.studies import (
     responses_of,
     set_reference_rows,
 )
-from storage.verification import ChainEnd, KeptEnd, chain_ends, find_end, verify
+from storage.unpacking import unpack_study
+from storage.verification import verify
 from storage.worklist import (
     AssignedAnswer,
     AssignedQuestion,

@@ -1,25 +1,31 @@
-"""The command line of the database: ``python -m storage``."""
+"""The command line of the database: ``python -m storage``.
 
-import re
+What it prints is in the reader's language and lies in ``messages.toml``; its help is in English.
+"""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from storage.archive import COMMAND_LINE, pack_study, unpack_study
+from medchat import __version__
+from medchat.errors import Message
+from storage.archive import pack_study
+from storage.archive_format import COMMAND_LINE
 from storage.backup import DEFAULT_KEEP, backup
 from storage.comparison import compared_backups, losses_since_backups
 from storage.coordinators import FIRST_NAME, add_coordinator, set_password
 from storage.database import Store
 from storage.durable_files import checksum_of
-from storage.errors import StorageError
+from storage.ends import ChainEnd, KeptEnd, chain_ends, find_end
+from storage.errors import StorageError, storage_message
 from storage.export import score_rows, write_score_csv
 from storage.restoring import restore
 from storage.studies import find_study
-from storage.verification import ChainEnd, KeptEnd, chain_ends, find_end, verify
+from storage.unpacking import unpack_study
+from storage.verification import verify
 
 Database = Annotated[Path, typer.Option("--db", help="The database file.", envvar="MEDCHAT_DB")]
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
@@ -56,7 +62,7 @@ def export(
         store = Store(db, must_exist=True)
         rows = score_rows(store, find_study(store, study).id if study is not None else None)
         write_score_csv(rows, output)
-    typer.echo(f"Ratings written to {output}: {len(rows)}")
+    _say(storage_message("ratings_exported", path=output, count=len(rows)))
 
 
 VERIFY_EXAMPLE = """\b
@@ -91,40 +97,30 @@ def verify_command(
         compared = compared_backups(store, folder)
         problems = [*verify(store), *losses_since_backups(store, folder)]
         for problem in problems:
-            typer.echo(problem, err=True)
+            typer.echo(str(problem), err=True)
         for study in chain_ends(store):
-            typer.echo("\n".join(_lines_of_end(study)))
-        typer.echo(f"Compared with {len(compared)} backups of this database in {folder}.")
+            _say(*_lines_of_end(study))
+        _say(storage_message("backups_compared", folder=folder, count=len(compared)))
         for code in end or ():
-            typer.echo(_line_of_kept_end(code, find_end(store, code)))
+            _say(_line_of_kept_end(code, find_end(store, code)))
     if problems:
         raise typer.Exit(1)
-    typer.echo(_NOTHING_SEEN + ("" if end else _WITHOUT_END))
+    _say(storage_message("nothing_seen"))
+    if not end:
+        _say(storage_message("rewriting_not_seen"))
 
 
-_NOTHING_SEEN = "No accident and no careless change is to be seen. "
-_WITHOUT_END = (
-    "Whether somebody has written the file anew who knows the program, this cannot tell: give an "
-    "end that was kept elsewhere (--end)."
-)
+def _line_of_kept_end(code: str, end: KeptEnd) -> Message:
+    sentence = "end_of_ratings_only" if end.ratings_only else "end_of_all"
+    return storage_message(sentence, end=code, study=end.study, at=end.at[:19], count=end.rows)
 
 
-def _line_of_kept_end(code: str, kept: KeptEnd) -> str:
-    end = f"{code} is an end of {kept.study}, of {kept.at[:19]} UTC with {kept.rows} ratings"
-    if kept.ratings_only:
-        return f"{end}. It stands for these ratings alone, not for answers, raters or settings."
-    return f"{end}. Where nothing is reported above, all that was sealed by then is what it was."
-
-
-def _lines_of_end(study: ChainEnd) -> Iterator[str]:
-    yield f"{study.study}: {study.rows} ratings in the log, ending with {study.hash}"
+def _lines_of_end(study: ChainEnd) -> Iterator[Message]:
+    yield storage_message("log_of_study", study=study.study, count=study.rows, hash=study.hash)
     if study.sealed_at and study.was_open:
-        yield (
-            f"  sealed since {study.sealed_at[:19]} UTC, as it was then; changes before that "
-            "cannot be seen"
-        )
+        yield storage_message("sealed_since", at=study.sealed_at[:19])
     for at, code in study.locks:
-        yield f"  end shown when it was locked at {at[:19]} UTC: {code}"
+        yield storage_message("end_at_lock", at=at[:19], end=code)
 
 
 BACKUP_EXAMPLE = """\b
@@ -143,9 +139,11 @@ def backup_command(
 ) -> None:
     """Copy the database, also while the app runs, verify the copy and remove the oldest."""
     with _sentences():
-        made = backup(Store(db, must_exist=True), to, keep)
-    typer.echo(f"Backed up and verified: {made}")
-    typer.echo(f"Its SHA-256, which restore compares: {checksum_of(made)}")
+        target = backup(Store(db, must_exist=True), to, keep)
+    _say(
+        storage_message("backup_made", path=target),
+        storage_message("backup_checksum", path=checksum_of(target)),
+    )
 
 
 RESTORE_EXAMPLE = """\b
@@ -163,11 +161,10 @@ def restore_command(
     with _sentences():
         aside = restore(source, db)
     if not checksum_of(source).exists():
-        typer.echo(f"There was no {checksum_of(source).name} to compare the backup with.")
-    typer.echo(f"Restored and verified: {db}")
-    typer.echo("Accounts, passwords and personal links are again those of the backup's time.")
+        _say(storage_message("checksum_missing", name=checksum_of(source).name))
+    _say(storage_message("restored", path=db), storage_message("restored_accounts"))
     if aside:
-        typer.echo(f"What was there before: {aside}")
+        _say(storage_message("restored_aside", path=aside))
 
 
 PACK_EXAMPLE = """\b
@@ -188,12 +185,13 @@ def pack_command(
     """
     with _sentences():
         store = Store(db, must_exist=True)
-        content = pack_study(store, find_study(store, study).id, COMMAND_LINE, _version())
+        content = pack_study(store, find_study(store, study).id, COMMAND_LINE, __version__)
         try:
             output.write_bytes(content)
         except OSError as error:
-            raise StorageError("archive_not_written", path=output, reason=error.strerror) from error
-    typer.echo(f"Packed: {output}. It names the models; keep it from raters.")
+            reason = error.strerror or error
+            raise StorageError("archive_not_written", path=output, remainder=reason) from error
+    _say(storage_message("packed", path=output))
 
 
 UNPACK_EXAMPLE = """\b
@@ -214,17 +212,7 @@ def unpack_command(
     """
     with _sentences():
         study = unpack_study(Store(db), source, name=name)
-    typer.echo(f"Unpacked and verified: {study.name}")
-
-
-def _version() -> str:
-    """The program's, also where it runs from a checkout that was never installed."""
-    try:
-        return version("medchat")
-    except PackageNotFoundError:
-        source = Path(__file__).resolve().parents[1] / "medchat" / "__init__.py"
-        found = re.search(r'__version__ = "(.+)"', source.read_text(encoding="utf-8"))
-        return found[1] if found else "unknown"
+    _say(storage_message("unpacked", name=study.name))
 
 
 Password = Annotated[
@@ -253,7 +241,7 @@ def add_coordinator_command(
     """Add an account that may set up studies and see the models' names."""
     with _sentences():
         add_coordinator(Store(db, must_exist=True), name, password)
-    typer.echo(f"Added: {name}")
+    _say(storage_message("coordinator_added", name=name))
 
 
 @app.command("set-password", epilog=COORDINATOR_EXAMPLE.format(command="set-password"))
@@ -265,7 +253,12 @@ def set_password_command(
     """Give a coordinator another password, and sign that account out everywhere."""
     with _sentences():
         set_password(Store(db, must_exist=True), name, password)
-    typer.echo(f"The password of {name} is changed.")
+    _say(storage_message("password_changed", name=name))
+
+
+def _say(*messages: Message) -> None:
+    for message in messages:
+        typer.echo(str(message))
 
 
 @contextmanager

@@ -15,8 +15,10 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from medchat.errors import Message
 from medchat.scale import DIMENSIONS
 from medchat.text import shorten
+from storage.errors import storage_message
 from storage.events import EVENTS
 from storage.ids import storable
 from storage.ratings import SPAN_KINDS
@@ -40,7 +42,11 @@ DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 class Damage(ValueError):
-    """What is wrong with a study or a file, as part of a sentence."""
+    """What is wrong with a study or a file: a sentence to stand in that of a StorageError."""
+
+    def __init__(self, problem: Message) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def check_rows(
         if line == 1:
             used = _used_columns(table, row, columns, is_older)
         if row.keys() != used.keys():
-            raise Damage(f"{table}.jsonl, line {line} has other columns than the first")
+            raise Damage(storage_message("row_has_other_columns", table=table, line=line))
         for name, column in used.items():
             value = row[name]
             if value is None:
@@ -91,10 +97,15 @@ def check_rows(
                     column.allows is None or column.allows(value)
                 )
             if not allowed:
-                raise Damage(f"{table}.jsonl, line {line}: {name} cannot be {short(ascii(value))}")
+                text = short(ascii(value))
+                raise Damage(
+                    storage_message(
+                        "value_not_allowed", table=table, line=line, column=name, value=text
+                    )
+                )
         if table in NUMBERED:
             if numbers and row["id"] <= numbers[-1]:
-                raise Damage(f"{table}.jsonl, line {line} is out of order")
+                raise Damage(storage_message("row_out_of_order", table=table, line=line))
             numbers.append(row["id"])
     return numbers
 
@@ -105,10 +116,11 @@ def _used_columns(
     """The columns of a member. In an older pack those may lack that have a default."""
     for name in row:
         if name not in columns:
-            raise Damage(f"{table}.jsonl has an unknown column {short(ascii(name))}")
+            unknown = short(ascii(name))
+            raise Damage(storage_message("column_unknown", table=table, column=unknown))
     for name, column in columns.items():
         if name not in row and not (is_older and column.has_default):
-            raise Damage(f"{table}.jsonl lacks the column {name}")
+            raise Damage(storage_message("column_missing", table=table, column=name))
     return {name: columns[name] for name in row}
 
 

@@ -46,7 +46,9 @@ def backup(store: Store, folder: Path, keep: int = DEFAULT_KEEP) -> Path:
             _write(store, target)
             _prune(store.path, folder, target, keep)
     except OSError as error:
-        raise StorageError("backup_failed", path=folder, reason=error.strerror) from error
+        raise StorageError(
+            "backup_failed", path=folder, remainder=error.strerror or error
+        ) from error
     return target
 
 

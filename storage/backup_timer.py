@@ -29,8 +29,8 @@ POLL_SECONDS = 0.1
 class BackupTimer:
     """Backs a database up while the program runs, ``hours`` after its newest backup.
 
-    Nothing is done while nothing has changed. ``complain`` is called with what went wrong; the
-    next try follows after a while.
+    Nothing is done while nothing has changed. ``complain`` is called with a sentence about what
+    went wrong, in the language of the command line; the next try follows after a while.
     """
 
     def __init__(
@@ -72,14 +72,15 @@ class BackupTimer:
                         )
                     return
             if process.returncode:
-                raise OSError(self._reason(process))
+                raise self._failure(process)
 
-    def _reason(self, process: "subprocess.Popen[str]") -> str:
-        """What the process wrote; one that was killed says nothing."""
+    def _failure(self, process: "subprocess.Popen[str]") -> Exception:
+        """What the process wrote, in the same language; one that was killed has written nothing."""
         assert process.stderr is not None
-        reason = f"its process ended with status {process.returncode}"
-        silent = StorageError("backup_failed", path=self._folder, reason=reason)
-        return process.stderr.read().strip() or str(silent)
+        if text := process.stderr.read().strip():
+            return OSError(text)
+        status = process.returncode
+        return StorageError("backup_process_ended", path=self._folder, status=status)
 
 
 def start_backup(store: Store, folder: Path) -> "subprocess.Popen[str]":

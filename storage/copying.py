@@ -46,10 +46,10 @@ def copy_database(source: Path, target: Path, *, wal: bool) -> None:
             new.execute("PRAGMA synchronous = OFF")  # the file is synced as a whole afterwards
             old.backup(new, pages=PAGES_PER_STEP, progress=give_up_when_late)
     except sqlite3.DatabaseError as error:
-        known = from_sqlite(error, source)
-        if known.code in ("disk_full", "disk_error", "database_readonly"):
+        refusal = from_sqlite(error, source)
+        if refusal.code in ("disk_full", "disk_error", "database_readonly"):
             raise OSError(errno.EIO, str(error)) from error
-        raise known from error
+        raise refusal from error
 
 
 def verify_copy(copy: Path, source: Path) -> None:
@@ -66,7 +66,8 @@ def verify_copy(copy: Path, source: Path) -> None:
         raise from_sqlite(error, source) from error
     except StorageError as error:
         if error.code in ("disk_full", "disk_error"):
-            raise OSError(errno.EIO, error.details["reason"]) from error
-        raise StorageError(error.code, **(error.details | {"path": source})) from error
+            raise OSError(errno.EIO, str(error.remainder)) from error
+        details = error.details | {"path": source}
+        raise StorageError(error.code, remainder=error.remainder, **details) from error
     if problems:
-        raise StorageError("backup_damaged", path=source, reason=problems[0])
+        raise StorageError("backup_damaged", path=source, problem=problems[0])

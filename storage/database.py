@@ -118,7 +118,7 @@ class Store:
                 raise StorageError("database_gone", path=self.path, marker=wal)
         except OSError as error:
             raise StorageError(
-                "database_cannot_open", path=self.path, reason=error.strerror
+                "database_cannot_open", path=self.path, remainder=error.strerror or error
             ) from error
         if empty:
             self._refuse_marked()
@@ -138,7 +138,7 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(
-                "database_cannot_open", path=self.path, reason=error.strerror
+                "database_cannot_open", path=self.path, remainder=error.strerror or error
             ) from error
 
     def _migrate(self) -> None:

@@ -19,6 +19,7 @@ _CODE_OF_SQLITE_ERROR = {
     sqlite3.SQLITE_CORRUPT: "database_damaged",
     sqlite3.SQLITE_CANTOPEN: "database_cannot_open",
 }
+_WITH_SQLITES_WORDS = ("disk_error", "database_damaged", "database_cannot_open", "database_error")
 
 
 class StorageError(MedchatError):
@@ -40,4 +41,6 @@ def from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
     code = _CODE_OF_SQLITE_ERROR.get(primary, "database_error")
     if code == "database_cannot_open" and not path.exists():
         code = "database_missing"
-    return StorageError(code, path=path, reason=error)
+    if code in _WITH_SQLITES_WORDS:
+        return StorageError(code, path=path, remainder=error)
+    return StorageError(code, path=path)

@@ -177,7 +177,7 @@ def write_score_csv(rows: Iterable[Mapping[str, object]], path: str | Path) -> N
     try:
         Path(path).write_bytes(score_csv_bytes(rows))
     except OSError as error:
-        raise StorageError("export_failed", path=path, reason=error.strerror) from error
+        raise StorageError("export_failed", path=path, remainder=error.strerror or error) from error
 
 
 @lru_cache(maxsize=2**16)  # the same questions, models and raters in row after row

@@ -57,7 +57,9 @@ def restore(source: Path, database: Path) -> Path | None:
                 for leftover in (fresh, *companions(fresh)):
                     leftover.unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError("restore_failed", path=database, reason=error.strerror) from error
+        raise StorageError(
+            "restore_failed", path=database, remainder=error.strerror or error
+        ) from error
 
 
 def _write_fresh(source: Path, fresh: Path, database: Path) -> None:

@@ -224,6 +224,15 @@ def may_be_sealed_anew(part: Part, before: Seal, seal: Seal) -> bool:
     )
 
 
+def seal_content(text: str) -> dict[str, Any] | None:
+    """What an event carries; None for what this program has not written: it names columns."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return content if is_seal_content(content) else None
+
+
 def is_seal_content(content: object) -> bool:
     """Whether an event from elsewhere carries what an event of this program can."""
     if not isinstance(content, dict):

@@ -23,8 +23,8 @@ from medchat.scale import DIMENSIONS, FLAGS, SCORES
 from storage import EVENTS
 from storage.answering import JobState
 from storage.board import RaterState
-from storage.opening import Decision
 from storage.ratings import SPAN_KINDS
+from storage.review import Decision
 
 TEXTS = CATALOGUE.texts
 FINISH_REASONS = ("stop", "length", "cancelled", "error")

@@ -296,7 +296,7 @@ def _judge(store: Store, clients: list[Rater], said: list[int], pages: int) -> b
         (row["rater"], row["response_id"]): [row[name] for name in DIMENSIONS]
         for row in score_rows(store, None)
     }
-    problems = verify(store)
+    problems = "; ".join(map(str, verify(store)))
     print(
         f"acknowledged to clients: {len(acknowledged)}, of these in SQLite: "
         f"{len(acknowledged) - len(lost)}; said to be saved on {pages} pages: {sum(said)}, their "

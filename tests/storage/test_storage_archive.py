@@ -31,7 +31,9 @@ from storage_fixtures import (
 )
 from typer.testing import CliRunner
 
-import storage.archive as archive_module
+import storage.archive
+import storage.archive_format
+import storage.archive_reading
 from medchat import __version__
 from storage import (
     ORDER_COLUMNS,
@@ -370,8 +372,8 @@ def test_the_same_content_gives_the_same_bytes(
 ) -> None:
     study, _ = rated(store)
     moment = "2026-01-31T08:05:09.120+00:00"
-    monkeypatch.setattr(archive_module, "utc_now", lambda: moment)
-    monkeypatch.setattr(archive_module, "log_event", lambda *_: moment)
+    monkeypatch.setattr(storage.archive, "utc_now", lambda: moment)
+    monkeypatch.setattr(storage.archive, "log_event", lambda *_: moment)
     assert pack(store, study) == pack(store, study)
 
 
@@ -1219,7 +1221,7 @@ def test_a_directory_of_another_size_than_the_end_says_is_refused(
 def test_a_row_without_end_is_refused(
     members: Members, used: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive_module, "MAX_ROW_BYTES", 2**16)
+    monkeypatch.setattr(storage.archive_reading, "MAX_ROW_BYTES", 2**16)
     content = forged(members, changed(members, "questions", text="长" * 2**16))
     assert refused_with(used, content) == "archive_too_large"
 
@@ -1228,9 +1230,14 @@ def test_nothing_is_packed_that_could_not_be_unpacked(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, _ = rated(store)
-    for name, limit in (("MAX_BYTES", 10_000), ("MAX_ROW_BYTES", 100), ("MAX_MEMBERS", 3)):
+    for module, name, limit in (
+        (storage.archive, "MAX_BYTES", 10_000),
+        (storage.archive_format, "MAX_BYTES", 10_000),
+        (storage.archive, "MAX_ROW_BYTES", 100),
+        (storage.archive_format, "MAX_MEMBERS", 3),
+    ):
         with monkeypatch.context() as patch:
-            patch.setattr(archive_module, name, limit)
+            patch.setattr(module, name, limit)
             assert code_of(lambda: pack(store, study)) == "archive_too_large"
 
 

@@ -227,7 +227,7 @@ def test_a_folder_that_may_not_be_written_is_named() -> None:
             Store(folder / "data" / "medchat.db")
         folder.chmod(0o755)
     assert refused.value.code == "database_cannot_open"
-    assert refused.value.details["reason"] == "Permission denied"
+    assert refused.value.remainder == "Permission denied"
 
 
 def test_a_full_disk_keeps_what_was_saved_and_takes_no_half(store: Store) -> None:

@@ -92,7 +92,7 @@ def test_a_form_of_another_site_signs_nobody_in(client: httpx.Client) -> None:
 def test_a_wrong_password_is_told_in_both_languages(client: httpx.Client) -> None:
     answer = sign_in(client, "wrong password")
     assert answer.status_code == 401
-    assert "名称或密码不对" in answer.text
+    assert "名称或密码错误" in answer.text
     assert "not right" in answer.text
     assert sign_in(client).status_code == 303
 
