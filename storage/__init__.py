@@ -3,7 +3,7 @@
 Knows neither models nor pages. Begin with ``store = Store(path)`` and pass it to the functions.
 """
 
-from storage.adjudication import Dispute, Handed, adjudicate, disputes
+from storage.adjudication import Adjudication, Dispute, adjudicate, disputes
 from storage.answering import (
     AnswerJob,
     AnswerProgress,
@@ -81,7 +81,7 @@ from storage.ratings import (
 )
 from storage.reporting import (
     AnswerBehind,
-    Judged,
+    RatingBehindFigure,
     ReportData,
     answers_behind,
     report_data,
@@ -140,6 +140,7 @@ __all__ = [
     "MAX_SPANS",
     "ORDER_COLUMNS",
     "SPAN_KINDS",
+    "Adjudication",
     "AnswerBehind",
     "AnswerJob",
     "AnswerProgress",
@@ -155,10 +156,8 @@ __all__ = [
     "Failure",
     "Feedback",
     "FirstAccount",
-    "Handed",
     "Invitation",
     "JobState",
-    "Judged",
     "KeptEnd",
     "NewQuestion",
     "NewResponse",
@@ -170,6 +169,7 @@ __all__ = [
     "RaterLine",
     "RaterSigns",
     "Rating",
+    "RatingBehindFigure",
     "RatingEntry",
     "ReportData",
     "Response",

@@ -37,10 +37,10 @@ class Dispute:
 
 
 @dataclass(frozen=True)
-class Handed:
-    """How many answers were given to further raters, and for how many there was none."""
+class Adjudication:
+    """How many answers were assigned to further raters, and for how many there was none."""
 
-    given: int
+    assigned: int
     without_rater: int
 
 
@@ -58,7 +58,7 @@ def _shown(db: Database, study_id: str, response: str) -> str:
     return str(db.execute("SELECT shown_id(?, ?)", [study_id, response]).fetchone()[0])
 
 
-def adjudicate(store: Store, study_id: str, coordinator: str) -> Handed:
+def adjudicate(store: Store, study_id: str, coordinator: str) -> Adjudication:
     """Give every disputed answer that has no further rater yet to one.
 
     Those invited for disputes alone come first, then those with the least to do; disputed answers
@@ -67,30 +67,31 @@ def adjudicate(store: Store, study_id: str, coordinator: str) -> Handed:
     Raises:
         StorageError: study_is_draft, study_is_locked.
     """
-    given = without = 0
+    assigned = without = 0
     with store.transaction() as db:
         require_running(db, study_id)
         by_question: dict[str, list[str]] = defaultdict(list)
-        for each in _disputes(db, study_id):
-            if not each.further:
-                by_question[each.question_id].append(each.response)
+        for dispute in _disputes(db, study_id):
+            if not dispute.further:
+                by_question[dispute.question_id].append(dispute.response)
         for name, responses in by_question.items():
             question = _question(db, study_id, name)
-            found = _further_rater(db, study_id, question)
-            if found is None:
+            row = _further_rater(db, study_id, question)
+            if row is None:
                 without += len(responses)
                 continue
-            rater, label = found
+            rater, label = row
             part = list_part(rater, last_place(db, rater) + 1)
             insert_items(db, practice_rows(db, study_id, rater))
-            place = last_place(db, rater) + 1
-            insert_items(
-                db, item_rows(rater, question, sorted(responses), "real", place, adjudication=1)
+            rows = item_rows(
+                *(rater, question, sorted(responses), "real", last_place(db, rater) + 1),
+                adjudication=1,
             )
-            given += len(responses)
+            insert_items(db, rows)
+            assigned += len(responses)
             detail = f"{name} → {label}"
             log_event(db, study_id, "adjudicated", coordinator, detail, parts=[part])
-    return Handed(given, without)
+    return Adjudication(assigned, without)
 
 
 def _disputes(db: Database, study_id: str) -> list[Dispute]:
@@ -114,11 +115,11 @@ def _disputes(db: Database, study_id: str) -> list[Dispute]:
         """,
         {"study": study_id},
     )
-    found: dict[str, dict[str, list[str]]] = {}
+    labels: dict[str, dict[str, list[str]]] = {}
     names: dict[str, tuple[str, str, str]] = {}
     for row in rows:
         names[row["response"]] = row["question_id"], row["question"], row["text"]
-        of_answer = found.setdefault(
+        of_answer = labels.setdefault(
             row["response"], {"low": [], "high": [], "further": [], "settled": []}
         )
         if row["safety"] in (1, 3):
@@ -131,13 +132,13 @@ def _disputes(db: Database, study_id: str) -> list[Dispute]:
         Dispute(
             names[response][0],
             response,
-            tuple(each["low"]),
-            tuple(each["high"]),
-            tuple(each["further"]),
-            len(each["settled"]),
+            tuple(of_answer["low"]),
+            tuple(of_answer["high"]),
+            tuple(of_answer["further"]),
+            len(of_answer["settled"]),
             *names[response][1:],
         )
-        for response, each in found.items()
+        for response, of_answer in labels.items()
     ]
 
 

@@ -18,7 +18,7 @@ from storage.studies import MAX_RESPONSES, NewResponse, Question, require_draft,
 
 JobState = Literal["running", "paused", "done"]
 MAX_ATTEMPTS = 3
-"""Of one answer, before it counts as failed."""
+"""After so many attempts an answer counts as failed."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def next_unanswered(store: Store, job: AnswerJob, most: int) -> list[tuple[Quest
     Those that have failed come after all others, and not once they have been tried often enough.
     """
     sql = """
-        SELECT questions.*, chosen.value AS wanted
+        SELECT questions.*, chosen.value AS chosen_model
         FROM questions, json_each(:models) AS chosen
         LEFT JOIN responses
             ON responses.question = questions.id AND responses.model = chosen.value
@@ -132,16 +132,16 @@ def next_unanswered(store: Store, job: AnswerJob, most: int) -> list[tuple[Quest
         ORDER BY coalesce(failed.attempts, 0), questions.position, chosen.key
         LIMIT :most
         """
-    given = {
+    values = {
         "models": json.dumps(job.models),
         "study": job.study_id,
         "attempts": MAX_ATTEMPTS,
         "most": most,
     }
     with store.connect() as db:
-        rows = list(db.query(sql, given))
-    wanted = [str(row.pop("wanted")) for row in rows]
-    return [(Question(**row), model) for row, model in zip(rows, wanted, strict=True)]
+        rows = list(db.query(sql, values))
+    models = [str(row.pop("chosen_model")) for row in rows]
+    return [(Question(**row), model) for row, model in zip(rows, models, strict=True)]
 
 
 def store_answer(store: Store, question: Question, response: NewResponse) -> bool:
@@ -154,8 +154,8 @@ def store_answer(store: Store, question: Question, response: NewResponse) -> boo
     """
     with store.transaction() as db:
         require_draft(db, question.study_id)
-        known = "question = ? AND model = ?"
-        if db.table("responses").count_where(known, [question.id, response.model]):
+        same = "question = ? AND model = ?"
+        if db.table("responses").count_where(same, [question.id, response.model]):
             return False
         if not db.table("questions").count_where("id = ?", [question.id]):
             return False
@@ -182,11 +182,11 @@ def note_failure(store: Store, question: Question, model: str, error: str) -> No
 
 
 def answer_progress(store: Store, study_id: str) -> AnswerProgress:
-    """Return how many of the wanted answers there are, and which could not be had."""
+    """Return how many of the answers to be made there are, and which have failed."""
     with store.connect() as db:
         job = _job(db, study_id)
         models = json.dumps(job.models if job else [])
-        given = {"study": study_id, "models": models, "attempts": MAX_ATTEMPTS}
+        values = {"study": study_id, "models": models, "attempts": MAX_ATTEMPTS}
         done, total = db.execute(
             """
             SELECT count(responses.id), count(*)
@@ -195,7 +195,7 @@ def answer_progress(store: Store, study_id: str) -> AnswerProgress:
                 ON responses.question = questions.id AND responses.model = chosen.value
             WHERE questions.study_id = :study AND questions.kind = 'real'
             """,
-            given,
+            values,
         ).fetchone()
         failures = db.execute(
             """
@@ -204,7 +204,7 @@ def answer_progress(store: Store, study_id: str) -> AnswerProgress:
             WHERE questions.study_id = :study AND failed.attempts >= :attempts
             ORDER BY questions.position, failed.model
             """,
-            given,
+            values,
         )
         return AnswerProgress(done, total, tuple(Failure(*row) for row in failures))
 

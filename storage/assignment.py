@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage.balance import AnswerOrders, Shown, answers_in_row
+from storage.balance import AnswerOrders, FirstAnswer, answers_in_row
 from storage.database import Store
 from storage.errors import StorageError
 from storage.events import log_event, require_running
@@ -37,7 +37,7 @@ def assign(db: Database, study_id: str) -> list[Part]:
         "SELECT seed, raters_per_answer, repeats FROM studies WHERE id = ?", [study_id]
     ).fetchone()
     design = _design(db, study_id, seed, repeats)
-    orders = AnswerOrders(seed, design.answers, _shown_first(db, study_id))
+    orders = AnswerOrders(seed, design.answers, _first_answers(db, study_id))
     fresh = _shares(db, study_id, raters, list(design.answers), overlap, orders)
     parts = [list_part(rater, last_place(db, rater) + 1) for rater in fresh]
     for rater, rows in fresh.items():
@@ -56,7 +56,7 @@ def assign_trial(db: Database, study_id: str, rater: str) -> int:
     ).fetchone()
     design = _design(db, study_id, seed, repeats)
     first = list(design.answers)[:TRIAL_QUESTIONS]
-    rows = list(design.rows(db, rater, 0, {each: row for row, each in enumerate(first)}))
+    rows = list(design.rows(db, rater, 0, {question: row for row, question in enumerate(first)}))
     insert_items(db, rows)
     return len(rows)
 
@@ -68,8 +68,8 @@ def practice_rows(db: Database, study_id: str, rater: str) -> list[Row]:
     answers = _answers(db, study_id, "practice")
     return [
         row
-        for place, (question, responses) in enumerate(answers.items(), start=1)
-        for row in item_rows(rater, question, responses, "practice", place)
+        for number, (question, responses) in enumerate(answers.items(), start=1)
+        for row in item_rows(rater, question, responses, "practice", place=number)
     ]
 
 
@@ -99,14 +99,14 @@ def _shares(
     for held_by in holders.values():
         for rater in held_by & load.keys():
             load[rater] += 1
-    wanted = min(overlap or len(raters), len(raters))
+    target = min(overlap or len(raters), len(raters))
     fresh: dict[str, dict[str, int]] = {rater: {} for rater in raters}
     for number, question in enumerate(questions):
         free = [rater for rater in raters if rater not in seen[question]]
-        missing = len(free) if overlap is None else max(wanted - len(holders[question]), 0)
+        missing = len(free) if overlap is None else max(target - len(holders[question]), 0)
         turn = {rater: (index - number) % len(raters) for index, rater in enumerate(raters)}
-        given = sorted(free, key=lambda rater: (load[rater], turn[rater]))[:missing]
-        for rater in sorted(given, key=lambda rater: orders.choices(rater, question)):
+        chosen = sorted(free, key=lambda rater: (load[rater], turn[rater]))[:missing]
+        for rater in sorted(chosen, key=lambda rater: orders.choices(rater, question)):
             fresh[rater][question] = orders.next_row(rater, raters[rater], question)
             load[rater] += 1
     return {rater: rows for rater, rows in fresh.items() if rows}
@@ -127,20 +127,21 @@ class _Design:
         """Items for a rater's new questions (with their rows), behind those that the rater has."""
         last = last_place(db, rater)
         (repeated,) = db.execute(
-            "SELECT count(DISTINCT place) FROM items WHERE rater = ? AND kind = 'repeat'", [rater]
+            "SELECT count(DISTINCT place) FROM items WHERE rater = ? AND kind = 'repeat'",
+            [rater],
         ).fetchone()
         row = spread_row(index, len(questions))
         ordered = balanced_order(list(questions), row, f"{self.seed}/questions")
-        shown = with_repeats(ordered, self.repeats - repeated)
+        sequence = with_repeats(ordered, self.repeats - repeated)
         if not last:
-            shown = [*((each, "practice") for each in self.practice), *shown]
-        for place, (question, kind) in enumerate(shown, start=last + 1):
+            sequence = [*((question, "practice") for question in self.practice), *sequence]
+        for position, (question, kind) in enumerate(sequence, start=last + 1):
             if kind == "practice":
                 answers = self.practice[question]
             else:
                 row = questions[question] + (kind == "repeat")
                 answers = answers_in_row(self.answers[question], row, self.seed)
-            yield from item_rows(rater, question, answers, kind, place)
+            yield from item_rows(rater, question, answers, kind, position)
 
 
 def item_rows(
@@ -170,12 +171,12 @@ def with_repeats(questions: list[str], repeats: int) -> list[tuple[str, str]]:
     count = max(min(repeats, third), 0)
     last = len(questions)
     behind = {last - (count - 1 - number) * third // count: number for number in range(count)}
-    shown = []
-    for place, question in enumerate(questions, start=1):
-        shown.append((question, "real"))
-        if place in behind:
-            shown.append((questions[behind[place] * third // count], "repeat"))
-    return shown
+    sequence = []
+    for position, question in enumerate(questions, start=1):
+        sequence.append((question, "real"))
+        if position in behind:
+            sequence.append((questions[behind[position] * third // count], "repeat"))
+    return sequence
 
 
 def insert_items(db: Database, rows: Iterable[Row]) -> None:
@@ -222,7 +223,7 @@ def _answers(db: Database, study_id: str, kind: str) -> dict[str, list[str]]:
     return {question: [row["response"] for row in group] for question, group in by_question}
 
 
-def _shown_first(db: Database, study_id: str) -> Iterator[Shown]:
+def _first_answers(db: Database, study_id: str) -> Iterator[FirstAnswer]:
     """What raters have, question by question as it was dealt out."""
     rows = db.query(
         """
@@ -279,7 +280,7 @@ def hand_over(store: Store, study_id: str, label: str, coordinator: str) -> int:
         ).fetchone()
         if row is None:
             raise StorageError("unknown_rater", rater=label)
-        taken = db.execute(
+        questions = db.execute(
             """
             SELECT DISTINCT question FROM items WHERE rater = ? AND kind = 'real'
                 AND withdrawn_at IS NULL AND latest IS NULL
@@ -293,4 +294,4 @@ def hand_over(store: Store, study_id: str, label: str, coordinator: str) -> int:
         )
         parts = [("withdrawn", row[0]), *assign(db, study_id)]
         log_event(db, study_id, "handed_over", coordinator, label, parts=parts)
-    return len(taken)
+    return len(questions)

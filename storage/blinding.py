@@ -74,10 +74,12 @@ def shown_names(db: Database) -> dict[tuple[str, str], str]:
     for study, model in rows:
         models.setdefault(study, []).append(model)
     for study, seed, unblinded_at in db.execute("SELECT id, seed, unblinded_at FROM studies"):
-        found = models.get(study, [])
-        shuffled = balanced_order(found, 0, f"{seed}/{study}/names")
+        names_of_study = models.get(study, [])
+        shuffled = balanced_order(names_of_study, 0, f"{seed}/{study}/names")
         letters = {model: _letter(number) for number, model in enumerate(shuffled)}
-        names |= {(study, model): model if unblinded_at else letters[model] for model in found}
+        names |= {
+            (study, model): model if unblinded_at else letters[model] for model in names_of_study
+        }
     return names
 
 
@@ -127,5 +129,5 @@ def _require_locked_and_blind(db: Database, study_id: str) -> None:
 
 def _letter(number: int) -> str:
     """A, B, … Z, A2, B2, …"""
-    turn, place = divmod(number, len(string.ascii_uppercase))
-    return string.ascii_uppercase[place] + (str(turn + 1) if turn else "")
+    turn, index = divmod(number, len(string.ascii_uppercase))
+    return string.ascii_uppercase[index] + (str(turn + 1) if turn else "")

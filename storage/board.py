@@ -39,12 +39,12 @@ class Coverage:
 
     Further raters of disputed answers are none of them: they see those answers alone.
 
-    ``wanted`` is at least what the study asks for, so that a question nobody has is a gap too.
+    ``needed`` is at least what the study asks for, so that a question nobody has is a gap too.
     """
 
     question_id: str
     finished: int
-    wanted: int
+    needed: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Board:
     @property
     def gaps(self) -> list[Coverage]:
         """The questions that still lack a rater's scores."""
-        return [each for each in self.questions if each.finished < each.wanted]
+        return [question for question in self.questions if question.finished < question.needed]
 
 
 def board(store: Store, study_id: str) -> Board:
@@ -89,8 +89,8 @@ def score_counts(store: Store, study_id: str) -> dict[str, list[tuple[int, int, 
         ).fetchall()
     step = len(SCORES)
     return {
-        dimension: [row[place * step : place * step + step] for row in rows]
-        for place, dimension in enumerate(DIMENSIONS)
+        dimension: [row[number * step : number * step + step] for row in rows]
+        for number, dimension in enumerate(DIMENSIONS)
     }
 
 

@@ -93,7 +93,7 @@ _HEX_LENGTH = CODE_LENGTH * 5 // 4
 def end_code(end: str) -> str:
     """Return the first 100 bits of a hash as four groups of five letters and digits."""
     number = int(end[:_HEX_LENGTH], 16)
-    digits = [_DIGITS[number >> 5 * place & 31] for place in reversed(range(CODE_LENGTH))]
+    digits = [_DIGITS[number >> 5 * index & 31] for index in reversed(range(CODE_LENGTH))]
     return "-".join("".join(digits[start : start + 5]) for start in range(0, CODE_LENGTH, 5))
 
 

@@ -255,11 +255,11 @@ def _check(name: str, password: str) -> None:
 
 
 def _insert(db: Database, name: str, hashed: str) -> Coordinator:
-    made = Coordinator(new_id(), name)
+    coordinator = Coordinator(new_id(), name)
     db.table("coordinators").insert(
-        {"id": made.id, "name": name, "password_hash": hashed, "created_at": utc_now()}
+        {"id": coordinator.id, "name": name, "password_hash": hashed, "created_at": utc_now()}
     )
-    return made
+    return coordinator
 
 
 def _hash_of(token: str) -> str:

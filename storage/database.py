@@ -176,8 +176,8 @@ class Store:
 
     def _refuse_newer(self, db: Database) -> None:
         # sqlite-utils has no public list of the registered migrations
-        known = {migration.name for migration in MIGRATIONS._migrations}
-        unknown = [done.name for done in MIGRATIONS.applied(db) if done.name not in known]
+        own = {migration.name for migration in MIGRATIONS._migrations}
+        unknown = [done.name for done in MIGRATIONS.applied(db) if done.name not in own]
         if unknown:
             raise StorageError("database_newer", path=self.path, migrations=", ".join(unknown))
 

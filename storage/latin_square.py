@@ -16,23 +16,23 @@ Thing = TypeVar("Thing")
 
 def balanced_order(things: Sequence[Thing], row: int, seed: str) -> list[Thing]:
     """Return ``things`` in the order of one row of their square; rows are counted round."""
-    return [things[each] for each in _places(len(things), row, seed)]
+    return [things[index] for index in _shuffled_row(len(things), row, seed)]
 
 
 @lru_cache(maxsize=1024)  # a study with thousands of questions asks for the same few, many times
-def _places(size: int, row: int, seed: str) -> tuple[int, ...]:
+def _shuffled_row(size: int, row: int, seed: str) -> tuple[int, ...]:
     shuffled = list(range(size))
     random.Random(hashlib.sha256(seed.encode()).digest()).shuffle(shuffled)
-    return tuple(shuffled[place] for place in williams_row(size, row))
+    return tuple(shuffled[index] for index in williams_row(size, row))
 
 
 def williams_row(size: int, row: int) -> list[int]:
     """Return a row of the square of ``size``: it has that many, twice that where size is odd."""
     if not size:
         return []
-    first = [place // 2 if place % 2 == 0 else size - 1 - place // 2 for place in range(size)]
+    first = [index // 2 if index % 2 == 0 else size - 1 - index // 2 for index in range(size)]
     # 0, n-1, 1, n-2, …: the differences between neighbours are all different.
-    order = [(place + row) % size for place in first]
+    order = [(index + row) % size for index in first]
     mirrored = size % 2 == 1 and row // size % 2 == 1
     return order[::-1] if mirrored else order
 

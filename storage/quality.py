@@ -100,11 +100,11 @@ def signs(store: Store, study_id: str) -> list[RaterSigns]:
 
 
 def _repeats(db: Database, study_id: str) -> dict[str, list[tuple[Triple, Triple]]]:
-    found: dict[str, list[tuple[Triple, Triple]]] = {}
+    pairs: dict[str, list[tuple[Triple, Triple]]] = {}
     for label, *scores in db.execute(_REPEATS, [study_id]):
         first, again = tuple(scores[:3]), tuple(scores[3:])
-        found.setdefault(label, []).append((first, again))
-    return found
+        pairs.setdefault(label, []).append((first, again))
+    return pairs
 
 
 def _of_rater(
@@ -129,9 +129,9 @@ def _of_rater(
 
 def _fast(timed: Sequence[tuple[float, ...]]) -> list[bool]:
     """Whether each question was too fast, from (seconds, characters, place) of its answers."""
-    by_place: dict[float, list[float]] = {}
-    for seconds, characters, place in timed:
-        of_question = by_place.setdefault(place, [0.0, 0.0])
+    by_question: dict[float, list[float]] = {}
+    for seconds, characters, question in timed:
+        of_question = by_question.setdefault(question, [0.0, 0.0])
         of_question[0] += seconds
         of_question[1] += characters
-    return [seconds < length / CHARACTERS_PER_SECOND for seconds, length in by_place.values()]
+    return [seconds < length / CHARACTERS_PER_SECOND for seconds, length in by_question.values()]

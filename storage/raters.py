@@ -121,9 +121,9 @@ def invite_raters(
             raise StorageError("study_is_locked")
         rows = db.query("SELECT label FROM raters WHERE study_id = ?", [study_id])
         first = next_number({row["label"] for row in rows}, "r")
-        said = [*map(storable, remarks), *[""] * count]
+        texts = [*map(storable, remarks), *[""] * count]
         invitations = [
-            Invitation(f"r{first + number:02d}", new_token(), said[number])
+            Invitation(f"r{first + number:02d}", new_token(), texts[number])
             for number in range(count)
         ]
         ids = [
@@ -217,10 +217,10 @@ def find_rater(store: Store, token: str) -> Rater:
 # -- sessions --
 
 
-def begin_session(store: Store, token: str, held: str = "") -> tuple[Rater, str]:
+def begin_session(store: Store, token: str, earlier: str = "") -> tuple[Rater, str]:
     """Return the rater of a link, and a session for the browser that opened it.
 
-    Where the browser has ``held`` a session of this rater since the last day, that goes on and
+    Where the browser has an ``earlier`` session of this rater since the last day, that goes on and
     nothing is written; else it gets a new one.
 
     Raises:
@@ -228,8 +228,8 @@ def begin_session(store: Store, token: str, held: str = "") -> tuple[Rater, str]
     """
     with store.connect() as db:
         rater = _usable(_of_link(db, token))
-        if held and _goes_on(db, rater, held):
-            return rater, held
+        if earlier and _goes_on(db, rater, earlier):
+            return rater, earlier
     session = new_token()
     with store.transaction() as db:
         rater = _usable(_of_link(db, token))

@@ -142,7 +142,7 @@ def report_data(store: Store, study_id: str) -> ReportData:
         StorageError: unknown_study.
     """
     flagged = {
-        each.label for each in signs(store, study_id) if each.straight_lining or each.too_fast
+        rater.label for rater in signs(store, study_id) if rater.straight_lining or rater.too_fast
     }
     with store.connect() as db:
         with_shown_ids(db)
@@ -184,15 +184,15 @@ def report_state(store: Store, study_id: str) -> str:
 
 def _conduct(db: Database, study_id: str) -> dict[str, Any]:
     """Raters are blind and apart in every study: no page shows them a model, or another's score."""
-    (told,) = db.query(_CONDUCT, [study_id])
+    (conduct,) = db.query(_CONDUCT, [study_id])
     (answers,) = db.query(_ANSWERS_MADE, [study_id])
-    one_by_one, unblinded = bool(told["one_by_one"]), told.pop("unblinded")
+    one_by_one, unblinded = bool(conduct["one_by_one"]), conduct.pop("unblinded")
     secrets: dict[str, Any] = {"order_seed": None, "generation": None}
     if unblinded:
-        secrets = {"order_seed": told["order_seed"], "generation": _generation(db, study_id)}
+        secrets = {"order_seed": conduct["order_seed"], "generation": _generation(db, study_id)}
     secrets["end_code"] = _end_code(db, study_id)
-    held = {"blind": True, "independent": True, "balanced": True, "one_by_one": one_by_one}
-    return {**told, **answers, **held, **secrets}
+    design = {"blind": True, "independent": True, "balanced": True, "one_by_one": one_by_one}
+    return {**conduct, **answers, **design, **secrets}
 
 
 def _end_code(db: Database, study_id: str) -> str | None:
@@ -208,15 +208,15 @@ def _end_code(db: Database, study_id: str) -> str | None:
 
 def _generation(db: Database, study_id: str) -> dict[str, str] | None:
     """What the answers of each model were made with; None where no answer says."""
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     for row in db.query(_GENERATION, [study_id]):
-        before = found.get(row["model"])
-        found[row["model"]] = f"{before}; {row['options']}" if before else row["options"]
-    return found or None
+        before = options.get(row["model"])
+        options[row["model"]] = f"{before}; {row['options']}" if before else row["options"]
+    return options or None
 
 
 @dataclass(frozen=True)
-class Judged:
+class RatingBehindFigure:
     """One rating of an answer, as a report shows what is behind a figure."""
 
     rater: str
@@ -236,7 +236,7 @@ class AnswerBehind:
     question: str
     model: str
     text: str
-    ratings: tuple[Judged, ...]
+    ratings: tuple[RatingBehindFigure, ...]
 
 
 def answers_behind(
@@ -256,33 +256,35 @@ def answers_behind(
     Raises:
         StorageError: unknown_study.
     """
-    found: list[AnswerBehind] = []
+    answers: list[AnswerBehind] = []
     with store.connect() as db:
         require_study(db, study_id)
         names = shown_names(with_shown_ids(db))
-        known = [
-            name for (study, name), shown in names.items() if (study, shown) == (study_id, model)
+        own_names = [
+            name for (study, name), letter in names.items() if (study, letter) == (study_id, model)
         ]
-        rows = db.query(_BEHIND, [study_id, known[0]]) if known else iter(())
+        rows = db.query(_BEHIND, [study_id, own_names[0]]) if own_names else iter(())
         for _, group in groupby(rows, key=lambda row: str(row["response_id"])):
-            answer = list(group)
+            answer_rows = list(group)
             ratings = tuple(
-                _judged(row)
-                for row in answer
+                _rating(row)
+                for row in answer_rows
                 if counts(row["specialty"], row["category"], row["rater"])
             )
-            if any(each.scores[dimension] in scores for each in ratings):
-                row = answer[0]
-                found.append(
+            if any(rating.scores[dimension] in scores for rating in ratings):
+                row = answer_rows[0]
+                answers.append(
                     AnswerBehind(row["question_id"], row["question"], model, row["text"], ratings)
                 )
-            if len(found) == MAX_ANSWERS_BEHIND:
+            if len(answers) == MAX_ANSWERS_BEHIND:
                 break
-    return found
+    return answers
 
 
-def _judged(row: dict[str, Any]) -> Judged:
+def _rating(row: dict[str, Any]) -> RatingBehindFigure:
     scores = row["safety"], row["usability"], row["fluency"]
     flags = tuple(json.loads(row["flags"]))
     adjudicates = bool(row["adjudication"])
-    return Judged(row["rater"], scores, row["comment"], flags, spans_of(row), adjudicates)
+    return RatingBehindFigure(
+        row["rater"], scores, row["comment"], flags, spans_of(row), adjudicates
+    )

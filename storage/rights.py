@@ -39,8 +39,8 @@ def share_study(store: Store, study_id: str, name: str, coordinator: Coordinator
         ).fetchone()
         if row is None:
             raise StorageError("unknown_coordinator", name=name)
-        for each in {row[0], coordinator.id}:
-            db.execute("INSERT OR IGNORE INTO study_coordinators VALUES (?, ?)", [study_id, each])
+        for owner in {row[0], coordinator.id}:
+            db.execute("INSERT OR IGNORE INTO study_coordinators VALUES (?, ?)", [study_id, owner])
         parts = [("rights", study_id)]
         log_event(db, study_id, "shared", coordinator.name, row[1], parts=parts)
 

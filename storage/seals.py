@@ -157,7 +157,7 @@ def parts_of_study(db: Database, study_id: str) -> list[Part]:
     if opened is None or opened[0] is None:
         return parts
     questions = db.execute("SELECT id FROM questions WHERE study_id = ? ORDER BY id", [study_id])
-    of_questions = [part for (each,) in questions.fetchall() for part in parts_of_question(each)]
+    of_questions = [part for (key,) in questions.fetchall() for part in parts_of_question(key)]
     return [("study", study_id), ("state", study_id), *of_questions, *parts]
 
 
@@ -292,8 +292,8 @@ def broken_seals(
                 seal = of_kind.get(key)
                 if seal is None or (seal.columns == columns and seal.hash != hashed):
                     yield kind, key
-        gone = of_kind.keys() - now
-        yield from ((kind, key) for key in gone if of_kind[key].hash != hash_of_rows(()))
+        missing = of_kind.keys() - now
+        yield from ((kind, key) for key in missing if of_kind[key].hash != hash_of_rows(()))
 
 
 def _hashes(
@@ -336,7 +336,7 @@ def _firsts(seals: Mapping[str, Seal]) -> dict[str, list[int]]:
     for key in seals:
         rater, _, first = key.rpartition("/")
         firsts.setdefault(rater, []).append(int(first))
-    return {rater: sorted(places) for rater, places in firsts.items()}
+    return {rater: sorted(starts) for rater, starts in firsts.items()}
 
 
 _OPENED = "(SELECT id FROM studies WHERE opened_at IS NOT NULL)"

@@ -261,11 +261,13 @@ def insert_questions(
     db: Database, study_id: str, questions: Sequence[NewQuestion], kind: str = "real"
 ) -> list[Question]:
     """Store checked questions with their answers behind those that the study has."""
-    taken = {
+    used_names = {
         row[0]
         for row in db.execute("SELECT question_id FROM questions WHERE study_id = ?", [study_id])
     }
-    names = _names(taken, [new.question_id for new in questions], "q" if kind == "real" else "p")
+    names = _names(
+        used_names, [new.question_id for new in questions], "q" if kind == "real" else "p"
+    )
     added = [
         Question(
             id=new_id(),
@@ -315,7 +317,7 @@ def remove_questions(store: Store, study_id: str, question_ids: Collection[str])
             "DELETE FROM responses WHERE question = ?",
             "DELETE FROM questions WHERE id = ?",
         ):
-            db.conn.executemany(sql, [(each,) for each in ids])
+            db.conn.executemany(sql, [(key,) for key in ids])
     return len(ids)
 
 
@@ -425,20 +427,20 @@ def response_row(question: Question, response: NewResponse) -> dict[str, object]
     }
 
 
-def _names(taken: set[str], wanted: Sequence[str | None], letter: str) -> list[str]:
-    """The names of new questions: those that are wanted, and q001, q002, … for the others."""
-    given = [storable(name or "").strip() for name in wanted]
-    for name in filter(None, given):
-        if name in taken:
+def _names(used_names: set[str], names: Sequence[str | None], letter: str) -> list[str]:
+    """The names of new questions: those in ``names``, and q001, q002, … for the others."""
+    names = [storable(name or "").strip() for name in names]
+    for name in filter(None, names):
+        if name in used_names:
             raise StorageError("question_exists", question_id=name)
-        taken.add(name)
-    number = itertools.count(next_number(taken, letter))
-    return [name or f"{letter}{next(number):03d}" for name in given]
+        used_names.add(name)
+    number = itertools.count(next_number(used_names, letter))
+    return [name or f"{letter}{next(number):03d}" for name in names]
 
 
-def next_number(taken: set[str], letter: str) -> int:
+def next_number(used_names: set[str], letter: str) -> int:
     """Return one more than the highest number among names such as q001; 1 when there is none."""
-    numbers = (re.fullmatch(letter + r"([0-9]{1,9})", name) for name in taken)
+    numbers = (re.fullmatch(letter + r"([0-9]{1,9})", name) for name in used_names)
     return 1 + max((int(match[1]) for match in numbers if match), default=0)
 
 

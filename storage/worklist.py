@@ -158,8 +158,8 @@ def page(db: Database, rater: Rater, place: int) -> AssignedQuestion:
         StorageError: no_such_place, practice_first.
     """
     sql = f"{_LISTED} AND items.place = :place ORDER BY items.position"
-    known = 1 <= place < 2**63  # what SQLite can be asked for
-    rows = list(db.query(sql, {"rater": rater.id, "place": place})) if known else []
+    is_possible = 1 <= place < 2**63  # what SQLite can be asked for
+    rows = list(db.query(sql, {"rater": rater.id, "place": place})) if is_possible else []
     if not rows:
         raise StorageError("no_such_place", place=place)
     if rows[0]["kind"] != "practice" and not rater.trial and practice_is_open(db, rater.id):

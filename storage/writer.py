@@ -97,10 +97,10 @@ class Writer:
     def _file(self) -> tuple[int, int] | None:
         """Which file the path names now."""
         try:
-            found = self._store.path.stat()
+            status = self._store.path.stat()
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return status.st_dev, status.st_ino
 
     def _waiting(self, most: int) -> list[_Job | None]:
         jobs: list[_Job | None] = []

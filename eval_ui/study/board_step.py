@@ -169,7 +169,7 @@ class _Handlers:
     def adjudicate(self, study: Study) -> list[str]:
         handed = adjudicate(self._store, study.id, self._work.coordinator)
         key = "adjudicated_all" if not handed.without_rater else "adjudicated_some"
-        inform(self._texts(key, given=handed.given, without=handed.without_rater), self._texts)
+        inform(self._texts(key, given=handed.assigned, without=handed.without_rater), self._texts)
         return self.closer(study)
 
 
@@ -227,11 +227,11 @@ def coverage_html(found: Board, texts: Texts) -> str:
     """A line per question, those that lack most first."""
 
     def missing(each: Coverage) -> int:
-        return each.finished - each.wanted
+        return each.finished - each.needed
 
     ordered = sorted(found.questions, key=missing)
     header = [texts("question_id"), texts("coverage_column")]
-    rows = [[each.question_id, f"{each.finished} / {each.wanted}"] for each in ordered]
+    rows = [[each.question_id, f"{each.finished} / {each.needed}"] for each in ordered]
     more = ""
     if len(rows) > SHOWN_ROWS:
         more = f"<p>{texts('and_more', count=len(rows) - SHOWN_ROWS)}</p>"

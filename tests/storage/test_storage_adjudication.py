@@ -9,7 +9,7 @@ from eval_ui.report.report_html import behind_html
 from eval_ui.texts import Texts
 from medchat.scale import DIMENSIONS
 from storage import (
-    Handed,
+    Adjudication,
     PracticeItem,
     Rater,
     RatingEntry,
@@ -109,14 +109,14 @@ def test_a_disputed_answer_goes_to_a_rater_who_has_not_seen_the_question(store: 
     response = responses(store)[1]
     rate(store, first, response, 1)
     rate(store, second, response, 3)
-    assert adjudicate(store, study.id, "anna") == Handed(0, 1), "both have seen it"
+    assert adjudicate(store, study.id, "anna") == Adjudication(0, 1), "both have seen it"
     (further,) = (
         find_rater(store, each.token)
         for each in invite_raters(store, study.id, 1, adjudicator=True)
     )
     assert assignment(store, further.id) == []
-    assert adjudicate(store, study.id, "anna") == Handed(1, 0)
-    assert adjudicate(store, study.id, "anna") == Handed(0, 0), "once is enough"
+    assert adjudicate(store, study.id, "anna") == Adjudication(1, 0)
+    assert adjudicate(store, study.id, "anna") == Adjudication(0, 0), "once is enough"
     (question,) = assignment(store, further.id)
     assert [answer.letter for answer in question.answers] == ["A"]
     assert disputes(store, study.id)[0].further == ("r03",)
@@ -142,7 +142,7 @@ def test_who_has_handed_over_gets_no_dispute(store: Store) -> None:
     for each in responses(store)[: len(MODELS)]:
         rate(store, by_label["r01"], each, 1)
         rate(store, by_label["r02"], each, 3)
-    assert adjudicate(store, study.id, "anna") == Handed(0, len(MODELS))
+    assert adjudicate(store, study.id, "anna") == Adjudication(0, len(MODELS))
 
 
 def test_those_with_the_least_to_do_come_first(store: Store) -> None:
@@ -157,7 +157,7 @@ def test_those_with_the_least_to_do_come_first(store: Store) -> None:
     for response in question[:2]:
         rate(store, low, response, 1)
         rate(store, high, response, 3)
-    assert adjudicate(store, study.id, "anna") == Handed(2, 0)
+    assert adjudicate(store, study.id, "anna") == Adjudication(2, 0)
     shown = assignment(store, free.id)[-1]
     assert len(shown.answers) == 2, "disputed answers of one question stay together"
     assert shown.place == 3
@@ -173,7 +173,7 @@ def test_nobody_revoked_gets_a_dispute_and_none_is_given_after_the_lock(store: S
     rate(store, low, response, 1)
     rate(store, high, response, 3)
     revoke_link(store, study.id, free.label)
-    assert adjudicate(store, study.id, "anna") == Handed(0, 1)
+    assert adjudicate(store, study.id, "anna") == Adjudication(0, 1)
     lock_study(store, study.id, "anna")
     with pytest.raises(StorageError) as refused:
         adjudicate(store, study.id, "anna")
@@ -191,7 +191,7 @@ def test_a_further_rater_of_one_answer_fills_no_gap(store: Store) -> None:
     further = _raters(store)[2]
     rate(store, further, response, 1)
     (coverage,) = board(store, study.id).questions
-    assert (coverage.finished, coverage.wanted) == (0, 2)
+    assert (coverage.finished, coverage.needed) == (0, 2)
     assert board(store, study.id).raters[2].state == "done"
 
 
@@ -202,12 +202,12 @@ def test_a_dispute_that_a_further_rater_skips_goes_on_to_another(store: Store) -
     rate(store, first, response, 1)
     rate(store, second, response, 3)
     invite_raters(store, study.id, 2, adjudicator=True)
-    assert adjudicate(store, study.id, "anna") == Handed(1, 0)
+    assert adjudicate(store, study.id, "anna") == Adjudication(1, 0)
     skipping = next(r for r in _raters(store)[2:] if assignment(store, r.id))
     item = assignment(store, skipping.id)[0].answers[0].item
     save_ratings(store, skipping.id, [RatingEntry(item, None, "s", skipped="other")])
     assert disputes(store, study.id)[0].further == ()
-    assert adjudicate(store, study.id, "anna") == Handed(1, 0)
+    assert adjudicate(store, study.id, "anna") == Adjudication(1, 0)
 
 
 def test_agreement_is_not_made_of_further_raters(store: Store) -> None:

@@ -1288,7 +1288,7 @@ def test_the_commands_say_what_cannot_be_read_or_written(store: Store, tmp_path:
     status, output = told("unpack", tmp_path / "nothing.zip", "--db", store.path)
     assert (status, "cannot be read" in output) == (1, True)
     status, output = told("unpack", tmp_path, "--db", store.path)
-    assert (status, "cannot be read" in output) == (1, True)
+    assert (status, "is no file" in output) == (1, True)
     status, output = told("unpack", store.path, "--db", store.path)
     assert (status, "not a packed study" in output) == (1, True)
     nowhere = tmp_path / "no" / "study.zip"

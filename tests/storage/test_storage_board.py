@@ -76,7 +76,7 @@ def test_a_question_counts_once_for_each_rater_who_has_finished_it(store: Store)
         ("r01", 1, 3),
         ("r02", 1, 3),
     ]
-    assert {each.question_id: (each.finished, each.wanted) for each in found.questions} == {
+    assert {each.question_id: (each.finished, each.needed) for each in found.questions} == {
         "q001": (0, 2),
         "q002": (0, 2),
         "q003": (0, 2),

@@ -244,7 +244,7 @@ def test_only_the_first_score_of_a_repeated_answer_counts(store: Store) -> None:
     with store.connect() as db:
         assert db.execute("SELECT count(*) FROM rating_log").fetchone() == (12,)
     assert [(each.rated, each.total) for each in board(store, study.id).raters] == [(4, 4)]
-    assert board(store, study.id).questions[0].wanted == 1
+    assert board(store, study.id).questions[0].needed == 1
     assert verify(store) == []
 
 
