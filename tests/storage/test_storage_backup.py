@@ -1,22 +1,25 @@
-"""Backups, going back to one, a start without the database, and copies of the file alone."""
+"""Backups: making them, which are kept, the timer, and copies of the file alone."""
 
-import hashlib
-import os
-import random
-import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from project import ROOT
+from backup_fixtures import (
+    OWN_MODULES,
+    rate,
+    rate_more,
+    rename_to,
+    run,
+    studies_in,
+    until,
+)
 from storage_fixtures import (
     answers_shown_to,
     entry,
@@ -25,13 +28,11 @@ from storage_fixtures import (
     new_study,
     without_root,
 )
-from typer.testing import CliRunner
 
 import storage.backup_timer
 import storage.copying
 import storage.durable_files
 import storage.writer
-from app import main as start_app
 from storage import (
     BackupTimer,
     StorageError,
@@ -41,7 +42,6 @@ from storage import (
     backup_is_overdue,
     backups,
     chain_ends,
-    list_studies,
     newest_backup,
     restore,
     save_in,
@@ -49,11 +49,6 @@ from storage import (
     score_rows,
     verify,
 )
-from storage.__main__ import app
-from storage.backup import TIME_FORMAT
-from storage.database import marker_of
-
-OWN_MODULES = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'fixtures'}"}
 
 
 @pytest.fixture
@@ -64,42 +59,6 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def rated(store: Store) -> Store:
     return rate(store)
-
-
-def rate(store: Store) -> Store:
-    """Two raters' scores of three answers each."""
-    for rater in new_raters(store, new_study(store), 2):
-        for answer in answers_shown_to(store, rater)[:3]:
-            save_ratings(store, rater.id, [entry(answer.item, answer.item)])
-    return store
-
-
-def rate_more(store: Store, name: str = "Later") -> None:
-    rater = new_raters(store, new_study(store, name=name))[0]
-    save_ratings(store, rater.id, [entry(answers_shown_to(store, rater)[0].item, name)])
-
-
-def run(*arguments: object) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return result.exit_code, result.output
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def studies_in(path: Path) -> list[str]:
-    return sorted(study.name for study in list_studies(Store(path, must_exist=True)))
-
-
-def rename_to(made: Path, moment: datetime) -> Path:
-    """Give a backup the name that it would have had at another moment."""
-    renamed = made.with_name(re.sub(r"\d{8}T\d{12}Z", f"{moment:{TIME_FORMAT}}", made.name))
-    made.with_name(f"{made.name}.sha256").rename(renamed.with_name(f"{renamed.name}.sha256"))
-    return made.rename(renamed)
 
 
 # -- making one --
@@ -438,342 +397,6 @@ def test_what_other_databases_have_is_no_backup_of_this_one(rated: Store, tmp_pa
     assert newest_backup(rated.path, tmp_path / "backups") is None
     time.sleep(0.2)
     assert backup_is_overdue(rated, tmp_path / "backups", 0.1 / 3600)
-
-
-# -- going back to one --
-
-
-def test_restoring_brings_back_and_keeps_what_was_there(rated: Store, tmp_path: Path) -> None:
-    before = score_rows(rated, None)
-    made = backup(rated, tmp_path / "backups")
-    rate_more(rated)
-    status, output = run("restore", made, "--db", rated.path)
-    assert status == 0, output
-    assert score_rows(Store(rated.path), None) == before
-    (aside,) = tmp_path.glob("medchat.db.before-*")
-    assert len(score_rows(Store(aside, must_exist=True), None)) == len(before) + 1
-    assert aside.name in output
-    assert "to compare" not in output
-    assert made.exists()
-
-
-def test_two_restores_at_once_keep_both_originals(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
-    rate_more(rated, "First")
-    first = restore(made, rated.path)
-    rate_more(rated, "Second")
-    second = restore(made, rated.path)
-    assert studies_in(first) == ["First", "Pilot"]
-    assert studies_in(second) == ["Pilot", "Second"]
-    assert studies_in(rated.path) == ["Pilot"]
-
-
-def test_no_flipped_bit_is_ever_restored(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
-    content, before = made.read_bytes(), hashlib.sha256(rated.path.read_bytes()).hexdigest()
-    draw = random.Random(1)
-    for _ in range(200):
-        damaged = bytearray(content)
-        damaged[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
-        made.write_bytes(damaged)
-        with pytest.raises(StorageError, match=re.escape(str(made))) as refused:
-            restore(made, rated.path)
-        assert refused.value.code == "backup_checksum_differs"
-    assert hashlib.sha256(rated.path.read_bytes()).hexdigest() == before
-    made.write_bytes(content)
-    restore(made, rated.path)
-
-
-@pytest.mark.parametrize("line", [b"", b"no checksum", b"\xff" * 80])
-def test_a_checksum_that_is_none_is_not_taken_for_one(rated: Store, tmp_path: Path, line) -> None:
-    made = backup(rated, tmp_path / "backups")
-    made.with_name(f"{made.name}.sha256").write_bytes(line)
-    with pytest.raises(StorageError) as refused:
-        restore(made, rated.path)
-    assert refused.value.code == "backup_checksum_differs"
-
-
-def test_a_backup_without_a_checksum_is_restored_and_that_is_said(
-    rated: Store, tmp_path: Path
-) -> None:
-    made = backup(rated, tmp_path / "backups")
-    made.with_name(f"{made.name}.sha256").unlink()
-    status, output = run("restore", made, "--db", rated.path)
-    assert (status, f"no {made.name}.sha256 to compare" in output) == (0, True)
-
-
-def test_nothing_is_restored_under_a_running_program(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
-    rater = new_raters(rated, new_study(rated, name="Later"))[0]
-    later = entry(answers_shown_to(rated, rater)[0].item, "later")
-    writer = Writer(rated)
-    writer.submit(lambda db: save_in(db, rater.id, [later])).result(10)
-    before = score_rows(rated, None)
-    status, output = run("restore", made, "--db", rated.path)
-    assert (status, "is open in another program" in output) == (1, True)
-    assert score_rows(rated, None) == before
-    assert not list(tmp_path.glob("medchat.db.before-*"))
-    assert not list(tmp_path.glob("medchat.db.restoring*"))
-    writer.close()
-    status, output = run("restore", made, "--db", rated.path)
-    assert status == 0, output
-
-
-def test_who_opened_the_old_file_in_between_cannot_write_into_it(
-    rated: Store, tmp_path: Path
-) -> None:
-    """As an app that is started at the moment of the rename: its log would spoil the new file."""
-    made = backup(rated, tmp_path / "backups")
-    with closing(sqlite3.connect(rated.path)) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")
-    with closing(sqlite3.connect(rated.path, timeout=0)) as early:
-        early.execute("SELECT count(*) FROM studies").fetchone()
-        restore(made, rated.path)
-        for sql in ("PRAGMA journal_mode = WAL", "DELETE FROM items"):
-            with pytest.raises(sqlite3.OperationalError, match="readonly"):
-                early.execute(sql)
-    assert verify(Store(rated.path)) == []
-
-
-@pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to be one" * 9])
-def test_a_file_that_is_no_backup_is_refused_and_nothing_is_lost(rated, tmp_path, content) -> None:
-    source = tmp_path / "medchat-1Z.db"
-    source.write_bytes(content)
-    before = score_rows(rated, None)
-    with pytest.raises(StorageError) as refused:
-        restore(source, rated.path)
-    assert refused.value.code == "not_a_database"
-    assert str(source) in str(refused.value)
-    assert score_rows(rated, None) == before
-    status, output = run("restore", tmp_path / "nothing.db", "--db", rated.path)
-    assert status == 1
-    assert "no database" in output
-    assert score_rows(rated, None) == before
-
-
-def test_what_is_in_the_log_of_a_killed_program_is_kept_aside_too(
-    rated: Store, tmp_path: Path
-) -> None:
-    made = backup(rated, tmp_path / "backups")
-    die_with_a_log(rated.path, "Dying")
-    aside = restore(made, rated.path)
-    assert studies_in(aside) == ["Dying", "Pilot"]
-    assert studies_in(rated.path) == ["Pilot"]
-
-
-DIE = """
-import os, sys
-from storage import Store, create_study
-store = Store(sys.argv[1])
-held = store.connect()
-held.__enter__().execute("SELECT 1 FROM studies").fetchone()  # so that nobody closes it last
-create_study(store, sys.argv[2])
-os._exit(0)
-"""
-
-
-def die_with_a_log(database: Path, study: str) -> None:
-    """Add a study and end without moving it from the write-ahead log into the file."""
-    command = [sys.executable, "-c", DIE, str(database), study]
-    subprocess.run(command, env=OWN_MODULES, check=True)
-    assert database.with_name(f"{database.name}-wal").stat().st_size
-
-
-@pytest.mark.parametrize("damage", ["gone", "empty", "overwritten"])
-def test_a_lost_database_is_restored_and_its_log_kept_aside(
-    rated: Store, tmp_path: Path, damage: str
-) -> None:
-    made = backup(rated, tmp_path / "backups")
-    die_with_a_log(rated.path, "Dying")
-    wal = rated.path.with_name("medchat.db-wal").read_bytes()
-    size = rated.path.stat().st_size
-    if damage == "gone":
-        rated.path.unlink()
-    else:
-        rated.path.write_bytes(b"" if damage == "empty" else b"x" * size)
-    aside = restore(made, rated.path)
-    assert verify(Store(rated.path)) == []
-    assert studies_in(rated.path) == ["Pilot"]
-    kept = aside.with_name(f"{aside.name}-wal")
-    if kept.exists():
-        assert kept.read_bytes() == wal
-    else:  # SQLite could still move it into the file
-        assert b"Dying" in aside.read_bytes()
-
-
-def test_a_link_to_the_database_stays_a_link(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
-    (tmp_path / "links").mkdir()
-    link = tmp_path / "links" / "medchat.db"
-    link.symlink_to(rated.path)
-    rate_more(rated)
-    aside = restore(made, link)
-    assert link.is_symlink()
-    assert studies_in(rated.path) == ["Pilot"]
-    assert aside.parent == tmp_path
-    assert list((tmp_path / "links").iterdir()) == [link]
-
-
-@pytest.mark.parametrize("mode", [0o600, 0o664])
-def test_the_restored_file_has_the_permissions_of_the_old_one(
-    rated: Store, tmp_path: Path, mode: int
-) -> None:
-    made = backup(rated, tmp_path / "backups")
-    rated.path.chmod(mode)
-    aside = restore(made, rated.path)
-    assert [path.stat().st_mode & 0o777 for path in (rated.path, aside)] == [mode, mode]
-
-
-def test_a_backup_on_a_read_only_medium_can_be_restored() -> None:
-    with folder_of_another_account() as folder:
-        rated = rate(Store(folder / "medchat.db"))
-        made = backup(rated, folder / "backups")
-        made.with_name(f"{made.name}.sha256").unlink()
-        made.parent.chmod(0o555)
-        (folder / "new").mkdir()
-        (folder / "new").chmod(0o777)
-        with without_root():
-            restore(made, folder / "new" / "medchat.db")
-            assert studies_in(folder / "new" / "medchat.db") == ["Pilot"]
-
-
-def test_a_folder_that_may_not_be_written_keeps_the_database(tmp_path: Path) -> None:
-    with folder_of_another_account() as folder:
-        rated = rate(Store(folder / "medchat.db"))
-        made = backup(rated, tmp_path)
-        source = shutil.copy(made, folder / "source.db")
-        folder.chmod(0o555)
-        before = rated.path.read_bytes()
-        with without_root(), pytest.raises(StorageError, match="the database is as it was"):
-            restore(Path(source), rated.path)
-        folder.chmod(0o755)
-        assert rated.path.read_bytes() == before
-
-
-KILL_AT_EVERY_STEP = """
-import os, shutil, sys
-from pathlib import Path
-import storage.restoring
-from storage import restore
-
-source, template = map(Path, sys.argv[1:3])
-
-def restore_and_die(database, step):
-    done = 0
-    def count(frame, event, argument):
-        nonlocal done
-        if frame.f_code.co_filename.endswith(("restoring.py", "files.py", "copying.py")):
-            done += event == "line"
-            if done == step:
-                os._exit(9)
-            return count
-    sys.settrace(count)
-    restore(source, database)
-    os._exit(0)
-
-step, killed = 0, True
-while killed:
-    step += 1
-    folder = template.parent / f"step-{step}"
-    folder.mkdir()
-    for name in ("medchat.db", "medchat.db-wal"):
-        shutil.copy(template.with_name(name), folder / name)
-    if not (child := os.fork()):
-        restore_and_die(folder / "medchat.db", step)
-    killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-"""
-
-
-def test_a_kill_at_any_step_leaves_the_old_or_the_new_database(
-    rated: Store, tmp_path: Path
-) -> None:
-    made = backup(rated, tmp_path / "backups")
-    rate_more(rated)
-    die_with_a_log(rated.path, "Dying")
-    command = [sys.executable, "-c", KILL_AT_EVERY_STEP, made, rated.path]
-    subprocess.run(command, env=OWN_MODULES, check=True)
-    old, new = ["Dying", "Later", "Pilot"], ["Pilot"]
-    outcomes = []
-    steps = sorted(tmp_path.glob("step-*"), key=lambda path: int(path.name[5:]))
-    for folder in steps:
-        database = folder / "medchat.db"
-        assert database.stat().st_size
-        asides = [studies_in(path) for path in sorted(folder.glob("medchat.db.before-*Z"))]
-        outcomes.append(studies_in(database))
-        assert outcomes[-1] in (old, new)
-        if outcomes[-1] == new:
-            assert asides == [old], "the old one must be kept"
-    assert len(outcomes) > 60
-    assert outcomes == sorted(outcomes), "once it is there, the new one stays"
-    for folder in (steps[0], steps[len(steps) // 2], steps[-1]):
-        restore(made, folder / "medchat.db")
-        names = " ".join(path.name for path in folder.iterdir())
-        assert ("restoring" in names, "partial" in names) == (False, False)
-
-
-# -- a start without the database --
-
-
-@pytest.mark.parametrize("damage", ["gone", "empty", "without tables"])
-def test_a_database_that_is_lost_is_not_made_anew(
-    rated: Store, tmp_path: Path, damage: str
-) -> None:
-    made = backup(rated, tmp_path / "backups")
-    rated.path.unlink()
-    if damage == "empty":
-        rated.path.touch()
-    elif damage == "without tables":
-        with closing(sqlite3.connect(rated.path)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-    for _ in range(2):
-        with pytest.raises(StorageError, match="is gone or empty") as refused:
-            Store(rated.path)
-        assert refused.value.code == "database_gone"
-        assert str(marker_of(rated.path)) in str(refused.value)
-    status, output = run("restore", made, "--db", rated.path)
-    assert status == 0, output
-    assert studies_in(rated.path) == ["Pilot"]
-    assert Store(rated.path).path.exists()
-
-
-def test_without_its_marker_an_empty_database_is_begun(rated: Store) -> None:
-    rated.path.unlink()
-    marker_of(rated.path).unlink()
-    assert list_studies(Store(rated.path)) == []
-    assert marker_of(rated.path).exists()
-
-
-def test_a_log_without_its_database_is_not_thrown_away(rated: Store) -> None:
-    """SQLite would remove it beside a new file; it may hold the newest scores."""
-    die_with_a_log(rated.path, "Dying")
-    marker_of(rated.path).unlink()
-    moved = rated.path.rename(rated.path.with_name("moved.db"))
-    with pytest.raises(StorageError) as refused:
-        Store(rated.path)
-    assert refused.value.code == "database_gone"
-    moved.rename(rated.path)
-    assert studies_in(rated.path) == ["Dying", "Pilot"]
-
-
-def test_the_marker_explains_itself_and_names_nobody(rated: Store) -> None:
-    lines = marker_of(rated.path).read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 2
-    assert "数据库" in lines[0]
-    assert "database" in lines[1]
-    assert "medchat" not in "".join(lines)
-
-
-def test_a_database_that_must_exist_gets_no_marker(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
-    Store(made, must_exist=True)
-    assert not marker_of(made).exists()
-
-
-def test_the_app_says_that_its_database_is_gone_and_ends(rated: Store) -> None:
-    rated.path.unlink()
-    with pytest.raises(SystemExit, match="is gone or empty"):
-        start_app(db=rated.path, port=1873)
-    assert not rated.path.exists()
 
 
 # -- the file alone --
