@@ -17,14 +17,14 @@ COMMAND_LINE = "python -m storage"
 
 MAX_MEMBERS = 50
 MAX_BYTES = 2**30
-"""Of all members together, unpacked."""
+"""All members together may have so many bytes, unpacked."""
 MAX_RATIO = 200
 RATIO_FROM = 16 * 2**20
 """A member of more bytes than this may not have shrunk to less than one in ``MAX_RATIO``."""
 MAX_ROW_BYTES = 16 * 2**20
 MAX_MANIFEST_BYTES = 2**20
 MAX_DIRECTORY_BYTES = 2**16
-"""Of the zip's own list of members, which is read before they can be counted."""
+"""The zip's own list of members, which is read before they can be counted, may have so many."""
 
 _QUESTIONS = "(SELECT id FROM questions WHERE study_id = :study)"
 _RESPONSES = f"(SELECT id FROM responses WHERE question IN {_QUESTIONS})"

@@ -26,7 +26,7 @@ from storage.seals import is_seal_content
 from storage.studies import MAX_GUIDE_LENGTH
 
 MAX_POSITION = 1000
-"""Of an answer on screen, where it is a letter."""
+"""Answers on screen are counted up to this; each is a letter there."""
 
 Row = dict[str, Any]
 

@@ -46,7 +46,7 @@ def assign(db: Database, study_id: str) -> list[Part]:
 
 
 TRIAL_QUESTIONS = 10
-"""Of a dry run, which shows how rating feels and is not to be finished."""
+"""A dry run has so many questions: it shows how rating feels and is not to be finished."""
 
 
 def assign_trial(db: Database, study_id: str, rater: str) -> int:

@@ -20,7 +20,7 @@ _CHAINS = {
     "rating_log": ("fewer_ratings_than_backup", "other_ratings_than_backup"),
     "study_events": ("fewer_events_than_backup", "other_events_than_backup"),
 }
-"""Of each chain the codes for one that is shorter and for one that is another."""
+"""By table, the codes for a chain that is shorter and for one that is another."""
 
 
 def compared_backups(store: Store, folder: Path) -> list[Path]:

@@ -26,7 +26,7 @@ MAX_LENGTH = 200
 FREE_FAILURES = 5
 FAILURE_MINUTES = 15
 MAX_WAIT_SECONDS = 60
-"""Behind so many failures within so many minutes, each of one name from one address, the next try
+"""After ``FREE_FAILURES`` of one name from one address within ``FAILURE_MINUTES``, the next try
 there has to wait: 2 seconds, then twice as long each time, up to this. No name is ever closed: who
 fails elsewhere slows nobody here."""
 

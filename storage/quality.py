@@ -19,7 +19,7 @@ CHARACTERS_PER_SECOND = 25.0
 """Faster than this nobody reads: adults read Chinese at 4 to 6 characters a second, English at 15
 to 30 letters (Brysbaert 2019 puts silent reading of English at 238 words a minute)."""
 ENOUGH = 10
-"""With fewer answers nothing is said."""
+"""With fewer answers no signs are reported."""
 LONG_RUN = 10
 SAME_SHARE = 0.95
 FAST_SHARE = 0.3

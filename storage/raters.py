@@ -24,7 +24,7 @@ from storage.seals import parts_of_rater
 from storage.studies import next_number, require_study
 
 TOKEN_BYTES = 16
-"""Of randomness in a link and in a session: no number of guesses finds one."""
+"""A link and a session hold so much randomness that no number of guesses finds one."""
 MAX_RATERS_AT_ONCE = 1000
 MAX_YEARS = 80
 MAX_TEXT_LENGTH = 100
@@ -32,9 +32,9 @@ LINK_DAYS = 60
 MAX_REMARK_LENGTH = 100
 SESSION_DAYS = 30
 DAYS_OF_ONE_SESSION = 1
-"""Within which a browser that opens a link again goes on with the session that it has."""
+"""A browser that opens a link again within so many days goes on with the session that it has."""
 MAX_SESSIONS = 20
-"""Of one rater, in all browsers together; the oldest gives way to a new one."""
+"""A rater has at most so many, in all browsers together; the oldest gives way to a new one."""
 SEEN_AGAIN_SECONDS = 60
 """A rater's last visit is written down no more often than this."""
 

@@ -368,4 +368,4 @@ _OF_STUDY = {
 }
 
 _EMPTY_PROFILE = hash_of_rows([("", "", None, "", "", None)])
-"""Of a rater who has not agreed yet, in the columns of version 1."""
+"""The hash of a rater's profile before the consent, in the columns of version 1."""

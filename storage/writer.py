@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 MAX_JOBS_PER_COMMIT = 200
 """Jobs of one commit: more would make the first of them wait for the last."""
 CHECKPOINT_SECONDS = 2.0
-"""Between two moves of what was saved into the database file."""
+"""What was saved is moved into the database file every so many seconds."""
 
 
 @dataclass

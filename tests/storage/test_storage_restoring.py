@@ -244,7 +244,7 @@ def test_a_folder_that_may_not_be_written_keeps_the_database(tmp_path: Path) -> 
 
 
 def test_a_kill_at_a_step_leaves_the_old_or_the_new_database(rated: Store, tmp_path: Path) -> None:
-    assert kill_while_restoring(rated, tmp_path, stride=11) > 6
+    assert kill_while_restoring(rated, tmp_path, stride=29) > 3
 
 
 # -- a start without the database --
