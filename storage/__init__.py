@@ -20,10 +20,10 @@ from storage.answering import (
 )
 from storage.archive import pack_study
 from storage.assignment import hand_over
-from storage.backup import backup, backup_is_overdue, backups, newest_backup
+from storage.backup import backup_is_overdue, list_backups, make_backup, newest_backup
 from storage.backup_timer import BackupTimer
 from storage.blinding import lock_study, reopen_study, unblind_study
-from storage.board import Board, Coverage, RaterLine, board, score_counts
+from storage.board import Board, Coverage, RaterLine, read_board, score_counts
 from storage.coordinators import (
     Coordinator,
     FirstAccount,
@@ -126,11 +126,11 @@ from storage.worklist import (
     Scores,
     Span,
     answer_of,
-    assignment,
     feedback_on,
     keys_of,
     outline,
     page,
+    read_worklist,
 )
 from storage.writer import Writer
 
@@ -193,14 +193,10 @@ __all__ = [
     "answer_progress",
     "answers_behind",
     "answers_to_check",
-    "assignment",
-    "backup",
     "backup_is_overdue",
-    "backups",
     "begin_answering",
     "begin_session",
     "begin_trial",
-    "board",
     "chain_ends",
     "change_settings",
     "coordinator_of_session",
@@ -220,10 +216,12 @@ __all__ = [
     "is_trial",
     "keys_of",
     "knows_address",
+    "list_backups",
     "list_questions",
     "list_raters",
     "list_studies",
     "lock_study",
+    "make_backup",
     "make_first",
     "newest_backup",
     "next_unanswered",
@@ -236,6 +234,8 @@ __all__ = [
     "pack_study",
     "page",
     "rater_of_session",
+    "read_board",
+    "read_worklist",
     "remove_questions",
     "renew_link",
     "reopen_study",

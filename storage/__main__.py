@@ -14,7 +14,7 @@ from medchat import __version__
 from medchat.errors import Message
 from storage.archive import pack_study
 from storage.archive_format import COMMAND_LINE
-from storage.backup import DEFAULT_KEEP, backup
+from storage.backup import DEFAULT_KEEP, make_backup
 from storage.comparison import compared_backups, losses_since_backups
 from storage.coordinators import FIRST_NAME, add_coordinator, set_password
 from storage.database import Store
@@ -139,7 +139,7 @@ def backup_command(
 ) -> None:
     """Copy the database, also while the app runs, verify the copy and remove the oldest."""
     with _sentences():
-        target = backup(Store(db, must_exist=True), to, keep)
+        target = make_backup(Store(db, must_exist=True), to, keep)
     _say(
         storage_message("backup_made", path=target),
         storage_message("backup_checksum", path=checksum_of(target)),

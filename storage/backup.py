@@ -29,7 +29,7 @@ DEFAULT_KEEP = 10
 TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
 
-def backup(store: Store, folder: Path, keep: int = DEFAULT_KEEP) -> Path:
+def make_backup(store: Store, folder: Path, keep: int = DEFAULT_KEEP) -> Path:
     """Copy the database into ``folder``, verify the copy, and remove all but the newest ``keep``.
 
     Only backups of this very database are counted and removed, never the one just made.
@@ -84,7 +84,7 @@ def _write_checksum(checksum: Path, digest: str, name: str) -> None:
 # -- which backups there are --
 
 
-def backups(database: Path, folder: Path) -> list[Path]:
+def list_backups(database: Path, folder: Path) -> list[Path]:
     """Return the backups of this very database, the oldest first.
 
     Other databases may have the same file name and the same folder for backups. Those of earlier
@@ -102,16 +102,16 @@ def backups(database: Path, folder: Path) -> list[Path]:
     return [path for path in paths if _identity(path) == own]
 
 
-def made_at(backup: Path) -> datetime:
+def made_at(path: Path) -> datetime:
     """Return the moment that a backup shows, from its name."""
-    return datetime.strptime(backup.stem.rpartition("-")[2], TIME_FORMAT).replace(tzinfo=UTC)
+    return datetime.strptime(path.stem.rpartition("-")[2], TIME_FORMAT).replace(tzinfo=UTC)
 
 
 def newest_backup(database: Path, folder: Path) -> datetime | None:
     """Return when the newest backup of this database was made, if there is one that can be read."""
     now = datetime.now(UTC)
     try:
-        times = [made_at(path) for path in backups(database, folder)]
+        times = [made_at(path) for path in list_backups(database, folder)]
     except OSError:
         return None
     return max((moment for moment in times if moment <= now), default=None)
@@ -188,7 +188,7 @@ def _unused_name(database: Path, folder: Path) -> Path:
 
 
 def _prune(database: Path, folder: Path, newest: Path, keep: int) -> None:
-    older = [path for path in backups(database, folder) if path != newest]
+    older = [path for path in list_backups(database, folder) if path != newest]
     for path in older[: max(len(older) - (keep - 1), 0)]:
         path.unlink(missing_ok=True)
         checksum_of(path).unlink(missing_ok=True)

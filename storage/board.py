@@ -58,7 +58,7 @@ class Board:
         return [question for question in self.questions if question.finished < question.needed]
 
 
-def board(store: Store, study_id: str) -> Board:
+def read_board(store: Store, study_id: str) -> Board:
     """Return the state of a study.
 
     Raises:

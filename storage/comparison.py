@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from medchat.errors import Message
-from storage.backup import backups
+from storage.backup import list_backups
 from storage.database import Store
 from storage.errors import StorageError, storage_message
 
@@ -30,7 +30,7 @@ def compared_backups(store: Store, folder: Path) -> list[Path]:
         StorageError: backup_failed where the folder cannot be read.
     """
     try:
-        return backups(store.path, folder)[: -MAX_COMPARED - 1 : -1]
+        return list_backups(store.path, folder)[: -MAX_COMPARED - 1 : -1]
     except OSError as error:
         raise StorageError(
             "backup_failed", path=folder, remainder=error.strerror or error

@@ -1,7 +1,7 @@
 """What a rater may see: a list of questions, each with its answers under ids of this rater's own.
 
-Owns the blinding: an item's id is random, and nothing that ``assignment``, ``outline`` or ``page``
-returns names a model.
+Owns the blinding: an item's id is random, and nothing that ``read_worklist``, ``outline`` or
+``page`` returns names a model.
 """
 
 import json
@@ -119,7 +119,7 @@ _ANSWERS = """
 _LISTED = f"{_ANSWERS} AND items.withdrawn_at IS NULL"
 
 
-def assignment(store: Store, rater_id: str) -> list[AssignedQuestion]:
+def read_worklist(store: Store, rater_id: str) -> list[AssignedQuestion]:
     """Return every question of the rater's list, in order, with its answers.
 
     Raises:

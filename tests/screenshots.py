@@ -25,11 +25,11 @@ from storage import (
     Scores,
     Store,
     add_questions,
-    assignment,
     create_study,
     find_rater,
     invite_raters,
     open_study,
+    read_worklist,
     save_ratings,
     set_profile,
 )
@@ -69,7 +69,7 @@ def make_study(store: Store, name: str, questions: list[NewQuestion]) -> str:
         rater = find_rater(store, token)
         with store.transaction() as db:
             set_profile(db, rater.id, Profile("内科", years=10), "yes")
-        for question in assignment(store, rater.id):
+        for question in read_worklist(store, rater.id):
             entries = [
                 RatingEntry(answer.item, Scores(*generator.choices((1, 2, 3), k=3)), answer.item)
                 for answer in question.answers

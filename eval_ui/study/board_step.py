@@ -30,11 +30,11 @@ from storage import (
     Study,
     adjudicate,
     backup_is_overdue,
-    board,
     disputes,
     list_questions,
     list_raters,
     newest_backup,
+    read_board,
     score_counts,
     signs,
     study_events,
@@ -114,7 +114,7 @@ class _Handlers:
         return shown
 
     def _count(self, study: Study) -> list[Any]:
-        found = board(self._store, study.id)
+        found = read_board(self._store, study.id)
         return [
             self._backup_complaint() + self._end(study) + board_html(found, self._texts),
             coverage_html(found, self._texts),

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 from large_study import build
 from storage_fixtures import answers_shown_to, entry, new_raters, new_study
 
-from storage import StorageError, Store, Writer, backup, backups, chain_ends, restore
+from storage import StorageError, Store, Writer, chain_ends, list_backups, make_backup, restore
 
 from storage import save_in, save_ratings, verify  # isort: skip
 from storage.backup_timer import start_backup
@@ -91,7 +91,9 @@ def back_up_while_raters_save(store: Store, folder: Path) -> None:
             measured = f"{seconds:.1f} s ({processor:.1f} s of a processor); {speed}"
             holds = done and seconds <= MAX_SECONDS
             judge(f"backup {number + 1} while raters save", measured, holds)
-    made = {path.stat().st_size // 2**20: rows_in(path) for path in backups(store.path, folder)}
+    made = {
+        path.stat().st_size // 2**20: rows_in(path) for path in list_backups(store.path, folder)
+    }
     judge("they are whole", f"MiB and ratings: {made}", -1 not in made.values())
 
 
@@ -99,7 +101,7 @@ def kill_at_random(folder: Path) -> Store:
     """Backups and restores of a small database; the restored one has fewer ratings."""
     store = Store(folder / "medchat.db")
     old = rate_all(store, "Old")
-    source = backup(store, folder / "source")
+    source = make_backup(store, folder / "source")
     new = old + rate_all(store, "New")
     full = shutil.copy(store.path, folder / "full.db")
     draw, outcomes, killed = random.Random(1), [], 0
@@ -112,9 +114,9 @@ def kill_at_random(folder: Path) -> Store:
             time.sleep(draw.uniform(0.5, 2.0))
             process.kill()
         killed += process.returncode < 0
-        rows = [rows_in(path) for path in (store.path, *backups(store.path, folder / "made"))]
+        rows = [rows_in(path) for path in (store.path, *list_backups(store.path, folder / "made"))]
         outcomes.append(set(rows) <= {old, new})
-    backup(store, folder / "made")
+    make_backup(store, folder / "made")
     left = [path.name for path in (folder / "made").iterdir() if "partial" in path.name]
     measured = f"{sum(outcomes)} of {len(outcomes)} tries whole, {len(left)} halves left"
     judge("20 kills", measured, all(outcomes) and not left)
@@ -128,7 +130,7 @@ def rate_all(store: Store, name: str) -> int:
 
 
 def flip_bits(store: Store, folder: Path) -> None:
-    made = backup(store, folder)
+    made = make_backup(store, folder)
     content, draw, restored = made.read_bytes(), random.Random(2), 0
     for _ in range(200):
         position, bit = draw.randrange(len(content)), draw.randrange(8)
@@ -142,7 +144,7 @@ def flip_bits(store: Store, folder: Path) -> None:
 
 def share_a_folder(folder: Path) -> None:
     stores = [Store(folder / name) for name in ("medchat.db", "medchat-pilot.db", "b/medchat.db")]
-    made = [[backup(store, folder / "shared", keep=2) for store in stores] for _ in range(4)]
+    made = [[make_backup(store, folder / "shared", keep=2) for store in stores] for _ in range(4)]
     newest = [path.exists() for row in made[2:] for path in row]
     judge("three databases, one folder", f"{sum(newest)} of the 6 newest there", all(newest))
 

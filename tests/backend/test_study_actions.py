@@ -42,9 +42,6 @@ from storage import (
     add_question,
     add_questions,
     answers_to_check,
-    assignment,
-    backup,
-    board,
     change_settings,
     create_study,
     find_rater,
@@ -54,6 +51,9 @@ from storage import (
     list_raters,
     list_studies,
     lock_study,
+    make_backup,
+    read_board,
+    read_worklist,
     responses_of,
     save_ratings,
 )
@@ -228,7 +228,7 @@ def test_the_board_says_that_backups_do_not_come(work: StudyWork, store: Store) 
     assert "备份" not in handlers.draw(study)[0], "the study is young"
     work.services.settings.backup_hours = 1e-9
     assert "还没有这个数据库的备份" in handlers.draw(study)[0]
-    backup(store, work.services.backup_folder)
+    make_backup(store, work.services.backup_folder)
     assert "备份" not in handlers.draw(study)[0], "nothing has changed since"
     new_raters(store, study)
     assert "最近一次备份是 20" in handlers.draw(study)[0]
@@ -261,7 +261,7 @@ def test_what_a_rater_has_not_begun_is_handed_over(work: StudyWork, store: Store
     study = new_study(store)
     new_raters(store, study, 2)
     assert "2" in study_raters._Handlers(work).hand_over(study, "r01")[0]
-    assert [each.total for each in board(store, study.id).raters] == [0, 2]
+    assert [each.total for each in read_board(store, study.id).raters] == [0, 2]
 
 
 # -- what gives a model away --
@@ -312,7 +312,7 @@ def test_a_study_is_not_opened_before_every_telling_answer_is_decided(work, stor
     assert "待处理：0" in handlers.draw_state(study)[2]
     handlers.open(study)
     (rater,) = new_raters(store, study)
-    shown = {answer.text for answer in assignment(store, rater.id)[0].answers}
+    shown = {answer.text for answer in read_worklist(store, rater.id)[0].answers}
     assert shown == {mask, "多喝水。"}
 
 

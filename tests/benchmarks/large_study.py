@@ -32,11 +32,11 @@ from storage import (
     Scores,
     Store,
     add_questions,
-    assignment,
     create_study,
     find_rater,
     invite_raters,
     open_study,
+    read_worklist,
     save_ratings,
     set_profile,
     verify,
@@ -87,7 +87,7 @@ def build(store: Store, questions: int, raters: int) -> str:
                 answer.item,
                 active_seconds=12.0,
             )
-            for question in assignment(store, rater.id)
+            for question in read_worklist(store, rater.id)
             for answer in question.answers
         ]
         for start in range(0, len(entries), AT_ONCE):

@@ -24,7 +24,7 @@ from rating_steps import (
     write_comment,
 )
 
-from storage import AssignedAnswer, Scores, assignment
+from storage import AssignedAnswer, Scores, read_worklist
 
 pytestmark = pytest.mark.browser
 
@@ -308,7 +308,7 @@ def select(page: Page, start: int, *, beyond: bool = False) -> None:
 
 
 def answer_of(study: RatedStudy) -> AssignedAnswer:
-    return assignment(study.store, study.raters[0].id)[0].answers[0]
+    return read_worklist(study.store, study.raters[0].id)[0].answers[0]
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["here", "away"])

@@ -21,7 +21,7 @@ from rating_steps import (
     write_comment,
 )
 
-from storage import Scores, assignment, hand_over, invite_raters
+from storage import Scores, hand_over, invite_raters, read_worklist
 
 pytestmark = pytest.mark.browser
 
@@ -88,7 +88,7 @@ def test_a_comment_that_goes_on_while_its_beginning_waits_survives_a_crash(
     expect(again.locator("#comment-A")).to_have_value("ab and more")
     reconnect(context)
     expect_saved(again, "A")
-    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    answer = read_worklist(study.store, study.raters[0].id)[0].answers[0]
     assert answer.comment == "ab and more"
 
 
@@ -167,7 +167,7 @@ def test_a_tab_that_discards_what_another_has_decided_about_takes_nothing_else(
     enter(page, app, study.token)
     score(page, "A", 3, 3, 3)
     expect_saved(page, "A")
-    item = assignment(study.store, study.raters[0].id)[0].answers[0].item
+    item = read_worklist(study.store, study.raters[0].id)[0].answers[0].item
     opinions = [
         {"scores": dict.fromkeys(DIMENSIONS, n), "comment": f"opinion {n}", "skipped": ""}
         | {"flags": [], "spans": []}
@@ -372,7 +372,7 @@ def test_flags_and_comments_of_two_devices_stand_together(
     page.locator("#answer-A input[value=factual_error]").check()
     expect_saved(page, "A")
     page.wait_for_timeout(300)
-    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    answer = read_worklist(study.store, study.raters[0].id)[0].answers[0]
     assert answer.current == Scores(1, 1, 3)
     assert sorted(answer.flags) == ["dangerous", "factual_error"]
     assert answer.comment == "phone"
@@ -400,7 +400,7 @@ def test_a_newer_draft_of_another_tab_outlives_a_refused_entry(
     other.reload()
     expect(other.locator("#comment-A")).to_have_value("of the other tab")
     expect_saved(other, "A")
-    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    answer = read_worklist(study.store, study.raters[0].id)[0].answers[0]
     assert (answer.current, answer.comment) == (Scores(3, 3, 3), "of the other tab")
 
 
@@ -548,7 +548,7 @@ def test_text_is_marked_by_keys_alone(page: Page, app, study) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#text-A mark")).to_have_text("答1")
     expect_saved(page, "A")
-    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    answer = read_worklist(study.store, study.raters[0].id)[0].answers[0]
     assert [(s.start, s.end, s.kind) for s in answer.spans] == [(1, 3, "harmful")]
 
 
@@ -602,7 +602,7 @@ def test_a_link_that_was_renewed_lets_what_waited_go(page: Page, app, study) -> 
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect_saved(page, "A")
     assert study.log() == [(3, 2, 1)]
-    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    answer = read_worklist(study.store, study.raters[0].id)[0].answers[0]
     assert answer.current == Scores(3, 2, 1)
 
 

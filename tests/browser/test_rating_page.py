@@ -25,9 +25,9 @@ from rating_steps import (
 from storage import (
     Scores,
     Store,
-    assignment,
     history,
     invite_raters,
+    read_worklist,
     renew_link,
     revoke_link,
     verify,
@@ -161,7 +161,7 @@ def test_comment_flags_marks_and_skipping_reach_the_log(page: Page, app: AppServ
     page.locator("#answer-B .more summary").click()
     page.locator("#skip-B").select_option("outside_specialty")
     expect(page.locator("#state-B")).to_contain_text("已跳过 · 已保存")
-    first, second = assignment(study.store, study.raters[0].id)[0].answers
+    first, second = read_worklist(study.store, study.raters[0].id)[0].answers
     assert first.flags == ("dangerous",)
     assert first.comment == "=剂量\n不对 😀"
     (span,) = first.spans
@@ -288,7 +288,7 @@ def test_two_tabs_of_one_rater_the_last_score_wins_and_history_has_all(
     assert study.log() == [(3, 3, 3), (1, 2, 3)], "the old tab must not undo the new one"
     score(old, "A", 2, 2, 2)
     expect_saved(old, "A")
-    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    answer = read_worklist(study.store, study.raters[0].id)[0].answers[0]
     assert answer.current is not None
     assert answer.current.safety == 2
     assert len(history(study.store, study.raters[0].id, answer.item)) == 2
@@ -530,7 +530,7 @@ def test_a_comment_here_leaves_the_scores_that_were_changed_elsewhere(
     expect_scores(here, "A", 3, 3, 1)
     expect_saved(here, "A")
     rater = study.raters[0].id
-    answer = assignment(study.store, rater)[0].answers[0]
+    answer = read_worklist(study.store, rater)[0].answers[0]
     assert (answer.comment, answer.current) == ("1 mg ist 3 zu viel", Scores(3, 3, 1))
     assert study.log() == [(1, 1, 1), (3, 1, 1), (3, 3, 1), (3, 3, 1)]
     elsewhere.context.close()
@@ -558,7 +558,7 @@ def test_of_two_devices_at_once_the_last_word_counts_and_history_has_all(
     expect_question(here, 2)
     here.reload()
     expect_question(here, 2)
-    answer = assignment(study.store, study.raters[0].id)[0].answers[0]
+    answer = read_worklist(study.store, study.raters[0].id)[0].answers[0]
     # The comment alone was given here since: the scores are still the last that were given.
     assert (answer.comment, answer.current) == ("dose 2 of 3 mg", Scores(3, 3, 3))
     assert study.log()[:2] == [(1, 1, 1), (3, 3, 3)]
@@ -818,7 +818,7 @@ def test_time_on_an_answer_goes_on_from_what_was_saved(page: Page, app, study) -
     page.wait_for_timeout(300)
     page.locator("#scale-A-safety .score-3").click()
     expect_saved(page, "A")
-    item = assignment(study.store, study.raters[0].id)[0].answers[0].item
+    item = read_worklist(study.store, study.raters[0].id)[0].answers[0].item
     first, second = [each.active_seconds for each in history(study.store, study.raters[0].id, item)]
     assert first is not None
     assert second is not None

@@ -20,7 +20,6 @@ from storage import (
     Store,
     Writer,
     add_question,
-    assignment,
     begin_trial,
     create_study,
     find_rater,
@@ -28,6 +27,7 @@ from storage import (
     history,
     invite_raters,
     lock_study,
+    read_worklist,
     verify,
 )
 
@@ -141,7 +141,7 @@ def test_the_start_page_of_nobody_learns_that_and_nothing_is_wrong(app, study, c
 
 
 def test_without_a_session_nothing_is_saved(app, study) -> None:
-    item = assignment(study.store, study.raters[0].id)[0].answers[0].item
+    item = read_worklist(study.store, study.raters[0].id)[0].answers[0].item
     answer = TestClient(app).post("/rating/save", json=rating(item))
     assert answer.status_code == 401
     assert study.log() == []
@@ -160,7 +160,7 @@ def test_before_who_and_consent_are_told_nothing_is_shown_or_saved(app, study) -
     (invitation,) = invite_raters(study.store, study.study.id, 1)
     client = client_of(app, invitation.token)
     rater = find_rater(study.store, invitation.token)
-    item = assignment(study.store, rater.id)[0].answers[0].item
+    item = read_worklist(study.store, rater.id)[0].answers[0].item
     for answer in (
         client.get("/rating/page/1"),
         client.get("/rating/state/1"),

@@ -39,11 +39,11 @@ from storage import (
     add_questions,
     answers_behind,
     answers_to_check,
-    assignment,
     change_settings,
     create_study,
     find_study,
     open_study,
+    read_worklist,
     report_data,
     reporting,
     review_answer,
@@ -220,7 +220,7 @@ def test_overlap_with_references_and_consistency_are_shown(store, handlers) -> N
     )
     open_study(store, study.id, "anna")
     (rater,) = new_raters(store, study, 1)
-    for question in assignment(store, rater.id):
+    for question in read_worklist(store, rater.id):
         for place, answer in enumerate(question.answers):
             scores = Scores(1 + place % 3, 2, 3)
             save_ratings(store, rater.id, [RatingEntry(answer.item, scores, answer.item)])
@@ -242,7 +242,7 @@ def test_filters_leave_the_repeats_of_others_out(store, handlers) -> None:
     add_questions(store, study.id, [NewQuestion(f"问{n}", rows) for n in range(4)])
     open_study(store, study.id, "anna")
     for rater in new_raters(store, study, 2):
-        for question in assignment(store, rater.id):
+        for question in read_worklist(store, rater.id):
             for answer in question.answers:
                 entry = RatingEntry(answer.item, Scores(3, 2, 3), answer.item)
                 save_ratings(store, rater.id, [entry])
@@ -268,7 +268,7 @@ def test_a_report_tells_how_its_study_was_held(store) -> None:
             review_answer(store, study.id, answer.response, "kept", "anna")
     open_study(store, study.id, "anna")
     (rater,) = new_raters(store, study, 1)
-    for question in assignment(store, rater.id):
+    for question in read_worklist(store, rater.id):
         for answer in question.answers:
             save_ratings(store, rater.id, [RatingEntry(answer.item, Scores(3, 2, 3), answer.item)])
     conduct = Reports(store).made(study).report["conduct"]

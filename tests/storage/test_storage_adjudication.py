@@ -22,8 +22,6 @@ from storage import (
     add_question,
     adjudicate,
     answers_behind,
-    assignment,
-    board,
     change_settings,
     create_study,
     disputes,
@@ -35,6 +33,8 @@ from storage import (
     lock_study,
     open_study,
     order_rows,
+    read_board,
+    read_worklist,
     revoke_link,
     save_ratings,
     score_counts,
@@ -114,10 +114,10 @@ def test_a_disputed_answer_goes_to_a_rater_who_has_not_seen_the_question(store: 
         find_rater(store, each.token)
         for each in invite_raters(store, study.id, 1, adjudicator=True)
     )
-    assert assignment(store, further.id) == []
+    assert read_worklist(store, further.id) == []
     assert adjudicate(store, study.id, "anna") == Adjudication(1, 0)
     assert adjudicate(store, study.id, "anna") == Adjudication(0, 0), "once is enough"
-    (question,) = assignment(store, further.id)
+    (question,) = read_worklist(store, further.id)
     assert [answer.letter for answer in question.answers] == ["A"]
     assert disputes(store, study.id)[0].further == ("r03",)
     rate(store, further, response, 1)
@@ -158,7 +158,7 @@ def test_those_with_the_least_to_do_come_first(store: Store) -> None:
         rate(store, low, response, 1)
         rate(store, high, response, 3)
     assert adjudicate(store, study.id, "anna") == Adjudication(2, 0)
-    shown = assignment(store, free.id)[-1]
+    shown = read_worklist(store, free.id)[-1]
     assert len(shown.answers) == 2, "disputed answers of one question stay together"
     assert shown.place == 3
 
@@ -190,9 +190,9 @@ def test_a_further_rater_of_one_answer_fills_no_gap(store: Store) -> None:
     adjudicate(store, study.id, "anna")
     further = _raters(store)[2]
     rate(store, further, response, 1)
-    (coverage,) = board(store, study.id).questions
+    (coverage,) = read_board(store, study.id).questions
     assert (coverage.finished, coverage.needed) == (0, 2)
-    assert board(store, study.id).raters[2].state == "done"
+    assert read_board(store, study.id).raters[2].state == "done"
 
 
 def test_a_dispute_that_a_further_rater_skips_goes_on_to_another(store: Store) -> None:
@@ -203,8 +203,8 @@ def test_a_dispute_that_a_further_rater_skips_goes_on_to_another(store: Store) -
     rate(store, second, response, 3)
     invite_raters(store, study.id, 2, adjudicator=True)
     assert adjudicate(store, study.id, "anna") == Adjudication(1, 0)
-    skipping = next(r for r in _raters(store)[2:] if assignment(store, r.id))
-    item = assignment(store, skipping.id)[0].answers[0].item
+    skipping = next(r for r in _raters(store)[2:] if read_worklist(store, r.id))
+    item = read_worklist(store, skipping.id)[0].answers[0].item
     save_ratings(store, skipping.id, [RatingEntry(item, None, "s", skipped="other")])
     assert disputes(store, study.id)[0].further == ()
     assert adjudicate(store, study.id, "anna") == Adjudication(1, 0)
@@ -229,7 +229,7 @@ def test_reading_all_answers_first_is_not_haste(store: Store) -> None:
         add_question(store, study.id, f"问{number}", answers_of(text="好" * 246))
     open_study(store, study.id, "anna")
     (rater,) = new_raters(store, study)
-    for question in assignment(store, rater.id):
+    for question in read_worklist(store, rater.id):
         for answer, seconds in zip(question.answers, (120, 4, 4), strict=True):
             item = answer.item
             save_ratings(store, rater.id, [entry(item, item, (3, 2, 3), active_seconds=seconds)])
@@ -247,13 +247,13 @@ def test_a_further_rater_practises_first(store: Store) -> None:
     first, second = new_raters(store, study, 2)
     response = responses(store)[0]
     for rater in (first, second):
-        practice = assignment(store, rater.id)[0].answers[0].item
+        practice = read_worklist(store, rater.id)[0].answers[0].item
         save_ratings(store, rater.id, [entry(practice, practice)])
     rate(store, first, response, 1)
     rate(store, second, response, 3)
     (invitation,) = invite_raters(store, study.id, 1, adjudicator=True)
     adjudicate(store, study.id, "anna")
-    shown = assignment(store, find_rater(store, invitation.token).id)
+    shown = read_worklist(store, find_rater(store, invitation.token).id)
     assert [each.practice for each in shown] == [True, False]
 
 
@@ -274,7 +274,7 @@ def scored(
         add_question(store, study.id, f"问{number}", answers_of(["m"], "好" * 246))
     open_study(store, study.id, "anna")
     (rater,) = new_raters(store, study)
-    shown = [question.answers[0].item for question in assignment(store, rater.id)]
+    shown = [question.answers[0].item for question in read_worklist(store, rater.id)]
     for item, triple in zip(shown, triples, strict=True):
         save_ratings(store, rater.id, [entry(item, item, triple, active_seconds=seconds)])
 
@@ -332,6 +332,6 @@ def test_repeats_tell_how_consistent_a_rater_is(store: Store) -> None:
 def test_a_skipped_answer_is_no_score(store: Store) -> None:
     study = new_study(store, questions=1)
     (rater,) = new_raters(store, study)
-    item = assignment(store, rater.id)[0].answers[0].item
+    item = read_worklist(store, rater.id)[0].answers[0].item
     save_ratings(store, rater.id, [RatingEntry(item, None, "k", skipped="other")])
     assert signs(store, study.id) == []

@@ -43,10 +43,8 @@ from storage import (
     Store,
     add_coordinator,
     answer_job,
-    assignment,
     begin_session,
     begin_trial,
-    board,
     chain_ends,
     coordinators_of,
     create_study,
@@ -60,6 +58,8 @@ from storage import (
     order_csv_bytes,
     order_rows,
     pack_study,
+    read_board,
+    read_worklist,
     save_ratings,
     score_csv_bytes,
     score_rows,
@@ -99,10 +99,10 @@ def test_an_empty_database_takes_a_study_in_without_loss(store: Store, other: St
     assert verify(other) == []
     assert chain_ends(other) == chain_ends(store)
     assert coordinators_of(other, study.id) == []
-    for told in (score_rows, order_rows, board, signs, list_raters, list_questions):
+    for told in (score_rows, order_rows, read_board, signs, list_raters, list_questions):
         assert told(other, study.id) == told(store, study.id)
     for token in tokens[:3:2]:
-        assert assignment(other, rater_id(store, token)) == assignment(
+        assert read_worklist(other, rater_id(store, token)) == read_worklist(
             store, rater_id(store, token)
         )
 
@@ -334,7 +334,7 @@ def test_the_order_names_no_model_and_is_safe_for_a_spreadsheet(store: Store) ->
     assert not any(model.encode() in content for model in MODELS)
     first = [row for row in rows if row["rater"] == "r01"]
     rater = next(each for each in list_raters(store, study.id) if each.label == "r01")
-    shown = assignment(store, rater.id)
+    shown = read_worklist(store, rater.id)
     assert [(int(row["place"]), row["question_id"], int(row["position"])) for row in first] == [
         (question.place, question.question_id, answer.position)
         for question in shown

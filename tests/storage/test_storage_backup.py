@@ -38,10 +38,10 @@ from storage import (
     StorageError,
     Store,
     Writer,
-    backup,
     backup_is_overdue,
-    backups,
     chain_ends,
+    list_backups,
+    make_backup,
     newest_backup,
     restore,
     save_in,
@@ -65,7 +65,7 @@ def rated(store: Store) -> Store:
 
 
 def test_a_backup_holds_everything_and_verifies(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     copy = Store(made, must_exist=True)
     assert score_rows(copy, None) == score_rows(rated, None)
     assert chain_ends(copy) == chain_ends(rated)
@@ -76,17 +76,17 @@ def test_a_backup_holds_everything_and_verifies(rated: Store, tmp_path: Path) ->
 @pytest.mark.skipif(not shutil.which("sha256sum"), reason="there is no sha256sum here")
 @pytest.mark.parametrize("name", ["medchat.db", "研究 50%?#'\"[1]*.db", "a\\b\nc.db"])
 def test_sha256sum_can_check_a_backup(tmp_path: Path, name: str) -> None:
-    made = backup(rate(Store(tmp_path / name)), tmp_path / "backups")
+    made = make_backup(rate(Store(tmp_path / name)), tmp_path / "backups")
     command = ["sha256sum", "--check", "--strict", f"{made.name}.sha256"]
     done = subprocess.run(command, cwd=made.parent, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert backups(tmp_path / name, made.parent) == [made]
+    assert list_backups(tmp_path / name, made.parent) == [made]
     restore(made, tmp_path / name)
 
 
 def test_a_backup_is_as_private_as_the_database(rated: Store, tmp_path: Path) -> None:
     rated.path.chmod(0o600)
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     assert made.stat().st_mode & 0o777 == 0o600
 
 
@@ -104,7 +104,7 @@ def test_a_backup_may_be_made_while_others_save(store: Store, tmp_path: Path) ->
     thread = threading.Thread(target=save)
     thread.start()
     try:
-        copies = [Store(backup(store, tmp_path / "b"), must_exist=True) for _ in range(3)]
+        copies = [Store(make_backup(store, tmp_path / "b"), must_exist=True) for _ in range(3)]
     finally:
         done.set()
         thread.join()
@@ -133,7 +133,7 @@ def test_a_backup_shows_one_moment_however_much_is_saved(
     monkeypatch.setattr(
         sqlite3, "connect", lambda *a, **k: connect(*a, **{"factory": SavesBetweenSteps} | k)
     )
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     assert len(steps) > 20
     assert steps == list(range(steps[0], -1, -1)), "it began again"
     assert studies_in(made) == ["Pilot"]
@@ -142,25 +142,25 @@ def test_a_backup_shows_one_moment_however_much_is_saved(
 def test_a_copy_that_takes_too_long_is_given_up(
     rated: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = backup(rated, tmp_path / "backups")
+    good = make_backup(rated, tmp_path / "backups")
     before = sorted((tmp_path / "backups").iterdir())
     monkeypatch.setattr(storage.copying, "MAX_COPY_SECONDS", -1)
     with pytest.raises(StorageError, match="was given up") as refused:
-        backup(rated, tmp_path / "backups")
+        make_backup(rated, tmp_path / "backups")
     assert refused.value.code == "backup_too_slow"
     assert sorted((tmp_path / "backups").iterdir()) == before
     assert good in before
 
 
 def test_what_does_not_verify_is_no_backup_and_removes_none(rated: Store, tmp_path: Path) -> None:
-    backup(rated, tmp_path / "backups", keep=1)
+    make_backup(rated, tmp_path / "backups", keep=1)
     before = sorted((tmp_path / "backups").iterdir())
     with closing(sqlite3.connect(rated.path)) as connection:
         connection.executescript(
             "DROP TRIGGER rating_log_forbids_update;UPDATE rating_log SET safety = 1 WHERE id = 1"
         )
     with pytest.raises(StorageError) as refused:
-        backup(rated, tmp_path / "backups", keep=1)
+        make_backup(rated, tmp_path / "backups", keep=1)
     assert refused.value.code == "backup_damaged"
     assert sorted((tmp_path / "backups").iterdir()) == before
 
@@ -168,7 +168,7 @@ def test_what_does_not_verify_is_no_backup_and_removes_none(rated: Store, tmp_pa
 def test_a_folder_that_cannot_be_written_is_named(rated: Store, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError) as refused:
-        backup(rated, tmp_path / "file" / "backups")
+        make_backup(rated, tmp_path / "file" / "backups")
     assert refused.value.code == "backup_failed"
 
 
@@ -178,7 +178,7 @@ def test_a_folder_without_permission_is_named() -> None:
         (folder / "backups").mkdir(0o555)
         folder.chmod(0o777)
         with without_root(), pytest.raises(StorageError, match="Permission denied") as refused:
-            backup(rated, folder / "backups")
+            make_backup(rated, folder / "backups")
         assert refused.value.code == "backup_failed"
         assert list((folder / "backups").iterdir()) == []
 
@@ -223,7 +223,7 @@ def test_a_full_disk_leaves_no_half_of_a_backup(rated: Store, tmp_path: Path) ->
 def test_the_backup_command_says_where_the_copy_is(rated: Store, tmp_path: Path) -> None:
     status, output = run("backup", "--db", rated.path, "--to", tmp_path / "b", "--keep", 2)
     assert status == 0
-    (made,) = backups(rated.path, tmp_path / "b")
+    (made,) = list_backups(rated.path, tmp_path / "b")
     assert str(made) in output
     assert f"{made}.sha256" in output
 
@@ -231,7 +231,7 @@ def test_the_backup_command_says_where_the_copy_is(rated: Store, tmp_path: Path)
 def test_what_a_killed_backup_left_goes_with_the_next_and_not_before(
     rated: Store, tmp_path: Path
 ) -> None:
-    made = backup(rated, folder := tmp_path / "backups")
+    made = make_backup(rated, folder := tmp_path / "backups")
     left = [
         folder / f"medchat-20200101T000000000000Z.db{end}"
         for end in (".partial", ".partial-journal", ".sha256")
@@ -240,9 +240,9 @@ def test_what_a_killed_backup_left_goes_with_the_next_and_not_before(
     for path in (*left, *kept):
         path.touch()
     with storage.durable_files.working_in(folder, []):  # as another backup that is being made
-        backup(rated, folder)
+        make_backup(rated, folder)
         assert all(path.exists() for path in left)
-    backup(rated, folder)
+    make_backup(rated, folder)
     assert [path for path in left if path.exists()] == []
     assert all(path.exists() for path in (made, *kept))
 
@@ -252,8 +252,8 @@ def test_what_a_killed_backup_left_goes_with_the_next_and_not_before(
 
 def test_only_the_newest_backups_are_kept(rated: Store, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
-    made = [backup(rated, folder, keep=3) for _ in range(5)]
-    assert backups(rated.path, folder) == made[2:]
+    made = [make_backup(rated, folder, keep=3) for _ in range(5)]
+    assert list_backups(rated.path, folder) == made[2:]
     names = {path.name for path in folder.iterdir()}
     assert names == {name for path in made[2:] for name in (path.name, f"{path.name}.sha256")}
 
@@ -262,39 +262,39 @@ def test_only_the_newest_backups_are_kept(rated: Store, tmp_path: Path) -> None:
 def test_databases_whose_names_begin_alike_keep_their_backups(tmp_path: Path, other: str) -> None:
     folder = tmp_path / "backups"
     one, two = rate(Store(tmp_path / "medchat.db")), rate(Store(tmp_path / other))
-    made = [(backup(one, folder, keep=1), backup(two, folder, keep=1)) for _ in range(3)]
-    assert backups(one.path, folder) == [made[-1][0]]
-    assert backups(two.path, folder) == [made[-1][1]]
+    made = [(make_backup(one, folder, keep=1), make_backup(two, folder, keep=1)) for _ in range(3)]
+    assert list_backups(one.path, folder) == [made[-1][0]]
+    assert list_backups(two.path, folder) == [made[-1][1]]
 
 
 @pytest.mark.parametrize(("name", "like"), [("m*.db", "mm.db"), ("[ab].db", "a.db"), ("a.b", "a")])
 def test_a_name_with_signs_of_a_pattern_means_itself(tmp_path: Path, name: str, like: str) -> None:
     folder = tmp_path / "backups"
     one, two = rate(Store(tmp_path / name)), rate(Store(tmp_path / like))
-    theirs = backup(two, folder)
-    made = [backup(one, folder, keep=2) for _ in range(3)]
-    assert backups(one.path, folder) == made[1:]
-    assert backups(two.path, folder) == [theirs]
+    theirs = make_backup(two, folder)
+    made = [make_backup(one, folder, keep=2) for _ in range(3)]
+    assert list_backups(one.path, folder) == made[1:]
+    assert list_backups(two.path, folder) == [theirs]
 
 
 def test_databases_of_the_same_name_may_share_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     one, two = rate(Store(tmp_path / "a" / "medchat.db")), rate(Store(tmp_path / "b/medchat.db"))
-    first = backup(one, folder, keep=2)
-    theirs = [backup(two, folder, keep=2) for _ in range(4)]
-    assert backups(one.path, folder) == [first]
-    assert backups(two.path, folder) == theirs[2:]
+    first = make_backup(one, folder, keep=2)
+    theirs = [make_backup(two, folder, keep=2) for _ in range(4)]
+    assert list_backups(one.path, folder) == [first]
+    assert list_backups(two.path, folder) == theirs[2:]
 
 
 def test_backups_that_say_not_whose_they_are_stay(rated: Store, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
-    old, broken = backup(rated, folder), folder / "medchat-20200101T000000000000Z.db"
+    old, broken = make_backup(rated, folder), folder / "medchat-20200101T000000000000Z.db"
     with closing(sqlite3.connect(old)) as connection:
         connection.execute("DROP TABLE database_identity")
     broken.write_bytes(b"no database")
     for _ in range(3):
-        made = backup(rated, folder, keep=1)
-    assert backups(rated.path, folder) == [made]
+        made = make_backup(rated, folder, keep=1)
+    assert list_backups(rated.path, folder) == [made]
     assert old.exists()
     assert broken.exists()
 
@@ -304,17 +304,17 @@ def test_the_backup_just_made_stays_whatever_the_clock_said_before(
 ) -> None:
     folder = tmp_path / "backups"
     future = [
-        rename_to(backup(rated, folder), datetime.now(UTC) + timedelta(days=days))
+        rename_to(make_backup(rated, folder), datetime.now(UTC) + timedelta(days=days))
         for days in (2000, 2001)
     ]
-    made = [backup(rated, folder, keep=2) for _ in range(3)]
-    assert backups(rated.path, folder) == made[1:]
+    made = [make_backup(rated, folder, keep=2) for _ in range(3)]
+    assert list_backups(rated.path, folder) == made[1:]
     assert not any(path.exists() for path in future)
 
 
 def test_backups_may_lie_beside_the_database(rated: Store, tmp_path: Path) -> None:
-    made = [backup(rated, tmp_path, keep=2) for _ in range(3)]
-    assert backups(rated.path, tmp_path) == made[1:]
+    made = [make_backup(rated, tmp_path, keep=2) for _ in range(3)]
+    assert list_backups(rated.path, tmp_path) == made[1:]
     assert studies_in(rated.path) == ["Pilot"]
 
 
@@ -326,11 +326,11 @@ def test_the_timer_backs_up_what_has_changed_and_only_then(rated: Store, tmp_pat
     complaints: list[str] = []
     timer = BackupTimer(rated, folder, 0.1 / 3600, complaints.append)
     try:
-        until(lambda: len(backups(rated.path, folder)) == 1)
+        until(lambda: len(list_backups(rated.path, folder)) == 1)
         time.sleep(2)
-        assert len(backups(rated.path, folder)) == 1, "nothing had changed"
+        assert len(list_backups(rated.path, folder)) == 1, "nothing had changed"
         new_study(rated, name="Another")
-        until(lambda: len(backups(rated.path, folder)) == 2)
+        until(lambda: len(list_backups(rated.path, folder)) == 2)
     finally:
         timer.close()
     assert complaints == []
@@ -343,7 +343,7 @@ def test_the_timer_complains_and_goes_on(rated: Store, tmp_path: Path) -> None:
     try:
         until(lambda: bool(complaints))
         (tmp_path / "backups").unlink()
-        until(lambda: bool(backups(rated.path, tmp_path / "backups")))
+        until(lambda: bool(list_backups(rated.path, tmp_path / "backups")))
     finally:
         timer.close()
     assert "backup could not be written" in complaints[0]
@@ -356,15 +356,15 @@ def test_an_app_that_is_often_started_anew_backs_up_soon_when_it_is_time(
     """The interval of six hours counts from the newest backup, not from the start."""
     folder = tmp_path / "backups"
     if hours_ago:
-        rename_to(backup(rated, folder), datetime.now(UTC) - timedelta(hours=hours_ago))
+        rename_to(make_backup(rated, folder), datetime.now(UTC) - timedelta(hours=hours_ago))
     monkeypatch.setattr(storage.backup_timer, "LOOK_SECONDS", 0.1)
     timer = BackupTimer(rated, folder, 6, pytest.fail)
     try:
-        until(lambda: len(backups(rated.path, folder)) == count)
+        until(lambda: len(list_backups(rated.path, folder)) == count)
         time.sleep(0.5)
     finally:
         timer.close()
-    assert len(backups(rated.path, folder)) == count
+    assert len(list_backups(rated.path, folder)) == count
 
 
 def test_an_empty_database_is_not_backed_up_by_the_timer(
@@ -382,7 +382,7 @@ def test_a_backup_is_overdue_after_two_intervals_with_changes(rated: Store, tmp_
     assert not backup_is_overdue(rated, folder, 6), "the study is too young"
     time.sleep(0.2)
     assert backup_is_overdue(rated, folder, 0.1 / 3600)
-    made = backup(rated, folder)
+    made = make_backup(rated, folder)
     assert not backup_is_overdue(rated, folder, 6)
     time.sleep(0.2)
     assert not backup_is_overdue(rated, folder, 0.1 / 3600), "nothing has changed"
@@ -393,7 +393,7 @@ def test_a_backup_is_overdue_after_two_intervals_with_changes(rated: Store, tmp_
 
 
 def test_what_other_databases_have_is_no_backup_of_this_one(rated: Store, tmp_path: Path) -> None:
-    backup(rate(Store(tmp_path / "other" / "medchat.db")), tmp_path / "backups")
+    make_backup(rate(Store(tmp_path / "other" / "medchat.db")), tmp_path / "backups")
     assert newest_backup(rated.path, tmp_path / "backups") is None
     time.sleep(0.2)
     assert backup_is_overdue(rated, tmp_path / "backups", 0.1 / 3600)

@@ -20,7 +20,6 @@ from storage import (
     Store,
     add_question,
     answers_to_check,
-    board,
     create_study,
     disputes,
     find_end,
@@ -28,6 +27,7 @@ from storage import (
     lock_study,
     open_study,
     order_rows,
+    read_board,
     reopen_study,
     report_data,
     save_ratings,
@@ -99,7 +99,7 @@ def test_no_id_that_leaves_while_a_study_is_blind_leads_from_a_score_to_a_model(
     assert len(own) == len(blind) == len(draft) == 3
     assert not own & blind
     assert not draft & (own | blind)
-    left = [data.scores.decode(), *map(repr, (data, board(store, study.id)))]
+    left = [data.scores.decode(), *map(repr, (data, read_board(store, study.id)))]
     assert not [name for name in own | draft for text in left if name in text]
     unblind(store, study)
     assert {row["response_id"] for row in score_rows(store, study.id)} == own

@@ -10,10 +10,10 @@ from storage import (
     RatingEntry,
     StorageError,
     Store,
-    assignment,
-    board,
     hand_over,
     note_visit,
+    read_board,
+    read_worklist,
     revoke_link,
     save_ratings,
 )
@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def rate_question(store: Store, rater, number: int) -> str:
-    question = assignment(store, rater.id)[number]
+    question = read_worklist(store, rater.id)[number]
     for answer in question.answers:
         save_ratings(store, rater.id, [entry(answer.item, answer.item)])
     return question.question_id
@@ -39,7 +39,7 @@ def visit(store: Store, rater, when: str | None = None) -> None:
 
 
 def states(store: Store, study) -> dict[str, str]:
-    return {each.label: each.state for each in board(store, study.id).raters}
+    return {each.label: each.state for each in read_board(store, study.id).raters}
 
 
 def test_every_rater_has_a_state(store: Store) -> None:
@@ -67,11 +67,11 @@ def test_a_question_counts_once_for_each_rater_who_has_finished_it(store: Store)
     study = new_study(store, questions=3)
     first, second = new_raters(store, study, 2)
     both = rate_question(store, first, 0)
-    place = [each.question_id for each in assignment(store, second.id)].index(both)
+    place = [each.question_id for each in read_worklist(store, second.id)].index(both)
     rate_question(store, second, place)
     half = answers_shown_to(store, first)[3]
     save_ratings(store, first.id, [entry(half.item, "half")])
-    found = board(store, study.id)
+    found = read_board(store, study.id)
     assert [(each.label, each.rated, each.total) for each in found.raters] == [
         ("r01", 1, 3),
         ("r02", 1, 3),
@@ -92,28 +92,28 @@ def test_a_skipped_answer_is_done_and_what_was_handed_over_is_not_counted(store:
         skip = RatingEntry(answer.item, None, answer.item, skipped="other")
         save_ratings(store, rater.id, [skip])
     hand_over(store, study.id, other.label, "anna")
-    assert board(store, study.id).questions == (Coverage("q001", 1, 1),)
-    assert board(store, study.id).raters[1].total == 0
+    assert read_board(store, study.id).questions == (Coverage("q001", 1, 1),)
+    assert read_board(store, study.id).raters[1].total == 0
 
 
 def test_an_empty_study_has_an_empty_board(store: Store) -> None:
     study = new_study(store, questions=0)
-    assert board(store, study.id).raters == board(store, study.id).questions == ()
+    assert read_board(store, study.id).raters == read_board(store, study.id).questions == ()
     with pytest.raises(StorageError, match="no study"):
-        board(store, "nowhere")
+        read_board(store, "nowhere")
 
 
 # -- progress --
 
 
 def done(store: Store, study) -> list[tuple[str, int, int]]:
-    return [(each.label, each.rated, each.total) for each in board(store, study.id).raters]
+    return [(each.label, each.rated, each.total) for each in read_board(store, study.id).raters]
 
 
 def test_a_question_counts_as_rated_when_all_its_answers_are(store: Store) -> None:
     study = new_study(store)
     rater, _ = new_raters(store, study, 2)
-    first, second = assignment(store, rater.id)
+    first, second = read_worklist(store, rater.id)
     entries = [entry(answer.item, answer.item) for answer in first.answers]
     save_ratings(store, rater.id, [*entries, entry(second.answers[0].item, "one")])
     assert done(store, study) == [("r01", 1, 2), ("r02", 0, 2)]

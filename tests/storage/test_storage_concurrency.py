@@ -16,12 +16,12 @@ from storage import (
     StorageError,
     Store,
     add_question,
-    assignment,
     create_study,
     history,
     invite_raters,
     list_questions,
     list_studies,
+    read_worklist,
     save_ratings,
     score_rows,
 )
@@ -94,8 +94,8 @@ def test_the_last_of_many_changes_at_once_is_the_current_one(store: Store) -> No
 def test_two_first_looks_at_once_store_one_order(store: Store, attempt: int) -> None:
     study = new_study(store, questions=10)
     rater = new_raters(store, study)[0]
-    shown = at_once([lambda: assignment(store, rater.id)] * 2)
-    assert shown[0] == shown[1] == assignment(store, rater.id)
+    shown = at_once([lambda: read_worklist(store, rater.id)] * 2)
+    assert shown[0] == shown[1] == read_worklist(store, rater.id)
     with store.connect() as db:
         assert db.table("items").count == 30
 

@@ -31,10 +31,10 @@ from medchat.text import LOSES_DIGITS, UNSEEN, unquote_formula
 from storage import (
     StorageError,
     Store,
-    assignment,
     create_study,
     history,
     list_questions,
+    read_worklist,
     responses_of,
     save_ratings,
     score_csv_bytes,
@@ -82,7 +82,7 @@ def test_a_row_says_everything_about_a_rating(store: Store, study) -> None:
     tell_profile(store, rater, "消化内科", 12)
     flags = ["outside_specialty", "unsure"]
     item = rate(store, rater, 4, flags=flags, comment="好", active_seconds=8.25)
-    shown = next(each for each in assignment(store, rater.id) if item in str(each.answers))
+    shown = next(each for each in read_worklist(store, rater.id) if item in str(each.answers))
     question = list_questions(store, study.id)[int(shown.question_id[1:]) - 1]
     response = history(store, rater.id, item)[0].response_id
     model = next(each.model for each in responses_of(store, question) if each.id == response)

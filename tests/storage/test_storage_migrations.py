@@ -17,11 +17,11 @@ from storage_fixtures import answers_shown_to, entry, new_raters, new_study
 from storage import (
     Scores,
     Store,
-    assignment,
-    board,
     history,
     list_questions,
     list_studies,
+    read_board,
+    read_worklist,
     save_ratings,
     score_rows,
     verify,
@@ -105,7 +105,7 @@ def test_an_older_database_comes_up_to_date_and_keeps_its_content(
     assert schema(old.path) == schema(store.path)
     assert [study.name for study in list_studies(old)] == ["Old study"]
     assert [question.text for question in list_questions(old, "s")] == ["感冒怎么办？"]
-    assert board(old, "s").raters == ()
+    assert read_board(old, "s").raters == ()
     if migration <= "m014_sealed_events":  # a study that is there by then is sealed
         assert verify(old) == []
 
@@ -289,7 +289,7 @@ def test_ratings_from_before_the_chain_are_carried_over(tmp_path: Path) -> None:
     )
     db.close()
     store = Store(path)
-    (question,) = assignment(store, "r")
+    (question,) = read_worklist(store, "r")
     assert [(each.text, each.position) for each in question.answers] == [("B", 1), ("A", 2)]
     rated = question.answers[1]
     assert (rated.current, rated.comment, rated.flags) == (Scores(1, 2, 3), "改", ("unsure",))

@@ -21,9 +21,7 @@ from storage import (
     add_question,
     add_questions,
     answers_to_check,
-    assignment,
     begin_trial,
-    board,
     change_settings,
     create_study,
     feedback_on,
@@ -36,6 +34,8 @@ from storage import (
     open_study,
     outline,
     page,
+    read_board,
+    read_worklist,
     remove_questions,
     review_answer,
     save_ratings,
@@ -70,7 +70,7 @@ def code_of(work) -> str:
 
 
 def score_all(store: Store, rater: Rater) -> None:
-    for question in assignment(store, rater.id):
+    for question in read_worklist(store, rater.id):
         for answer in question.answers:
             save_ratings(store, rater.id, [entry(answer.item, answer.item)])
 
@@ -81,11 +81,11 @@ def score_all(store: Store, rater: Rater) -> None:
 def test_nobody_can_rate_a_draft(store: Store) -> None:
     study = draft(store)
     (rater,) = new_raters(store, study)
-    assert assignment(store, rater.id) == []
+    assert read_worklist(store, rater.id) == []
     assert code_of(lambda: save_ratings(store, rater.id, [entry("x", "k")])) == "study_not_open"
     opened = open_study(store, study.id, "anna")
     assert opened.opened_at
-    assert len(assignment(store, rater.id)) == 3
+    assert len(read_worklist(store, rater.id)) == 3
     assert [(each.event, each.coordinator) for each in study_events(store, study.id)] == [
         ("created", "MedChat"),
         ("invited", "MedChat"),
@@ -160,7 +160,7 @@ def test_practice_comes_first_and_tells_what_was_right_afterwards(store: Store) 
     add_practice(store, study.id, PRACTICE)
     open_study(store, study.id, "anna")
     (rater,) = new_raters(store, study)
-    shown = assignment(store, rater.id)
+    shown = read_worklist(store, rater.id)
     assert [each.practice for each in shown] == [True, True, False, False, False]
     assert [each.text for each in shown[:2]] == ["发热怎么办？", "咳嗽怎么办？"]
     assert shown[0].answers[0].feedback is None, "not before it is scored"
@@ -193,7 +193,7 @@ def test_practice_is_in_no_figure(store: Store) -> None:
     (rater,) = new_raters(store, study)
     score_all(store, rater)
     assert len(score_rows(store, study.id)) == len(MODELS)
-    found = board(store, study.id)
+    found = read_board(store, study.id)
     assert [(each.rated, each.total) for each in found.raters] == [(1, 1)]
     assert [each.question_id for each in found.questions] == ["q001"]
     assert {each.question_id for each in answers_to_check(store, study.id)} == {"q001"}
@@ -222,7 +222,7 @@ def test_repeats_stand_far_behind_their_questions_and_look_like_any_other(store:
     study = draft(store, questions=12, repeats=2)
     open_study(store, study.id, "anna")
     for rater in new_raters(store, study, 3):
-        shown = assignment(store, rater.id)
+        shown = read_worklist(store, rater.id)
         assert len(shown) == 14
         places: dict[str, list[int]] = {}
         for question in shown:
@@ -243,8 +243,8 @@ def test_only_the_first_score_of_a_repeated_answer_counts(store: Store) -> None:
     assert len(rows) == 9
     with store.connect() as db:
         assert db.execute("SELECT count(*) FROM rating_log").fetchone() == (12,)
-    assert [(each.rated, each.total) for each in board(store, study.id).raters] == [(4, 4)]
-    assert board(store, study.id).questions[0].needed == 1
+    assert [(each.rated, each.total) for each in read_board(store, study.id).raters] == [(4, 4)]
+    assert read_board(store, study.id).questions[0].needed == 1
     assert verify(store) == []
 
 
@@ -254,7 +254,7 @@ def test_questions_that_come_later_bring_no_repeats_beyond_the_number(store: Sto
     (rater,) = new_raters(store, study)
     for number in range(4):
         add_question(store, study.id, f"后来{number}", answers_of())
-    texts = Counter(each.text for each in assignment(store, rater.id))
+    texts = Counter(each.text for each in read_worklist(store, rater.id))
     assert sorted(texts.values()) == [1] * 9 + [2]
 
 
@@ -282,7 +282,7 @@ def test_raters_read_the_mask_and_the_answer_stays(store: Store) -> None:
     review_answer(store, study.id, third.response, "kept", "anna")
     open_study(store, study.id, "anna")
     (rater,) = new_raters(store, study)
-    shown = assignment(store, rater.id)[0].answers
+    shown = read_worklist(store, rater.id)[0].answers
     assert {answer.text for answer in shown} == {"作为█████，多喝水。", third.text}
     assert [answer.letter for answer in shown] == ["A", "B"]
     checked = answers_to_check(store, study.id)
@@ -298,7 +298,7 @@ def test_marks_are_measured_on_what_the_rater_reads(store: Store) -> None:
         review_answer(store, study.id, each.response, "masked", "anna", "短")
     open_study(store, study.id, "anna")
     (rater,) = new_raters(store, study)
-    item = assignment(store, rater.id)[0].answers[0].item
+    item = read_worklist(store, rater.id)[0].answers[0].item
     save_ratings(store, rater.id, [entry(item, "a", spans=[Span(0, 1, "wrong")])])
     too_long = entry(item, "b", spans=[Span(0, 2, "wrong")])
     assert code_of(lambda: save_ratings(store, rater.id, [too_long])) == "span_not_allowed"
@@ -337,7 +337,7 @@ def test_a_dry_run_shows_everything_and_saves_nothing(store: Store) -> None:
     add_practice(store, study.id, PRACTICE)
     token = begin_trial(store, study.id).token
     rater = find_rater(store, token)
-    shown = assignment(store, rater.id)
+    shown = read_worklist(store, rater.id)
     assert len(shown) == 12, "two to practise and ten questions"
     with store.connect() as db:
         assert page(db, rater, 5).text, "practice holds nobody up here"
@@ -347,7 +347,7 @@ def test_a_dry_run_shows_everything_and_saves_nothing(store: Store) -> None:
     assert code_of(lambda: save_ratings(store, rater.id, [bad])) == "score_out_of_range"
     assert history(store, rater.id, item) == []
     assert list_raters(store, study.id) == []
-    assert board(store, study.id).raters == ()
+    assert read_board(store, study.id).raters == ()
 
 
 def test_a_dry_run_ends_when_the_study_changes_or_opens(store: Store) -> None:

@@ -22,7 +22,6 @@ from storage import (
     StudySettings,
     add_question,
     add_questions,
-    assignment,
     change_settings,
     create_study,
     hand_over,
@@ -31,6 +30,7 @@ from storage import (
     list_raters,
     open_study,
     ratings,
+    read_worklist,
     responses_of,
     revoke_link,
     save_ratings,
@@ -67,7 +67,7 @@ def order(questions: list[AssignedQuestion]) -> list[list[str]]:
 
 
 def test_a_rater_is_shown_every_question_with_every_answer(store: Store, rater, study) -> None:
-    shown = assignment(store, rater.id)
+    shown = read_worklist(store, rater.id)
     assert [each.place for each in shown] == [1, 2]
     stored = {each.question_id: each for each in list_questions(store, study.id)}
     assert {each.question_id: each.text for each in shown} == {
@@ -94,23 +94,23 @@ def test_the_same_answer_has_another_id_for_each_rater(store: Store, study) -> N
 
 
 def test_nothing_that_a_rater_is_shown_names_a_model(store: Store, rater) -> None:
-    shown = repr([asdict(question) for question in assignment(store, rater.id)])
+    shown = repr([asdict(question) for question in read_worklist(store, rater.id)])
     assert not [model for model in MODELS if model in shown]
     names = {field.name for kind in (AssignedAnswer, AssignedQuestion) for field in fields(kind)}
     assert names.isdisjoint({"model", "provenance", "finish_reason"})
 
 
 def test_the_order_of_the_answers_never_changes(store: Store, rater) -> None:
-    first = assignment(store, rater.id)
-    assert assignment(Store(store.path), rater.id) == first
+    first = read_worklist(store, rater.id)
+    assert read_worklist(Store(store.path), rater.id) == first
 
 
 def test_the_stored_order_counts_and_not_the_drawn_one(store: Store, rater) -> None:
-    before = order(assignment(store, rater.id))
+    before = order(read_worklist(store, rater.id))
     with store.transaction() as db:
         db.execute("UPDATE items SET position = position + 10")
         db.execute("UPDATE items SET position = 14 - position")
-    assert order(assignment(store, rater.id)) == [answers[::-1] for answers in before]
+    assert order(read_worklist(store, rater.id)) == [answers[::-1] for answers in before]
 
 
 @pytest.mark.parametrize("models", [["a", "b"], ["a", "b", "c"], ["a", "b", "c", "d"]])
@@ -133,7 +133,7 @@ def test_every_model_stands_in_every_place_equally_often(store: Store, models) -
         assert set(seen.values()) == {rows // places}
         assert len(seen) == places * places * rows
     orders = {
-        tuple(each.question_id for each in assignment(store, r.id))
+        tuple(each.question_id for each in read_worklist(store, r.id))
         for r in list_raters(store, study.id)
     }
     assert len(orders) > 1
@@ -228,7 +228,7 @@ def test_no_question_is_late_for_every_rater(store: Store, questions: int, rater
     open_study(store, study.id, "anna")
     at: dict[str, list[int]] = defaultdict(list)
     for rater in new_raters(store, study, raters):
-        for question in assignment(store, rater.id):
+        for question in read_worklist(store, rater.id):
             at[question.question_id].append(question.place)
     middle = (questions + 1) / 2
     off = max(abs(sum(found) / raters - middle) for found in at.values())
@@ -256,7 +256,7 @@ def test_one_place_tells_nothing_of_the_next_question(store: Store) -> None:
     open_study(store, study.id, "anna")
     for rater in new_raters(store, study, 4):
         orders = [
-            tuple(answer.item for answer in each.answers) for each in assignment(store, rater.id)
+            tuple(answer.item for answer in each.answers) for each in read_worklist(store, rater.id)
         ]
         with store.connect() as db:
             model_of = dict(
@@ -273,11 +273,11 @@ def test_one_place_tells_nothing_of_the_next_question(store: Store) -> None:
 def test_a_rater_who_comes_in_place_of_another_gets_everything(store: Store) -> None:
     study = new_study(store, questions=3)
     *_, gone = new_raters(store, study, 3)
-    begun = assignment(store, gone.id)[0]
+    begun = read_worklist(store, gone.id)[0]
     save_ratings(store, gone.id, [entry(begun.answers[0].item, "k")])
     revoke_link(store, study.id, gone.label)
     (fresh,) = new_raters(store, study)
-    assert len(assignment(store, fresh.id)) == 3
+    assert len(read_worklist(store, fresh.id)) == 3
 
 
 def test_with_an_overlap_what_a_revoked_rater_left_unfinished_goes_to_others(store) -> None:
@@ -286,11 +286,11 @@ def test_with_an_overlap_what_a_revoked_rater_left_unfinished_goes_to_others(sto
     add_questions(store, study.id, [NewQuestion(f"问{n}", answers_of()) for n in range(2)])
     open_study(store, study.id, "anna")
     (gone,) = new_raters(store, study)
-    for answer in assignment(store, gone.id)[0].answers:
+    for answer in read_worklist(store, gone.id)[0].answers:
         save_ratings(store, gone.id, [entry(answer.item, answer.item)])
     revoke_link(store, study.id, gone.label)
     (fresh,) = new_raters(store, study)
-    assert len(assignment(store, fresh.id)) == 1
+    assert len(read_worklist(store, fresh.id)) == 1
 
 
 def test_who_has_handed_over_gets_nothing_new(store: Store) -> None:
@@ -299,10 +299,10 @@ def test_who_has_handed_over_gets_nothing_new(store: Store) -> None:
     add_questions(store, study.id, [NewQuestion(f"问{n}", answers_of()) for n in range(6)])
     raters = new_raters(store, study, 3)
     open_study(store, study.id, "anna")
-    assert [len(assignment(store, each.id)) for each in raters] == [2, 2, 2]
+    assert [len(read_worklist(store, each.id)) for each in raters] == [2, 2, 2]
     hand_over(store, study.id, "r01", "anna")
     hand_over(store, study.id, "r02", "anna")
-    assert [len(assignment(store, each.id)) for each in raters] == [0, 0, 6]
+    assert [len(read_worklist(store, each.id)) for each in raters] == [0, 0, 6]
 
 
 def test_nothing_is_left_to_do_after_handing_over_not_even_repeats(store: Store) -> None:
@@ -311,10 +311,10 @@ def test_nothing_is_left_to_do_after_handing_over_not_even_repeats(store: Store)
     add_questions(store, study.id, [NewQuestion(f"问{n}", answers_of()) for n in range(9)])
     open_study(store, study.id, "anna")
     gone, _ = new_raters(store, study, 2)
-    for answer in assignment(store, gone.id)[0].answers:
+    for answer in read_worklist(store, gone.id)[0].answers:
         save_ratings(store, gone.id, [entry(answer.item, answer.item)])
     hand_over(store, study.id, gone.label, "anna")
-    assert all(answer.current for each in assignment(store, gone.id) for answer in each.answers)
+    assert all(answer.current for each in read_worklist(store, gone.id) for answer in each.answers)
 
 
 def test_williams_rows_are_balanced_for_place_and_for_what_stands_before() -> None:
@@ -335,7 +335,7 @@ def test_each_question_gets_as_many_distinct_raters_as_asked_for(store: Store) -
         add_question(store, study.id, f"问{number}", answers_of())
     raters = new_raters(store, study, 5)
     open_study(store, study.id, "anna")
-    shares = [len(assignment(store, rater.id)) for rater in raters]
+    shares = [len(read_worklist(store, rater.id)) for rater in raters]
     assert shares == [4] * 5
     with store.connect() as db:
         held = db.execute("SELECT count(DISTINCT rater) FROM items GROUP BY question").fetchall()
@@ -349,49 +349,49 @@ def test_what_a_rater_has_not_begun_can_be_given_to_others(store: Store) -> None
     for number in range(4):
         add_question(store, study.id, f"问{number}", answers_of())
     open_study(store, study.id, "anna")
-    begun = assignment(store, first.id)[0]
+    begun = read_worklist(store, first.id)[0]
     save_ratings(store, first.id, [entry(begun.answers[0].item, "k")])
     second = new_raters(store, study)[0]
-    assert assignment(store, second.id) == []
+    assert read_worklist(store, second.id) == []
     assert hand_over(store, study.id, "r01", "anna") == 4
-    (left,) = assignment(store, first.id)
+    (left,) = read_worklist(store, first.id)
     assert (left.text, len(left.answers)) == (begun.text, 1), "what is scored stays"
-    assert len(assignment(store, second.id)) == 4, "what was half done, another does whole"
+    assert len(read_worklist(store, second.id)) == 4, "what was half done, another does whole"
     assert hand_over(store, study.id, "r02", "anna") == 4
-    assert assignment(store, second.id) == []
-    assert len(assignment(store, first.id)) == 1, "a question never comes back to who gave it up"
+    assert read_worklist(store, second.id) == []
+    assert len(read_worklist(store, first.id)) == 1, "a question never comes back to who gave it up"
 
 
 def test_a_question_that_is_added_later_appears_and_moves_nothing(
     store: Store, rater, study
 ) -> None:
-    before = assignment(store, rater.id)
+    before = read_worklist(store, rater.id)
     add_question(store, study.id, "咳嗽怎么办？", answers_of())
-    after = assignment(store, rater.id)
+    after = read_worklist(store, rater.id)
     assert after[:2] == before
     assert [(each.question_id, each.place) for each in after[2:]] == [("q003", 3)]
 
 
 def test_a_study_without_questions_assigns_nothing(store: Store) -> None:
     rater = new_raters(store, new_study(store, questions=0, name="Empty"))[0]
-    assert assignment(store, rater.id) == []
+    assert read_worklist(store, rater.id) == []
 
 
 def test_a_rater_sees_only_the_own_study(store: Store, rater) -> None:
     other = new_raters(store, new_study(store, questions=1, name="Other"))[0]
-    assert len(assignment(store, rater.id)) == 2
-    assert len(assignment(store, other.id)) == 1
+    assert len(read_worklist(store, rater.id)) == 2
+    assert len(read_worklist(store, other.id)) == 1
 
 
 def test_twenty_six_answers_are_lettered_to_z(store: Store, study, rater) -> None:
     add_question(store, study.id, "问", answers_of([f"m{number}" for number in range(26)]))
-    letters = [answer.letter for answer in assignment(store, rater.id)[-1].answers]
+    letters = [answer.letter for answer in read_worklist(store, rater.id)[-1].answers]
     assert "".join(letters) == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def test_an_unknown_rater_is_shown_nothing(store: Store) -> None:
     with pytest.raises(StorageError) as refused:
-        assignment(store, "nobody")
+        read_worklist(store, "nobody")
     assert refused.value.code == "unknown_rater"
 
 

@@ -31,8 +31,8 @@ from storage import (
     StorageError,
     Store,
     Writer,
-    backup,
     list_studies,
+    make_backup,
     restore,
     save_in,
     score_rows,
@@ -56,7 +56,7 @@ def rated(store: Store) -> Store:
 
 def test_restoring_brings_back_and_keeps_what_was_there(rated: Store, tmp_path: Path) -> None:
     before = score_rows(rated, None)
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     rate_more(rated)
     status, output = run("restore", made, "--db", rated.path)
     assert status == 0, output
@@ -69,7 +69,7 @@ def test_restoring_brings_back_and_keeps_what_was_there(rated: Store, tmp_path: 
 
 
 def test_two_restores_at_once_keep_both_originals(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     rate_more(rated, "First")
     first = restore(made, rated.path)
     rate_more(rated, "Second")
@@ -80,7 +80,7 @@ def test_two_restores_at_once_keep_both_originals(rated: Store, tmp_path: Path) 
 
 
 def test_no_flipped_bit_is_ever_restored(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     content, before = made.read_bytes(), hashlib.sha256(rated.path.read_bytes()).hexdigest()
     draw = random.Random(1)
     for _ in range(200):
@@ -97,7 +97,7 @@ def test_no_flipped_bit_is_ever_restored(rated: Store, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", [b"", b"no checksum", b"\xff" * 80])
 def test_a_checksum_that_is_none_is_not_taken_for_one(rated: Store, tmp_path: Path, line) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     made.with_name(f"{made.name}.sha256").write_bytes(line)
     with pytest.raises(StorageError) as refused:
         restore(made, rated.path)
@@ -107,14 +107,14 @@ def test_a_checksum_that_is_none_is_not_taken_for_one(rated: Store, tmp_path: Pa
 def test_a_backup_without_a_checksum_is_restored_and_that_is_said(
     rated: Store, tmp_path: Path
 ) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     made.with_name(f"{made.name}.sha256").unlink()
     status, output = run("restore", made, "--db", rated.path)
     assert (status, f"no {made.name}.sha256 to compare" in output) == (0, True)
 
 
 def test_nothing_is_restored_under_a_running_program(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     rater = new_raters(rated, new_study(rated, name="Later"))[0]
     later = entry(answers_shown_to(rated, rater)[0].item, "later")
     writer = Writer(rated)
@@ -134,7 +134,7 @@ def test_who_opened_the_old_file_in_between_cannot_write_into_it(
     rated: Store, tmp_path: Path
 ) -> None:
     """As an app that is started at the moment of the rename: its log would spoil the new file."""
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     with closing(sqlite3.connect(rated.path)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     with closing(sqlite3.connect(rated.path, timeout=0)) as early:
@@ -165,7 +165,7 @@ def test_a_file_that_is_no_backup_is_refused_and_nothing_is_lost(rated, tmp_path
 def test_what_is_in_the_log_of_a_killed_program_is_kept_aside_too(
     rated: Store, tmp_path: Path
 ) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     die_with_a_log(rated.path, "Dying")
     aside = restore(made, rated.path)
     assert studies_in(aside) == ["Dying", "Pilot"]
@@ -176,7 +176,7 @@ def test_what_is_in_the_log_of_a_killed_program_is_kept_aside_too(
 def test_a_lost_database_is_restored_and_its_log_kept_aside(
     rated: Store, tmp_path: Path, damage: str
 ) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     die_with_a_log(rated.path, "Dying")
     wal = rated.path.with_name("medchat.db-wal").read_bytes()
     size = rated.path.stat().st_size
@@ -195,7 +195,7 @@ def test_a_lost_database_is_restored_and_its_log_kept_aside(
 
 
 def test_a_link_to_the_database_stays_a_link(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     (tmp_path / "links").mkdir()
     link = tmp_path / "links" / "medchat.db"
     link.symlink_to(rated.path)
@@ -211,7 +211,7 @@ def test_a_link_to_the_database_stays_a_link(rated: Store, tmp_path: Path) -> No
 def test_the_restored_file_has_the_permissions_of_the_old_one(
     rated: Store, tmp_path: Path, mode: int
 ) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     rated.path.chmod(mode)
     aside = restore(made, rated.path)
     assert [path.stat().st_mode & 0o777 for path in (rated.path, aside)] == [mode, mode]
@@ -220,7 +220,7 @@ def test_the_restored_file_has_the_permissions_of_the_old_one(
 def test_a_backup_on_a_read_only_medium_can_be_restored() -> None:
     with folder_of_another_account() as folder:
         rated = rate(Store(folder / "medchat.db"))
-        made = backup(rated, folder / "backups")
+        made = make_backup(rated, folder / "backups")
         made.with_name(f"{made.name}.sha256").unlink()
         made.parent.chmod(0o555)
         (folder / "new").mkdir()
@@ -233,7 +233,7 @@ def test_a_backup_on_a_read_only_medium_can_be_restored() -> None:
 def test_a_folder_that_may_not_be_written_keeps_the_database(tmp_path: Path) -> None:
     with folder_of_another_account() as folder:
         rated = rate(Store(folder / "medchat.db"))
-        made = backup(rated, tmp_path)
+        made = make_backup(rated, tmp_path)
         source = shutil.copy(made, folder / "source.db")
         folder.chmod(0o555)
         before = rated.path.read_bytes()
@@ -254,7 +254,7 @@ def test_a_kill_at_a_step_leaves_the_old_or_the_new_database(rated: Store, tmp_p
 def test_a_database_that_is_lost_is_not_made_anew(
     rated: Store, tmp_path: Path, damage: str
 ) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     rated.path.unlink()
     if damage == "empty":
         rated.path.touch()
@@ -300,7 +300,7 @@ def test_the_marker_explains_itself_and_names_nobody(rated: Store) -> None:
 
 
 def test_a_database_that_must_exist_gets_no_marker(rated: Store, tmp_path: Path) -> None:
-    made = backup(rated, tmp_path / "backups")
+    made = make_backup(rated, tmp_path / "backups")
     Store(made, must_exist=True)
     assert not marker_of(made).exists()
 

@@ -25,10 +25,10 @@ from typer.testing import CliRunner
 from storage import (
     StorageError,
     Store,
-    backup,
     chain_ends,
     find_end,
     lock_study,
+    make_backup,
     open_study,
     reopen_study,
     save_ratings,
@@ -140,7 +140,7 @@ def test_what_is_wrong_is_told_beside_a_code_that_nothing_has(path: Path) -> Non
 @pytest.mark.parametrize("name", REWRITINGS)
 def test_what_was_written_anew_shows_against_a_backup(path: Path, name: str) -> None:
     folder = path.parent / "backups"
-    backup(Store(path), folder)
+    make_backup(Store(path), folder)
     assert losses_since_backups(Store(path), folder) == []
     rewrite(path, REWRITINGS[name])
     problems = list(map(str, losses_since_backups(Store(path), folder)))
@@ -152,14 +152,14 @@ def test_what_was_written_anew_shows_against_a_backup(path: Path, name: str) -> 
 
 def test_what_grows_on_behind_a_backup_has_lost_nothing(path: Path) -> None:
     folder = path.parent / "backups"
-    backup(Store(path), folder)
+    make_backup(Store(path), folder)
     store = Store(path)
     study = new_study(store, name="Later")
     rater = new_raters(store, study)[0]
     save_ratings(store, rater.id, [entry(answers_shown_to(store, rater)[0].item, "later")])
     assert losses_since_backups(store, folder) == []
     assert command("verify", "--db", path)[0] == 0
-    backup(store, folder)
+    make_backup(store, folder)
     tamper(path, f"{without_study('Later')}; UPDATE sqlite_sequence SET seq = seq - 100")
     assert str(losses_since_backups(store, folder)[0]).startswith(
         "The study Later is in the backup"
