@@ -525,7 +525,7 @@ def test_a_prompt_that_fails_ends_its_own_pane_only(shared, monkeypatch) -> None
         raise RuntimeError("boom")
 
     with monkeypatch.context() as patch:
-        patch.setattr("medchat.engine.local.scheduler.fit_prompt", failing)
+        patch.setattr("medchat.engine.local.decoding.fit_prompt", failing)
         end = answer(shared, ask("llama"))
     assert (end.finish_reason, "boom" in end.error) == ("error", True)
     assert answer(shared, ask("llama")).finish_reason == "length"

@@ -4,7 +4,11 @@ Switching an adapter changes the base for everyone, so a base and its adapters a
 from that thread. It advances all answers under way one token each in turn, so that every pane
 streams, and takes up new requests between two rounds. Batched requests of one model take their
 step in one forward pass.
+
+That thread also imports torch and the rest, so that nobody waits for them who asks no model.
 """
+
+from __future__ import annotations
 
 import logging
 import queue
@@ -14,20 +18,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medchat.engine.base import Deliver, Ticket
 from medchat.engine.events import Delta, End, FinishReason, Request
-from medchat.engine.local.batching import Batch
-from medchat.engine.local.decoding import Decoding, Prompt, fit_prompt
 from medchat.errors import MedchatError, ModelUnavailable
-from medchat.models.loaded import LoadedBase, LoadedModel
-from medchat.models.loading import load_base
 from medchat.models.registry import ModelSpec, Registry
+
+if TYPE_CHECKING:
+    from medchat.engine.local.batching import Batch
+    from medchat.engine.local.decoding import Decoding
+    from medchat.models.loaded import LoadedBase, LoadedModel
 
 AT_ONCE = 8
 """Watched answers that one base advances in turn, and as many batched ones; later ones wait."""
 
 log = logging.getLogger(__name__)
+_IMPORTING = threading.Lock()
+"""Two threads that import torch and transformers at the same time may each see half of them."""
 
 
 @dataclass
@@ -46,11 +54,11 @@ class Job:
     def end(self, reason: FinishReason, failure: MedchatError | None = None) -> None:
         """Deliver the last event, with what the answer had become by then."""
         decoding = self.decoding
-        prompt = decoding.prompt if decoding else Prompt("", [], 0)
+        prompt = decoding.prompt if decoding else None
         text = self._text(reason)
         provenance = dict(self.loaded.provenance) if self.loaded else {}
         provenance["options"] = self.request.options.as_dict()
-        provenance["prompt"] = prompt.text
+        provenance["prompt"] = prompt.text if prompt else ""
         provenance["batched"] = self.request.batched
         if decoding and decoding.text.reasoning:
             provenance["reasoning"] = decoding.text.reasoning
@@ -60,11 +68,11 @@ class Job:
                 finish_reason=reason,
                 text=text,
                 failure=failure,
-                prompt_tokens=len(prompt.input_ids),
+                prompt_tokens=len(prompt.input_ids) if prompt else 0,
                 new_tokens=decoding.new_tokens if decoding else 0,
                 seconds_to_first=None if self.first is None else self.first - self.started,
                 seconds=time.monotonic() - self.started,
-                dropped_turns=prompt.dropped_turns,
+                dropped_turns=prompt.dropped_turns if prompt else 0,
                 provenance=provenance,
             )
         )
@@ -173,6 +181,8 @@ class BaseScheduler:
         if failure := self._try_to_load(job.spec):
             job.end("error", failure)
             return False
+        from medchat.engine.local.decoding import Decoding, fit_prompt
+
         job.loaded = self._loaded[job.spec.name]
         options = job.request.options
         assert self._base is not None
@@ -187,6 +197,8 @@ class BaseScheduler:
 
     def _advance_together(self) -> None:
         """One step of every batched answer that is past its prompt; a pass for each model."""
+        from medchat.engine.local.batching import Batch
+
         groups: dict[str | None, list[tuple[Job, Decoding]]] = {}
         for job in self._active:
             if job.loaded and job.decoding and _joinable(job):
@@ -241,6 +253,9 @@ class BaseScheduler:
             self._loading = None
 
     def _load(self, spec: ModelSpec) -> None:
+        with _IMPORTING:
+            from medchat.engine.local import batching, decoding  # noqa: F401
+            from medchat.models.loading import load_base
         if self._base is None:
             self._base = load_base(spec, device=self._device, dtype=self._dtype)
         if spec.adapter:
