@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+command = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
+
+@command.command()
 def main(
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (7860).")] = None,
@@ -29,31 +32,24 @@ def main(
     Example:
       python app.py --port 7861 --db data/study.db
     """
-    from eval_ui.web.upload_folder import prepare
-
-    prepare()  # before Gradio is imported, which it tells where files go
-    from eval_ui.backend.services import Services
-    from eval_ui.server import build, listen, serve
+    from eval_ui.texts import Texts
+    from eval_ui.web.listening import listen
+    from medchat.commands.terminal import allow_every_letter
     from medchat.config import Settings
-    from medchat.errors import MedchatError
-    from storage import StorageError
+    from medchat.errors import MedchatError, reader_language
 
+    allow_every_letter()
+    options = {"host": host, "port": port, "db": db, "models": models, "backups": backups}
     try:
-        settings = Settings.read(
-            host=host,
-            port=port,
-            db=db,
-            models=models,
-            backups=backups,
-            device=device,
-            dtype=dtype,
-        )
+        settings = Settings.read(**options, device=device, dtype=dtype)
         with listen(settings) as listener:
-            services = Services.start(settings)
-            serve(build(services), services, listener)
-    except (MedchatError, StorageError) as error:
+            print(Texts(reader_language())("starting"), flush=True)
+            from eval_ui.server import start  # Gradio, which takes seconds
+
+            start(settings, listener)
+    except MedchatError as error:
         sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command()

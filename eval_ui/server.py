@@ -4,16 +4,14 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eval_ui.backend.services import Services
 from eval_ui.page import PATHS, create_page
@@ -22,66 +20,35 @@ from eval_ui.rating.rating_routes import PAGES as RATING_PATHS
 from eval_ui.rating.rating_routes import rating_routes
 from eval_ui.rating.rating_script import RatingScript
 from eval_ui.report.exports import export_routes
-from eval_ui.texts import Language
+from eval_ui.texts import Language, Texts
 from eval_ui.web.access import SameOriginGuard, access_routes
 from eval_ui.web.connections import BoundedConnection, allow_files
 from eval_ui.web.gate import Gate
 from eval_ui.web.page_sessions import MAX_EVENTS
 from eval_ui.web.proxies import ProxyHeaders
+from eval_ui.web.security_headers import SecurityHeaders
 from eval_ui.web.uploads import Uploads
 from medchat import __version__
 from medchat.config import LOOPBACK, Settings, project_file
-from medchat.errors import BadInput
+from medchat.errors import reader_language
 from storage import BackupTimer, StorageError
 
 SECONDS_BETWEEN_TIDYING = 60
 SECONDS_KEPT_IDLE = 60
 """Idle connections give way to new ones; a short time would only cut off requests that wait."""
+SECONDS_BEFORE_LOADING = 1
+"""Importing and loading models takes both cores' time, which the first page needs first."""
 SECONDS_TO_SHUT_DOWN = 3
 """Open pages keep a stream open for ever; the end must not wait for them."""
 
-OPEN_TO_OTHERS = (
-    "Other machines can reach this page. Passwords and scores travel readable over plain HTTP: put "
-    "a proxy with HTTPS in front of it."
-)
 
-# Gradio's own page needs inline scripts and styles; nothing may come from or go to elsewhere.
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "; ".join(
-        (
-            "default-src 'self'",
-            "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
-            "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
-            "font-src 'self' data:",
-            "connect-src 'self'",
-            "worker-src 'self' blob:",
-            "object-src 'none'",
-            "base-uri 'self'",
-            "form-action 'self'",
-            "frame-ancestors 'none'",
-        )
-    ),
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}
+def start(settings: Settings, listener: socket.socket) -> None:
+    """Build the app and serve it on ``listener`` until interrupted.
 
-
-class SecurityHeaders:
-    """Puts the headers on every answer. Plain ASGI, so that streams pass through untouched."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+    Raises MedchatError with a sentence for whoever starts the app.
+    """
+    services = Services.start(settings)
+    serve(build(services), services, listener)
 
 
 def build(services: Services) -> FastAPI:
@@ -90,71 +57,89 @@ def build(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         timer = _backup_timer(services)
-        tidying = asyncio.create_task(_remove_old_uploads(services.uploads))
+        tasks = [
+            asyncio.create_task(_remove_old_uploads(services.uploads)),
+            asyncio.create_task(_load_first_models(services)),
+        ]
         yield
-        tidying.cancel()
+        for task in tasks:
+            task.cancel()
         if timer:
             timer.close()
-        services.answering.close()
-        services.engine.close()
-        services.writer.close()
-        services.uploads.close()
+        services.close()
 
     app = FastAPI(
         title="MedChat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
-
     # What is added last sees a request first.
     full_pages: dict[str, Any] = {}
     app.add_middleware(Gate, access=services.access, uploads=services.uploads, pages=full_pages)
     app.add_middleware(SameOriginGuard)
     app.add_middleware(ProxyHeaders, settings=services.settings)
     app.add_middleware(SecurityHeaders)
+    script = RatingScript()
+    for router in (
+        _own_routes(services),
+        script.routes(),
+        access_routes(services.store),
+        export_routes(services.store, services.access, services.reports),
+        rating_routes(services.store, services.writer),
+    ):
+        app.include_router(router)
+    # The longer path first: "/" answers for everything that is left.
+    for path, page in sorted(_pages(services).items(), key=lambda item: -len(item[0])):
+        _mount_page(app, page, path, services.settings, script.head)
+        if path in PATHS.values():
+            full_pages[path.rstrip("/")] = page.app
+    return app
 
-    @app.get("/healthz")
+
+def _own_routes(services: Services) -> APIRouter:
+    """Health, and the paths without their last slash or language."""
+    routes = APIRouter()
+
+    @routes.get("/healthz")
     def healthz(request: Request) -> JSONResponse:
         access = services.access
         named = access.may_chat(access.visitor(request))
         return JSONResponse(*_health(services, named=named))
 
-    @app.get("/en")
-    def english() -> RedirectResponse:
-        return RedirectResponse(PATHS["en"])
+    redirects = {"/en": PATHS["en"], "/rate": RATING_PATHS["zh"], "/en/rate": RATING_PATHS["en"]}
+    for path, target in redirects.items():
+        routes.add_api_route(path, _redirect(target))
+    return routes
 
-    @app.get("/rate")
-    def rating() -> RedirectResponse:
-        return RedirectResponse(RATING_PATHS["zh"])
 
-    @app.get("/en/rate")
-    def rating_english() -> RedirectResponse:
-        return RedirectResponse(RATING_PATHS["en"])
+def _redirect(target: str) -> Callable[[], RedirectResponse]:
+    def redirect() -> RedirectResponse:
+        return RedirectResponse(target)
 
-    script = RatingScript()
-    app.include_router(script.routes())
-    app.include_router(access_routes(services.store))
-    app.include_router(export_routes(services.store, services.access, services.reports))
-    app.include_router(rating_routes(services.store, services.writer))
-    # The longer path first: "/" answers for everything that is left.
-    for path, page in sorted(_pages(services).items(), key=lambda item: -len(item[0])):
-        app = gr.mount_gradio_app(
-            app,
-            page.queue(api_open=False, max_size=MAX_EVENTS),
-            path=path.rstrip("/") or "/",
-            server_name=services.settings.host,
-            server_port=services.settings.port,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            show_error=False,
-            ssr_mode=False,
-            mcp_server=False,
-            theme=_theme(),
-            css_paths=[project_file("assets/style.css")],
-            head=script.head,
-        )
-        if path in PATHS.values():
-            full_pages[path.rstrip("/")] = page.app
-    return app
+    return redirect
+
+
+def _mount_page(app: FastAPI, page: gr.Blocks, path: str, settings: Settings, head: str) -> None:
+    gr.mount_gradio_app(
+        app,
+        page.queue(api_open=False, max_size=MAX_EVENTS),
+        path=path.rstrip("/") or "/",
+        server_name=settings.host,
+        server_port=settings.port,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        show_error=False,
+        ssr_mode=False,
+        mcp_server=False,
+        theme=_theme(),
+        css_paths=[project_file("assets/style.css")],
+        head=head,
+    )
+
+
+async def _load_first_models(services: Services) -> None:
+    """Load the models that the page shows first, behind it."""
+    await asyncio.sleep(SECONDS_BEFORE_LOADING)
+    services.engine.preload([spec.name for spec in services.first_models])
 
 
 async def _remove_old_uploads(uploads: Uploads) -> None:
@@ -184,30 +169,15 @@ def _pages(services: Services) -> dict[str, gr.Blocks]:
     }
 
 
-def listen(settings: Settings) -> socket.socket:
-    """The socket to serve on; taken before anything is loaded, as the port may be in use.
-
-    Raises BadInput where it cannot be had.
-    """
-    host, port = settings.host, settings.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        reason, *_ = str(error.strerror).lower().split(" (")
-        raise BadInput(
-            f"Port {port} of {host} cannot be used: {reason}. Choose another one with --port or "
-            "--host, or end the program that uses it."
-        ) from error
-
-
 def serve(app: FastAPI, services: Services, listener: socket.socket) -> None:
     """Serve until interrupted."""
     settings = services.settings
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(f"MedChat {__version__}: http://{host}:{settings.port}", flush=True)
+    texts = Texts(reader_language())
     if settings.host not in LOOPBACK:
-        print(OPEN_TO_OTHERS, file=sys.stderr, flush=True)
+        print(texts("open_to_others"), file=sys.stderr, flush=True)
+    address = f"http://{host}:{settings.port}"
+    print(texts("serving", version=__version__, address=address), flush=True)
     allow_files()
     # SIGTERM ends the program as Ctrl-C does, so that what is registered for its end is done.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -17,6 +17,7 @@ from medchat.commands import (
     report,
     train_demo,
 )
+from medchat.commands.terminal import allow_every_letter
 from medchat.errors import MedchatError
 
 cli = typer.Typer(
@@ -43,6 +44,7 @@ def medchat() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; a MedchatError becomes its sentence on stderr and exit code 1."""
+    allow_every_letter()
     is_installed = Path(sys.argv[0]).stem == "medchat"
     try:
         cli(arguments, prog_name="medchat" if is_installed else "python -m medchat")

@@ -6,11 +6,13 @@ from pathlib import Path
 from eval_ui.backend.answer_jobs import Answering
 from eval_ui.backend.report_cache import Reports
 from eval_ui.backend.study_actions import names_of_models
+from eval_ui.texts import Texts
 from eval_ui.web.access import Access
 from eval_ui.web.upload_folder import prepare
 from eval_ui.web.uploads import Uploads
 from medchat.config import Settings
 from medchat.engine import LocalEngine
+from medchat.errors import reader_language
 from medchat.models import ModelSpec, Registry
 from storage import Store, Writer, make_first
 
@@ -31,7 +33,7 @@ class Services:
 
     @classmethod
     def start(cls, settings: Settings) -> "Services":
-        """Open everything and begin to load the models that the page shows first.
+        """Open everything; no model is loaded yet.
 
         Raises MedchatError or StorageError with a sentence for whoever starts the app.
         """
@@ -42,12 +44,15 @@ class Services:
         answering = Answering(store, engine, registry)
         access = Access(store, open_chat=settings.open_chat)
         reports, uploads, writer = Reports(store), Uploads(prepare()), Writer(store)
-        services = cls(
-            settings, registry, engine, store, writer, access, answering, reports, uploads
-        )
         answering.resume()
-        engine.preload([spec.name for spec in services.first_models])
-        return services
+        return cls(settings, registry, engine, store, writer, access, answering, reports, uploads)
+
+    def close(self) -> None:
+        """End what is under way, in the order in which one needs the other."""
+        self.answering.close()
+        self.engine.close()
+        self.writer.close()
+        self.uploads.close()
 
     @property
     def names_of_models(self) -> list[str]:
@@ -67,13 +72,10 @@ class Services:
 
 def _announce_first_account(store: Store, settings: Settings) -> None:
     """Make the first coordinator's account, and print its password the one time it is known."""
-    given = settings.coordinator_password
-    first = make_first(store, given.get_secret_value() if given else None)
-    if first:
-        password = "that of MEDCHAT_COORDINATOR_PASSWORD" if given else first.password
-        once = "" if given else "It is shown only this once; "
-        print(
-            f"An account for study coordinators was made: name {first.name}, password {password}\n"
-            f"{once}python -m storage set-password changes it.",
-            flush=True,
-        )
+    own = settings.coordinator_password
+    first = make_first(store, own.get_secret_value() if own else None)
+    texts = Texts(reader_language())
+    if first and own:
+        print(texts("first_account_own_password", name=first.name), flush=True)
+    elif first:
+        print(texts("first_account", name=first.name, password=first.password), flush=True)
