@@ -4,14 +4,15 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import gradio as gr
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse
+from gradio.routes import App
 
 from eval_ui.backend.services import Services
 from eval_ui.page import PATHS, create_page
@@ -161,12 +162,26 @@ def _backup_timer(services: Services) -> BackupTimer | None:
 
 def _pages(services: Services) -> dict[str, gr.Blocks]:
     """Every page by its path: the whole app in both languages, and the rating alone."""
-    pages = {path: create_page(services, language) for language, path in PATHS.items()}
     languages: tuple[tuple[Language, Language], ...] = (("zh", "en"), ("en", "zh"))
-    return pages | {
-        RATING_PATHS[language]: create_rating_page(language, RATING_PATHS[other])
-        for language, other in languages
-    }
+    with _no_web_apps():
+        pages = {path: create_page(services, language) for language, path in PATHS.items()}
+        rating_pages = {
+            RATING_PATHS[language]: create_rating_page(language, RATING_PATHS[other])
+            for language, other in languages
+        }
+    return pages | rating_pages
+
+
+@contextmanager
+def _no_web_apps() -> Iterator[None]:
+    """Gradio makes a web app at the beginning and at the end of every Blocks, a tenth of a second
+    each. Used are only those that it makes again when Blocks are queued and mounted."""
+    create_app = App.create_app
+    App.create_app = lambda *_, **__: None  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        App.create_app = staticmethod(create_app)  # type: ignore[method-assign]
 
 
 def serve(app: FastAPI, services: Services, listener: socket.socket) -> None:
