@@ -1,6 +1,6 @@
 # make run   sets everything up on a fresh machine and starts the app
 # make test  sets up what the tests need and runs them all
-# make bench measures loading, checking, decoding, saving, a large study and reporting
+# make bench measures starting, loading, checking, decoding, saving, a large study and reporting
 # make check looks at the code alone: lint and types
 # make trials runs what is slow: kills, soak, races, attacks, all demo questions
 # make attack tries every attempt to get in, to fill the machine and to tamper that is known
@@ -76,6 +76,7 @@ trials: setup-dev browser
 # Some minutes, and 2 GB of room. The machine should have nothing else to do.
 bench: setup-dev
 	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/loading.py
+	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/starting.py
 	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/checking.py
 	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/decoding.py
 	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/saving.py
