@@ -32,18 +32,17 @@ def main(
     Example:
       python app.py --port 7861 --db data/study.db
     """
-    from eval_ui.texts import Texts
-    from eval_ui.web.listening import listen
+    from eval_ui.web.listening import announce_start, listen
     from medchat.commands.terminal import allow_every_letter
     from medchat.config import Settings
-    from medchat.errors import MedchatError, reader_language
+    from medchat.errors import MedchatError
 
     allow_every_letter()
     options = {"host": host, "port": port, "db": db, "models": models, "backups": backups}
     try:
         settings = Settings.read(**options, device=device, dtype=dtype)
         with listen(settings) as listener:
-            print(Texts(reader_language())("starting"), flush=True)
+            announce_start()
             from eval_ui.server import start  # Gradio, which takes seconds
 
             start(settings, listener)

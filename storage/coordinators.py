@@ -9,6 +9,7 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from argon2 import PasswordHasher
@@ -32,8 +33,12 @@ fails elsewhere slows nobody here."""
 
 _guessing = threading.Lock()
 _hasher = PasswordHasher()
-_NOBODYS_HASH = _hasher.hash(secrets.token_urlsafe())
-"""Checked where there is no such account, so that the answer takes as long."""
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Checked where there is no such account, so that the answer takes as long."""
+    return _hasher.hash(secrets.token_urlsafe())
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,8 @@ def _require_password(store: Store, name: str, password: str, network: str) -> s
         row = db.execute(
             "SELECT id, password_hash FROM coordinators WHERE name = ?", [name]
         ).fetchone()
-    if not _matches(row[1] if row else _NOBODYS_HASH, password) or row is None:
+    nobody = _nobodys_hash()  # whether there is an account or not: the first call takes longer
+    if not _matches(row[1] if row else nobody, password) or row is None:
         with store.transaction() as db:
             _note_failure(db, name, network)
         raise StorageError("sign_in_failed")

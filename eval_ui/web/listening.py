@@ -1,9 +1,13 @@
-"""The socket that the app serves on. Imports no Gradio, as it is taken before that is loaded."""
+"""The first second of the app: the socket it serves on, and a line that it starts.
+
+Imports no Gradio, which takes seconds.
+"""
 
 import socket
 
-from eval_ui.texts import PageError
+from eval_ui.texts import PageError, Texts
 from medchat.config import Settings
+from medchat.errors import reader_language
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -15,3 +19,8 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         reason, *_ = str(error.strerror).lower().split(" (")
         raise PageError("address_unusable", host=host, port=port, reason=reason) from error
+
+
+def announce_start() -> None:
+    texts = Texts(reader_language())
+    print(texts("starting"), flush=True)

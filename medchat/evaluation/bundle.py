@@ -27,8 +27,6 @@ from medchat.evaluation.wording.methods import methods_paragraph
 from medchat.evaluation.writers import tables as render
 from medchat.evaluation.writers.figures import FIGURES, draw
 from medchat.evaluation.writers.reproducible_zip import zipped
-from medchat.evaluation.writers.word import as_docx, as_latex
-from medchat.evaluation.writers.workbook import as_xlsx
 from medchat.files.published import checked_reference
 from medchat.files.ratings import parse_ratings
 from medchat.scale import Scale, parse_scale
@@ -116,6 +114,27 @@ KINDS = ("svg", "png")
 Maker = Callable[[dict[str, Any], pd.DataFrame], bytes | None]
 
 
+def _document(language: Any) -> Maker:
+    def make(report: dict[str, Any], _: pd.DataFrame) -> bytes:
+        from medchat.evaluation.writers.word import as_docx  # python-docx: where it is used
+
+        return as_docx(report, language)
+
+    return make
+
+
+def _workbook(report: dict[str, Any], frame: pd.DataFrame) -> bytes:
+    from medchat.evaluation.writers.workbook import as_xlsx  # openpyxl: where it is used
+
+    return as_xlsx(report, frame)
+
+
+def _latex(report: dict[str, Any], _: pd.DataFrame) -> bytes:
+    from medchat.evaluation.writers.word import as_latex
+
+    return as_latex(report).encode()
+
+
 def _drawing(name: str, kind: Any) -> Maker:
     return lambda report, _: draw(report, name, kind)
 
@@ -124,10 +143,10 @@ MAKERS: dict[str, Maker] = {
     "report.json": lambda report, _: _json(report),
     "table4.csv": lambda report, _: BOM + render.as_csv(report).encode(),
     "table4.md": lambda report, _: render.as_markdown(report).encode(),
-    "table4.tex": lambda report, _: as_latex(report).encode(),
-    "report.xlsx": as_xlsx,
-    "report_zh.docx": lambda report, _: as_docx(report, "zh"),
-    "report_en.docx": lambda report, _: as_docx(report, "en"),
+    "table4.tex": _latex,
+    "report.xlsx": _workbook,
+    "report_zh.docx": _document("zh"),
+    "report_en.docx": _document("en"),
     "methods_zh.txt": lambda report, _: f"{methods_paragraph(report, 'zh')}\n".encode(),
     "methods_en.txt": lambda report, _: f"{methods_paragraph(report, 'en')}\n".encode(),
     "reporting_sheet.json": lambda report, _: _json(reporting_sheet(report)),
