@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from medchat.models.families.base import Family
 
-FAMILIES = ("llama", "bloom", "chatglm")
+FAMILIES = ("llama", "bloom", "chatglm", "causal")
 """In the order in which they are asked whether a folder is theirs."""
 
 

@@ -15,6 +15,7 @@ from medchat.models.checkpoint import (
     without_frequencies,
 )
 from medchat.models.families.base import Family
+from medchat.models.families.causal.prompts import brings_chat_template
 from medchat.models.fields import LAYERS, POSITIVE, ROPE, SIZE, SWITCH, Rule
 from medchat.models.shapes import Shapes, divided, linears, size
 from medchat.models.vocabulary import (
@@ -61,6 +62,12 @@ class LlamaFamily(Family):
         "mlp_bias": SWITCH,
         "tie_word_embeddings": SWITCH,
     }
+
+    def recognises(self, folder: Path, config: Mapping[str, Any]) -> bool:
+        # Llama 3 declares the same type, and brings a chat template instead of sentencepiece.
+        if not self.claims(folder, config):
+            return False
+        return (folder / "tokenizer.model").exists() or not brings_chat_template(folder)
 
     def read(self, folder: Path, config: dict[str, Any]) -> Checkpoint:
         sources = without_frequencies(open_folder(folder))

@@ -1,0 +1,1 @@
+"""Any causal language model that transformers knows and whose tokenizer brings a chat template."""
