@@ -288,13 +288,13 @@ def test_gwets_coefficients_of_random_tables_equal_irrcac(
 @given(overlapping_units, st.sampled_from(METRICS))
 def test_alpha_equals_the_package_krippendorff(units: list[Unit], metric: str) -> None:
     matrix = counts(units)
-    found = krippendorff_alpha(matrix, metric=metric)
-    if found is None:
+    result = krippendorff_alpha(matrix, metric=metric)
+    if result is None:
         return  # without variation the package refuses, or divides by zero
-    wanted = krippendorff.alpha(
+    expected = krippendorff.alpha(
         value_counts=matrix, value_domain=list(SCORES), level_of_measurement=metric
     )
-    assert found == pytest.approx(wanted, abs=1e-12)
+    assert result == pytest.approx(expected, abs=1e-12)
 
 
 # -- what changes a figure, and what does not --
@@ -501,9 +501,9 @@ def by_question(units: list[Unit]) -> tuple[pd.DataFrame, pd.Index]:
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_interval_equals_one_that_copies_the_drawn_questions(metric: str) -> None:
     matrix, questions = by_question(TWENTY_QUESTIONS)
-    drawn = np.random.default_rng(5).integers(20, size=(200, 20))
+    picked = np.random.default_rng(5).integers(20, size=(200, 20))
     rows = matrix.to_numpy().reshape(20, 2, 3)
-    alphas = [krippendorff_alpha(rows[d].reshape(40, 3), metric=metric) for d in drawn]
+    alphas = [krippendorff_alpha(rows[d].reshape(40, 3), metric=metric) for d in picked]
     expected = np.quantile(np.array(alphas, dtype=float), [0.05, 0.95])
     interval = interval_of_alpha(matrix, questions, metric=metric, rounds=200, seed=5, level=0.9)
     assert interval == pytest.approx(tuple(expected), abs=1e-12)

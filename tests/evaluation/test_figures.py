@@ -58,11 +58,11 @@ def report_of(
         "scale": {"dimensions": list(dimensions), "scores": list(scores)},
         "models": [
             {"model": name, "n_ratings": 30, "n_questions": 10}
-            | {each: scored(place + column, scores) for column, each in enumerate(dimensions)}
-            for place, name in enumerate(models)
+            | {item: scored(position + column, scores) for column, item in enumerate(dimensions)}
+            for position, name in enumerate(models)
         ],
         "reference": list(reference),
-        "agreement": {each: {"raters": list(raters), "pairs": pairs} for each in dimensions},
+        "agreement": {item: {"raters": list(raters), "pairs": pairs} for item in dimensions},
         "progress": [{"date": day, "ratings": ratings} for day, ratings in days],
     }
 
@@ -76,13 +76,13 @@ def scored(seed: int, scores: Sequence[int]) -> dict[str, Any]:
 
 
 def drawn(report: dict[str, Any], name: str, kind: Any = "svg", language: Any = "en") -> bytes:
-    found = draw(report, name, kind, language)
-    assert found is not None
-    return found
+    result = draw(report, name, kind, language)
+    assert result is not None
+    return result
 
 
 def words(svg: bytes) -> list[str]:
-    return ["".join(each.itertext()) for each in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+    return ["".join(item.itertext()) for item in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
 def points(axes: Axes, marker: str) -> list[tuple[float, float]]:
@@ -154,8 +154,8 @@ def drawn_elsewhere(report: dict[str, Any], before: str, **environment: str) -> 
 def test_the_bytes_are_the_same_again_and_on_another_machine(fonts: str, tmp_path: Path) -> None:
     """Another machine: no font list of its own, other settings, and other fonts or none."""
     report = report_of(["LLaMA", "华佗", "本草 α"], reference=REFERENCE)
-    every = [(name, kind) for name in FIGURES for kind in ("svg", "png")]
-    first, second = ([drawn(report, *each, "zh") for each in every] for _ in range(2))
+    all_files = [(name, kind) for name in FIGURES for kind in ("svg", "png")]
+    first, second = ([drawn(report, *item, "zh") for item in all_files] for _ in range(2))
     assert first == second
     settings = tmp_path / "matplotlibrc"
     settings.write_text("lines.linewidth: 9\nfigure.facecolor: black\n")
@@ -169,9 +169,9 @@ def test_the_fonts_have_every_character_of_a_chinese_report() -> None:
     texts = [*NAMES_ZH.values(), *(text for both in charts._WORDS.values() for text in both)]
     names = "北京协和医院主治医师张三李四㐂𠮷 LLaMA-7B ChatGLM_Med αβ ≥ – … 0123456789.%（）："
     characters = {ord(character) for text in [*texts, names] for character in text}
-    known = [set(FT2Font(str(path)).get_charmap()) for path in canvas.FONT_FILES.values()]
-    assert characters - {ord("㐂"), ord("𠮷")} <= set.union(*known)
-    assert {ord(character) for text in texts for character in text} <= known[0]
+    available = [set(FT2Font(str(path)).get_charmap()) for path in canvas.FONT_FILES.values()]
+    assert characters - {ord("㐂"), ord("𠮷")} <= set.union(*available)
+    assert {ord(character) for text in texts for character in text} <= available[0]
 
 
 def test_no_character_of_a_chinese_report_is_a_box(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,10 +186,10 @@ def test_no_character_of_a_chinese_report_is_a_box(monkeypatch: pytest.MonkeyPat
 def test_threads_draw_what_one_thread_draws_and_leave_no_setting_behind() -> None:
     report = report_of(["a$b$c", "华佗"])
     before = dict(matplotlib.rcParams)
-    every = [(name, kind) for name in FIGURES for kind in ("svg", "png")] * 2
+    all_files = [(name, kind) for name in FIGURES for kind in ("svg", "png")] * 2
     with ThreadPoolExecutor(6) as pool:
-        together = list(pool.map(lambda each: drawn(report, *each), every))
-    assert together == [drawn(report, *each) for each in every]
+        together = list(pool.map(lambda item: drawn(report, *item), all_files))
+    assert together == [drawn(report, *item) for item in all_files]
     assert dict(matplotlib.rcParams) == before
 
 
@@ -200,9 +200,10 @@ def test_threads_draw_what_one_thread_draws_and_leave_no_setting_behind() -> Non
 def test_means_and_intervals_stand_where_the_report_has_them(dimension: str) -> None:
     report = report_of(["a", "b", "c"])
     axes = means_chart(report).axes[SUS.index(dimension)]
-    found = [entry[dimension] for entry in report["models"]]
-    assert points(axes, "o") == [(each["mean"], place) for place, each in enumerate(found)]
-    ends = [(each[key], place) for place, each in enumerate(found) for key in ("ci_low", "ci_high")]
+    result = [entry[dimension] for entry in report["models"]]
+    assert points(axes, "o") == [(item["mean"], position) for position, item in enumerate(result)]
+    keys = ("ci_low", "ci_high")
+    ends = [(item[key], position) for position, item in enumerate(result) for key in keys]
     assert points(axes, "|") == ends
     low, high = axes.get_xlim()
     assert low < 1
@@ -236,9 +237,9 @@ def test_published_means_are_hollow_diamonds_below_a_line_and_a_heading() -> Non
 def test_shares_are_those_of_the_counts_and_fill_the_bar(scores: tuple[int, ...]) -> None:
     report = report_of(["a", "b"], scores=scores)
     for axes, dimension in zip(shares_chart(report).axes, SUS, strict=True):
-        for place, entry in enumerate(report["models"]):
+        for position, entry in enumerate(report["models"]):
             counts = list(entry[dimension]["counts"].values())
-            bars = [container[place] for container in axes.containers]
+            bars = [container[position] for container in axes.containers]
             shares = [100 * n / sum(counts) for n in counts]
             assert [bar.get_width() for bar in bars] == pytest.approx(shares)
             starts = [0, *itertools.accumulate(shares)][:-1]
@@ -280,14 +281,14 @@ def test_cells_hold_numbers_for_up_to_twelve_raters(raters: int, numbered: bool)
 
 def test_progress_adds_up_and_days_stand_as_far_apart_as_they_are() -> None:
     axes = progress_chart(report_of()).axes[0]
-    found = points(axes, "o")
-    assert [y for _, y in found] == [5, 12, 13]
-    assert [x - found[0][0] for x, _ in found] == [0, 1, 21]
+    result = points(axes, "o")
+    assert [y for _, y in result] == [5, 12, 13]
+    assert [x - result[0][0] for x, _ in result] == [0, 1, 21]
     assert axes.lines[0].get_drawstyle() == "steps-post"
 
 
 @pytest.mark.parametrize(
-    ("days", "shown"),
+    ("days", "printed"),
     [
         ([("2026-11-24", 3)], {"2026-11-24"}),
         ([("2026-11-24", 0)], {"2026-11-24"}),
@@ -295,8 +296,8 @@ def test_progress_adds_up_and_days_stand_as_far_apart_as_they_are() -> None:
         ([("24/11/2026", 3), ("25\x00$1$", 4)], {"24/11/2026", "25 $1$"}),
     ],
 )
-def test_any_days_can_be_drawn(days: list[tuple[str, int]], shown: set[str]) -> None:
-    assert shown <= set(words(drawn(report_of(days=days), "progress")))
+def test_any_days_can_be_drawn(days: list[tuple[str, int]], printed: set[str]) -> None:
+    assert printed <= set(words(drawn(report_of(days=days), "progress")))
     assert drawn(report_of(days=days), "progress", "png")
 
 
@@ -332,12 +333,12 @@ def test_texts_are_in_the_language_asked_for() -> None:
 
 
 def test_every_text_names_the_fonts_to_fall_back_to() -> None:
-    wanted = "'Noto Sans CJK SC', 'Microsoft YaHei', 'PingFang SC'"
+    expected = "'Noto Sans CJK SC', 'Microsoft YaHei', 'PingFang SC'"
     for name in FIGURES:
         root = ElementTree.fromstring(drawn(report_of(), name, "svg", "zh"))
-        styles = [each.get("style", "") for each in root.iter(f"{SVG}text")]
+        styles = [item.get("style", "") for item in root.iter(f"{SVG}text")]
         assert styles
-        assert all(wanted in style and "sans-serif" in style for style in styles)
+        assert all(expected in style and "sans-serif" in style for style in styles)
 
 
 def test_nothing_is_warned_of_or_logged(caplog, capfd) -> None:
@@ -347,7 +348,7 @@ def test_nothing_is_warned_of_or_logged(caplog, capfd) -> None:
         warnings.simplefilter("always")
         for name, kind, language in itertools.product(FIGURES, ("svg", "png"), ("zh", "en")):
             drawn(report, name, kind, language)
-    assert not [str(each.message) for each in warned]
+    assert not [str(item.message) for item in warned]
     assert not caplog.records
     assert capfd.readouterr() == ("", "")
 
@@ -371,7 +372,7 @@ def test_any_number_of_dimensions_has_a_panel_each(count: int) -> None:
     dimensions = ["completeness", "depth", "professionalism", "d", "e", "f", "g"][:count]
     report = report_of(dimensions=dimensions, scores=(0, 1, 2, 3))
     for name in ("shares", "means", "raters"):
-        assert {each.capitalize() for each in dimensions} <= set(words(drawn(report, name)))
+        assert {item.capitalize() for item in dimensions} <= set(words(drawn(report, name)))
     assert {"score 0", "score 3"} <= set(words(drawn(report, "shares")))
     assert list(means_chart(report).axes[0].get_xticks()) == [0, 1, 2, 3]
 

@@ -4,6 +4,8 @@ import itertools
 import json
 import logging
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -73,30 +75,30 @@ def random_ratings(
 def test_agreement_equals_the_golden_files(name: str) -> None:
     frame, expected = golden(name)
     report = make_report(frame, QUICK)
-    for dimension, wanted in expected["agreement"].items():
-        found = report["agreement"][dimension]
+    for dimension, figures in expected["agreement"].items():
+        result = report["agreement"][dimension]
         for key in ("krippendorff_alpha", "alpha_nominal", "alpha_interval"):
-            assert found[key] == pytest.approx(wanted[key], abs=5e-7)
+            assert result[key] == pytest.approx(figures[key], abs=5e-7)
         # The package that made the file prints five digits.
-        assert found["gwet_ac2"] == pytest.approx(wanted["gwet_ac2_ordinal_weights"], abs=5e-6)
-        assert found["ci_low"] < found["krippendorff_alpha"] < found["ci_high"]
+        assert result["gwet_ac2"] == pytest.approx(figures["gwet_ac2_ordinal_weights"], abs=5e-6)
+        assert result["ci_low"] < result["krippendorff_alpha"] < result["ci_high"]
 
 
 @pytest.mark.parametrize("name", ["small", "missing"])
 def test_tests_equal_the_golden_files(name: str) -> None:
     frame, expected = golden(name)
     report = make_report(frame, QUICK)
-    for dimension, wanted in expected["tests"].items():
-        found = report["tests"][dimension]
-        assert found["n_complete_questions"] == wanted["n_complete_questions"]
-        friedman = found["friedman"]
-        assert friedman["df"] == wanted["friedman"]["df"]
+    for dimension, figures in expected["tests"].items():
+        result = report["tests"][dimension]
+        assert result["n_complete_questions"] == figures["n_complete_questions"]
+        friedman = result["friedman"]
+        assert friedman["df"] == figures["friedman"]["df"]
         for key in ("statistic", "p"):
-            assert friedman[key] == pytest.approx(wanted["friedman"][key], abs=5e-7)
-        assert [(p["a"], p["b"]) for p in found["pairs"]] == [
-            (p["a"], p["b"]) for p in wanted["pairs"]
+            assert friedman[key] == pytest.approx(figures["friedman"][key], abs=5e-7)
+        assert [(p["a"], p["b"]) for p in result["pairs"]] == [
+            (p["a"], p["b"]) for p in figures["pairs"]
         ]
-        for pair, of_pair in zip(found["pairs"], wanted["pairs"], strict=True):
+        for pair, of_pair in zip(result["pairs"], figures["pairs"], strict=True):
             for key in ("mean_difference", "p", "p_holm"):
                 assert pair[key] == pytest.approx(of_pair[key], abs=5e-7)
 
@@ -108,16 +110,16 @@ def test_an_interval_draws_whole_questions() -> None:
     """Against the plain way of doing it, question by question."""
     frame = random_ratings(1, questions=12, missing=0.3)
     ratings = encode_ratings(frame, SUS)
-    found = mean_intervals(ratings, rounds=4000, seed=3).ends
+    result = mean_intervals(ratings, rounds=4000, seed=3).ends
     generator = np.random.default_rng(5)
     groups = [group for _, group in frame.groupby("question_id")]
     means = []
     for _ in range(1500):
-        drawn = pd.concat([groups[i] for i in generator.integers(len(groups), size=len(groups))])
-        means.append(drawn.groupby("model")["safety"].mean())
+        picked = pd.concat([groups[i] for i in generator.integers(len(groups), size=len(groups))])
+        means.append(picked.groupby("model")["safety"].mean())
     expected = pd.DataFrame(means).quantile([0.025, 0.975])
-    for place, model in enumerate(ratings.models):
-        assert found[place, 0] == pytest.approx(expected[model].to_numpy(), abs=0.05)
+    for position, model in enumerate(ratings.models):
+        assert result[position, 0] == pytest.approx(expected[model].to_numpy(), abs=0.05)
 
 
 def test_drawing_raters_too_makes_intervals_wider() -> None:
@@ -133,26 +135,26 @@ def test_drawing_raters_too_makes_intervals_wider() -> None:
 def test_rounds_in_which_a_model_is_not_drawn_are_told() -> None:
     frame = random_ratings(5, questions=12)
     few, other = sorted(frame["model"].unique())[:2]
-    known = sorted(frame["question_id"].unique())[:2]
-    frame = frame[(frame["model"] != few) | frame["question_id"].isin(known)]
+    available = sorted(frame["question_id"].unique())[:2]
+    frame = frame[(frame["model"] != few) | frame["question_id"].isin(available)]
     ratings = encode_ratings(frame, SUS)
-    found = mean_intervals(ratings, 400)
-    rounds = dict(zip(ratings.models, found.rounds.tolist(), strict=True))
+    result = mean_intervals(ratings, 400)
+    rounds = dict(zip(ratings.models, result.rounds.tolist(), strict=True))
     # Both of its two questions stay away from a round with (10 / 12) to the 12th.
     assert rounds[few] == pytest.approx(400 * (1 - (10 / 12) ** 12), abs=30)
     assert rounds[other] == 400
     report = make_report(frame, ReportSettings(bootstrap=400))
-    (told,) = [note for note in report["notes"] if note.startswith("The intervals of these means")]
-    assert told.endswith(f"{few} {rounds[few]}.")
-    (told,) = [note for note in report["notes_zh"] if "所依据的抽样不足 400 轮" in note]
-    assert f"{few} {rounds[few]}。" in told
-    assert other not in told
+    (text,) = [note for note in report["notes"] if note.startswith("The intervals of these means")]
+    assert text.endswith(f"{few} {rounds[few]}.")
+    (text,) = [note for note in report["notes_zh"] if "所依据的抽样不足 400 轮" in note]
+    assert f"{few} {rounds[few]}。" in text
+    assert other not in text
 
 
 def test_the_seed_and_not_the_order_of_rows_decides() -> None:
     frame = random_ratings(3, missing=0.2)
     shuffled = frame.sample(frac=1, random_state=1)
-    first, second = (make_report(each, QUICK) for each in (frame, shuffled))
+    first, second = (make_report(item, QUICK) for item in (frame, shuffled))
     by_name = {entry["model"]: entry for entry in second["models"]}
     for entry in first["models"]:
         assert entry == by_name[entry["model"]]
@@ -190,10 +192,10 @@ def test_there_is_no_kappa_of_scores_that_are_all_equal(table: np.ndarray) -> No
 
 def test_pairs_count_the_answers_that_both_scored() -> None:
     frame = random_ratings(4, missing=0.4)
-    found = compare_raters(encode_ratings(frame, SUS), 1)
+    result = compare_raters(encode_ratings(frame, SUS), 1)
     wide = frame.pivot_table(index=["question_id", "model"], columns="rater", values="usability")
-    assert len(found) == 6
-    for pair in found:
+    assert len(result) == 6
+    for pair in result:
         both = wide[[pair.a, pair.b]].dropna()
         assert pair.n == len(both)
         assert pair.percent_agreement == pytest.approx((both[pair.a] == both[pair.b]).mean())
@@ -233,10 +235,10 @@ def test_who_only_settled_disputes_is_no_rater_of_agreement() -> None:
 
 def test_a_file_that_does_not_tell_who_settled_says_what_that_changes() -> None:
     frame = random_ratings(3)
-    told = "which ratings settled a dispute"
-    assert [note for note in make_report(frame, QUICK)["notes"] if told in note]
-    known = make_report(frame.assign(adjudicated=0), QUICK)["notes"]
-    assert not [note for note in known if told in note]
+    text = "which ratings settled a dispute"
+    assert [note for note in make_report(frame, QUICK)["notes"] if text in note]
+    available = make_report(frame.assign(adjudicated=0), QUICK)["notes"]
+    assert not [note for note in available if text in note]
 
 
 def test_holm_is_given_for_equal_ranks_too_and_pointed_out_where_it_matters() -> None:
@@ -244,11 +246,11 @@ def test_holm_is_given_for_equal_ranks_too_and_pointed_out_where_it_matters() ->
     for seed in (82, 84, 98, 111):  # found among the first 150
         frame = random_ratings(seed, questions=20, models=4, raters=3)
         report = make_report(frame, ReportSettings(bootstrap=0))
-        for name, found in report["tests"].items():
-            tied = [pair["p_tied"] for pair in found["pairs"]]
-            wanted = multipletests(tied, method="holm")[1]
-            assert [pair["p_holm_tied"] for pair in found["pairs"]] == pytest.approx(wanted)
-            if any((p["p_holm"] < 0.05) != (p["p_holm_tied"] < 0.05) for p in found["pairs"]):
+        for name, result in report["tests"].items():
+            tied = [pair["p_tied"] for pair in result["pairs"]]
+            expected = multipletests(tied, method="holm")[1]
+            assert [pair["p_holm_tied"] for pair in result["pairs"]] == pytest.approx(expected)
+            if any((p["p_holm"] < 0.05) != (p["p_holm_tied"] < 0.05) for p in result["pairs"]):
                 crossed += 1
                 notes = [n for n in report["notes"] if "last bit" in n]
                 assert [n for n in notes if name.capitalize() in n.split(":")[0]]
@@ -258,10 +260,10 @@ def test_holm_is_given_for_equal_ranks_too_and_pointed_out_where_it_matters() ->
 def test_a_note_on_many_pairs_names_the_first_and_counts_the_rest() -> None:
     frame = random_ratings(5, questions=20, models=25, raters=3)
     notes = make_report(frame, ReportSettings(bootstrap=0))["notes"]
-    told = [note for note in notes if "last bit" in note]
-    assert told
-    assert all(len(note) < 600 for note in told)
-    assert any("more pairs" in note for note in told)
+    text = [note for note in notes if "last bit" in note]
+    assert text
+    assert all(len(note) < 600 for note in text)
+    assert any("more pairs" in note for note in text)
 
 
 def test_rounds_in_which_alpha_has_no_meaning_are_told() -> None:
@@ -272,9 +274,9 @@ def test_rounds_in_which_alpha_has_no_meaning_are_told() -> None:
     ]
     frame = pd.DataFrame(rows).assign(usability=2, fluency=2)
     report = make_report(frame, ReportSettings(bootstrap=400))
-    (told,) = [note for note in report["notes"] if "alpha was not defined" in note]
-    without = int(re.search(r"in (\d+) of 400 rounds", told)[1])
-    assert told.startswith("Safety: ")
+    (text,) = [note for note in report["notes"] if "alpha was not defined" in note]
+    without = int(re.search(r"in (\d+) of 400 rounds", text)[1])
+    assert text.startswith("Safety: ")
     assert 0 < without < 200
     assert report["agreement"]["safety"]["ci_low"] is not None
 
@@ -282,8 +284,8 @@ def test_rounds_in_which_alpha_has_no_meaning_are_told() -> None:
 def test_few_questions_are_pointed_out() -> None:
     frame = random_ratings(3, questions=12)
     few = frame[frame.question_id.isin(sorted(frame.question_id.unique())[:5])]
-    assert any("approximation are rough" in each for each in make_report(few, QUICK)["notes"])
-    assert not any("are rough" in each for each in make_report(frame, QUICK)["notes"])
+    assert any("approximation are rough" in item for item in make_report(few, QUICK)["notes"])
+    assert not any("are rough" in item for item in make_report(frame, QUICK)["notes"])
 
 
 @settings(deadline=None, max_examples=15)
@@ -294,13 +296,13 @@ def test_icc_follows_from_the_mean_squares_of_statsmodels(seed: int, raters: int
     columns = pd.DataFrame({"unit": unit, "rater": frame["rater"], "score": frame["safety"]})
     table = anova_lm(ols("score ~ C(unit) + C(rater)", columns).fit())
     of_units, of_raters, error = table["mean_sq"].to_numpy()
-    found = measure_reliability(encode_ratings(frame, SUS), 0)
+    result = measure_reliability(encode_ratings(frame, SUS), 0)
     n = unit.nunique()
-    assert (found.units, found.raters) == (n, raters)
+    assert (result.units, result.raters) == (n, raters)
     single = of_units + (raters - 1) * error + raters * (of_raters - error) / n
     mean = of_units + (of_raters - error) / n
-    assert found.icc_2_1 == pytest.approx((of_units - error) / single, abs=1e-9)
-    assert found.icc_2_k == pytest.approx((of_units - error) / mean, abs=1e-9)
+    assert result.icc_2_1 == pytest.approx((of_units - error) / single, abs=1e-9)
+    assert result.icc_2_k == pytest.approx((of_units - error) / mean, abs=1e-9)
 
 
 def test_icc_of_shrout_and_fleiss() -> None:
@@ -312,10 +314,10 @@ def test_icc_of_shrout_and_fleiss() -> None:
         for r, score in enumerate(scores)
     ]
     scale = Scale(("score",), tuple(range(11)))
-    found = measure_reliability(encode_ratings(pd.DataFrame(rows), scale), 0)
-    assert (found.units, found.raters) == (6, 4)
-    assert found.icc_2_1 == pytest.approx(0.29, abs=0.005)
-    assert found.icc_2_k == pytest.approx(0.62, abs=0.005)
+    result = measure_reliability(encode_ratings(pd.DataFrame(rows), scale), 0)
+    assert (result.units, result.raters) == (6, 4)
+    assert result.icc_2_1 == pytest.approx(0.29, abs=0.005)
+    assert result.icc_2_k == pytest.approx(0.62, abs=0.005)
 
 
 def test_consistency_compares_each_raters_two_scores() -> None:
@@ -326,17 +328,17 @@ def test_consistency_compares_each_raters_two_scores() -> None:
             **{f"{d}_again": [1, 3, 3] for d in DIMENSIONS},
         }
     )
-    found = measure_consistency(repeats, SUS)
-    safety = found.dimensions["safety"]
+    result = measure_consistency(repeats, SUS)
+    safety = result.dimensions["safety"]
     assert (safety.n, safety.percent_agreement) == (3, pytest.approx(2 / 3))
-    assert found.raters == (RaterConsistency("r1", 2, 0.5), RaterConsistency("r2", 1, 1.0))
+    assert result.raters == (RaterConsistency("r1", 2, 0.5), RaterConsistency("r2", 1, 1.0))
 
 
 def test_without_repeats_there_is_no_consistency() -> None:
     columns = ["rater", *DIMENSIONS, *(f"{name}_again" for name in DIMENSIONS)]
-    found = measure_consistency(pd.DataFrame(columns=columns), SUS)
-    assert set(found.dimensions.values()) == {RepeatAgreement(0, None, None)}
-    assert found.raters == ()
+    result = measure_consistency(pd.DataFrame(columns=columns), SUS)
+    assert set(result.dimensions.values()) == {RepeatAgreement(0, None, None)}
+    assert result.raters == ()
 
 
 # -- tests on random data --
@@ -346,20 +348,21 @@ def test_without_repeats_there_is_no_consistency() -> None:
 @given(st.integers(0, 10_000), st.integers(3, 5), st.sampled_from([0.0, 0.3]))
 def test_tests_are_those_of_scipy_on_means_per_question(seed, models, missing) -> None:
     frame = random_ratings(seed, models=models, missing=missing)
-    found = compare(encode_ratings(frame, SUS), 2)
+    result = compare(encode_ratings(frame, SUS), 2)
     wide = frame.pivot_table(index="question_id", columns="model", values="fluency").dropna()
-    assert (found.complete, found.left_out) == (len(wide), frame.question_id.nunique() - len(wide))
-    if found.friedman.statistic is not None:
-        wanted = stats.friedmanchisquare(*wide.to_numpy().T)
-        assert found.friedman.statistic == pytest.approx(wanted.statistic)
-        assert 0 <= (found.friedman.kendalls_w or 0) <= 1 + 1e-12
-    for pair in found.pairs:
+    left_out = frame["question_id"].nunique() - len(wide)
+    assert (result.complete, result.left_out) == (len(wide), left_out)
+    if result.friedman.statistic is not None:
+        expected = stats.friedmanchisquare(*wide.to_numpy().T)
+        assert result.friedman.statistic == pytest.approx(expected.statistic)
+        assert 0 <= (result.friedman.kendalls_w or 0) <= 1 + 1e-12
+    for pair in result.pairs:
         if pair.p is None:
             continue
-        wanted = stats.wilcoxon(
+        expected = stats.wilcoxon(
             wide[pair.a], wide[pair.b], zero_method="pratt", method="asymptotic"
         )
-        assert pair.p == pytest.approx(wanted.pvalue)
+        assert pair.p == pytest.approx(expected.pvalue)
         assert pair.p <= (pair.p_holm or 0) <= 1
         assert -1 <= (pair.effect_size or 0) <= 1
         difference = (wide[pair.a] - wide[pair.b]).round(10).to_numpy()
@@ -406,16 +409,16 @@ def test_a_p_that_hangs_on_the_last_bit_is_pointed_out() -> None:
     noisy = 0
     for seed in range(15):
         report = make_report(random_ratings(seed, questions=20, models=2, raters=3), QUICK)
-        pairs = [(name, p) for name, found in report["tests"].items() for p in found["pairs"]]
+        pairs = [(name, p) for name, result in report["tests"].items() for p in result["pairs"]]
         for name, pair in pairs:
             apart = abs(pair["p"] - pair["p_tied"]) > 0.01
-            told = [
+            text = [
                 note
                 for note in report["notes"]
                 if "differences of means" in note and name.capitalize() in note.split(":")[0]
             ]
             noisy += apart
-            assert bool(told) >= apart
+            assert bool(text) >= apart
     assert noisy
 
 
@@ -444,11 +447,11 @@ def test_impossible_years_are_no_years(years: str) -> None:
     json.dumps(report, allow_nan=False)
 
 
-@pytest.mark.parametrize("place", ["1.5", "1e30", "inf", "links"])
-def test_a_place_that_is_no_whole_number_is_a_name(place: str) -> None:
-    frame = random_ratings(3).assign(shown_position=place)
+@pytest.mark.parametrize("position", ["1.5", "1e30", "inf", "links"])
+def test_a_place_that_is_no_whole_number_is_a_name(position: str) -> None:
+    frame = random_ratings(3).assign(shown_position=position)
     groups = {e["group"] for e in make_report(frame, QUICK)["sensitivity"] if "position" in e["by"]}
-    assert groups == {place}
+    assert groups == {position}
 
 
 def test_flags_and_dates_are_taken_as_they_are_meant() -> None:
@@ -473,6 +476,20 @@ def test_a_model_that_is_always_better_has_the_greatest_effect() -> None:
     frame["safety"] = frame["model"].map({"m0": 3, "m1": 1})
     (pair,) = compare(encode_ratings(frame, SUS), 0).pairs
     assert (pair.a, pair.effect_size, pair.mean_difference) == ("m0", 1.0, 2.0)
+
+
+def test_the_figures_are_imported_without_their_libraries() -> None:
+    """They take two seconds, which the page's start does not spend."""
+    rooms = "statistics.comparisons statistics.reliability statistics.sensitivity statistics.means"
+    rooms += " statistics.agreement metrics.bleu_rouge metrics.facts writers.figures"
+    program = "import sys\n" + "".join(f"import medchat.evaluation.{m}\n" for m in rooms.split())
+    program += (
+        "print(*{'matplotlib', 'scipy', 'statsmodels', 'jieba', 'torch'} & sys.modules.keys())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == []
 
 
 # -- sensitivity --
@@ -567,9 +584,9 @@ def test_what_the_data_cannot_give_is_null_with_a_reason(
         for path, value in leaves({k: report[k] for k in ("models", "agreement", "tests")})
         if value is None
     ]
-    told = " ".join(report["notes"])
+    text = " ".join(report["notes"])
     for path in nulls:
-        assert any(reason in told for reason in REASONS[path.rsplit("/", 1)[-1]]), (path, told)
+        assert any(reason in text for reason in REASONS[path.rsplit("/", 1)[-1]]), (path, text)
 
 
 _FEW = ("An interval needs", "interval rests", "no agreement", "No answer has two", "not defined")
@@ -663,7 +680,7 @@ def test_reference_rows_are_shown_as_they_were_printed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "fault"),
     [
         ("model,safety\nx,1\n", "rows.csv, header: missing usability, fluency"),
         ("model,safety,usability,fluency\n,1,1,1\n", "row 2: the column model is empty"),
@@ -677,10 +694,10 @@ def test_reference_rows_are_shown_as_they_were_printed(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_reference_rows_at_fault_are_named(tmp_path: Path, text: str, told: str) -> None:
+def test_reference_rows_at_fault_are_named(tmp_path: Path, text: str, fault: str) -> None:
     file = tmp_path / "rows.csv"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(BadInput, match=told):
+    with pytest.raises(BadInput, match=fault):
         read_reference(file)
 
 
@@ -697,13 +714,13 @@ def test_overlap_stands_beside_the_scores_with_its_rank_correlation() -> None:
     answers = answers.assign(answer=answers["model"].map(wrote), reference=reference)
     answers.loc[answers["response_id"] == "q0m0", "reference"] = " "
     frame["safety"] = frame["model"].map({"m0": 3, "m1": 1})
-    found = make_report(frame, QUICK, answers=answers)["overlap"]
-    same, other = found["models"]
+    result = make_report(frame, QUICK, answers=answers)["overlap"]
+    same, other = result["models"]
     assert (same["model"], same["n"], other["n"]) == ("m0", 3, 4)
     assert same["bleu"] == pytest.approx(100)
     assert same["rouge_l"] == pytest.approx(100, abs=1e-3)
     assert other["bleu"] < 5
-    assert found["correlation"]["safety"]["bleu"] == pytest.approx(1)
+    assert result["correlation"]["safety"]["bleu"] == pytest.approx(1)
     assert make_report(frame, QUICK, answers=answers.assign(reference=""))["overlap"] is None
     assert make_report(frame, QUICK)["overlap"] is None
 
@@ -712,8 +729,8 @@ def test_bleu_is_that_of_sacrebleu_and_an_empty_answer_has_none() -> None:
     from sacrebleu import sentence_bleu
 
     answer, reference = "多喝水，多休息。", "应当多休息，多喝水。"
-    wanted = sentence_bleu(answer, [reference], tokenize="zh").score
-    assert overlap_scores(answer, reference)[0] == pytest.approx(wanted)
+    expected = sentence_bleu(answer, [reference], tokenize="zh").score
+    assert overlap_scores(answer, reference)[0] == pytest.approx(expected)
     assert overlap_scores(" ", reference) == (0.0, 0.0, 0.0, 0.0)
 
 
@@ -737,10 +754,10 @@ def test_rouge_is_that_of_the_package_and_long_texts_take_no_time() -> None:
     words = [
         " ".join(word for word in jieba.cut(text) if word.strip()) for text in (answer, reference)
     ]
-    (wanted,) = Rouge().get_scores(*words)
+    (expected,) = Rouge().get_scores(*words)
     *_, one, two, longest = overlap_scores(answer, reference)
-    found = {"rouge-1": one, "rouge-2": two, "rouge-l": longest}
-    assert found == pytest.approx({key: 100 * wanted[key]["f"] for key in found})
+    result = {"rouge-1": one, "rouge-2": two, "rouge-l": longest}
+    assert result == pytest.approx({key: 100 * expected[key]["f"] for key in result})
     long = overlap_scores("多喝水，" * 1500, "多休息，" * 1500)  # a table of 20 million cells
     assert long[3] > 0
     assert overlap_scores(answer, answer)[0] <= 100
@@ -754,9 +771,9 @@ def test_the_example_of_the_documentation_gives_the_reports_figures(
     frame = random_ratings(5, questions=12)
     frame.to_csv(tmp_path / "scores.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    shown: list[Any] = []
-    exec(example, {"print": lambda *values: shown.extend(values)})
-    means, alpha, interval, friedman, icc, of_pairs = shown
+    printed: list[Any] = []
+    exec(example, {"print": lambda *values: printed.extend(values)})
+    means, alpha, interval, friedman, icc, of_pairs = printed
     report = make_report(frame, ReportSettings(bootstrap=2000))
     agreed, tested = report["agreement"]["safety"], report["tests"]["safety"]
     assert means["safety_mean"].tolist() == [
@@ -767,6 +784,6 @@ def test_the_example_of_the_documentation_gives_the_reports_figures(
     )
     assert friedman.p == tested["friedman"]["p"]
     assert icc.icc_2_1 == agreed["icc_2_1"]
-    assert [each.weighted_kappa for each in of_pairs] == [
-        each["weighted_kappa"] for each in agreed["pairs"]
+    assert [item.weighted_kappa for item in of_pairs] == [
+        item["weighted_kappa"] for item in agreed["pairs"]
     ]

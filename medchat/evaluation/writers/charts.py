@@ -54,11 +54,11 @@ def shares_chart(report: Report, language: Language = "en") -> Figure | None:
     colours = _steps(len(scores))
     digit = 1.2 * min(len(panels), 3)  # per cent of a panel that one takes
     for axes, dimension in zip(panels, report["scale"]["dimensions"], strict=True):
-        left = np.zeros(len(models))
+        starts = np.zeros(len(models))
         for score, colour in zip(scores, colours, strict=True):
             shares = [_share(entry[dimension]["counts"], str(score)) for entry in models]
             width = np.array([float(share) for share in shares])
-            bars = axes.barh(range(len(models)), width, left=left, color=colour, height=0.68)
+            bars = axes.barh(range(len(models)), width, left=starts, color=colour, height=0.68)
             axes.bar_label(
                 bars,
                 [_label(share, digit) for share in shares],
@@ -66,7 +66,7 @@ def shares_chart(report: Report, language: Language = "en") -> Figure | None:
                 color=_readable_on(colour),
                 fontsize=7.5,
             )
-            left += width
+            starts += width
         axes.set_xlim(0, 100)
         axes.set_xlabel(_word("share", language))
     _legend(figure, panels[0], scores, language)
@@ -112,7 +112,7 @@ def raters_chart(report: Report, language: Language = "en") -> Figure | None:
         axes.set_title(_word(dimension, language))
         image = _matrix(axes, _kappas(part))
         is_first, is_last = index % columns == 0, index + columns >= len(agreement)
-        _name_raters(axes, part["raters"], left=is_first, below=is_last)
+        _name_raters(axes, part["raters"], beside=is_first, below=is_last)
     bar = figure.colorbar(image, ax=panels, location="bottom", shrink=0.4, aspect=40, pad=0.02)
     bar.set_ticks([-1, -0.5, 0, 0.5, 1])
     bar.outline.set_visible(False)
@@ -266,7 +266,7 @@ def _matrix(axes: Axes, table: Any) -> Any:
     return image
 
 
-def _name_raters(axes: Axes, raters: Sequence[str], left: bool, below: bool) -> None:
+def _name_raters(axes: Axes, raters: Sequence[str], beside: bool, below: bool) -> None:
     """Names beside and under a matrix; none where there are too many to be read."""
     readable = len(raters) <= 2 * MAX_NUMBERED_RATERS
     names = [shorten_middle(rater, 12) for rater in raters] if readable else []
@@ -275,7 +275,7 @@ def _name_raters(axes: Axes, raters: Sequence[str], left: bool, below: bool) -> 
     size = 8.5 if len(names) <= MAX_NUMBERED_RATERS else 6
     axes.tick_params(length=0, colors=INK, labelsize=size)
     axes.set_xticks(centres, names if below else blank, rotation=90 if turned else 0)
-    axes.set_yticks(centres, names if left else blank)
+    axes.set_yticks(centres, names if beside else blank)
 
 
 def _calendar(days: Sequence[str]) -> tuple[list[int], Callable[[int], str]]:
