@@ -4,16 +4,18 @@ Both are frozen, checked once with every problem listed, and passed in; nothing 
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from medchat.errors import BadInput
+from medchat.errors import BadInput, message
+from medchat.text import shorten
+from medchat.validation import problems
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HOST_NAME = re.compile(
@@ -78,10 +80,7 @@ class Settings(BaseSettings):
         names = [_ascii_host(name.lower().strip("[]").removesuffix(".")) for name in _listed(value)]
         wrong = [name for name in names if not HOST_NAME.fullmatch(name)]
         if wrong:
-            raise ValueError(
-                "a host is a bare name such as study.example.org, without https://, port or path; "
-                f"{', '.join(wrong)} is none"
-            )
+            raise PydanticCustomError("setting_host", "no host", {"names": ", ".join(wrong)})
         return tuple(names)
 
     @field_validator("trusted_proxies", mode="before")
@@ -93,14 +92,14 @@ class Settings(BaseSettings):
     @classmethod
     def _check_hours(cls, value: float) -> float:
         if not 0 <= value <= 10_000:
-            raise ValueError("hours between backups are a number from 0 to 10000")
+            raise PydanticCustomError("setting_hours", "no number of hours")
         return value
 
     @field_validator("port")
     @classmethod
     def _check_port(cls, value: int) -> int:
         if not 0 < value < 65536:
-            raise ValueError("a port is a whole number from 1 to 65535")
+            raise PydanticCustomError("setting_port", "no port")
         return value
 
     @classmethod
@@ -112,12 +111,7 @@ class Settings(BaseSettings):
         try:
             return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
-            problems = "; ".join(
-                f"{problem['loc'][0]}: {problem['msg'].removeprefix('Value error, ')}"
-                f" (given: {problem['input']!r})"
-                for problem in error.errors()
-            )
-            raise BadInput(f"These settings cannot be used: {problems}.") from error
+            raise BadInput("settings_wrong", problems=problems(error)) from error
 
 
 def _listed(value: Any) -> list[str]:
@@ -130,9 +124,7 @@ def _network(text: str) -> Network:
     try:
         return ip_network(text, strict=False)
     except ValueError as error:
-        raise ValueError(
-            f"a proxy is an address or a network such as 10.0.0.0/8; {text} is none"
-        ) from error
+        raise PydanticCustomError("setting_proxy", "no network", {"text": text}) from error
 
 
 def _ascii_host(name: str) -> str:
@@ -158,48 +150,41 @@ class GenerationOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name} must be {rule} (given: {value!r})"
-            for name, kind, holds, rule in self._rules()
-            if not (_is_number(value := getattr(self, name), kind) and holds(value))
+        wrong = [
+            message(code, name=name, low=low, high=high, value=shorten(repr(value)))
+            for name, (code, low, high) in _OPTIONS.items()
+            if not _is_within(value := getattr(self, name), code, low, high)
         ]
-        if problems:
-            raise BadInput("These generation settings cannot be used: " + "; ".join(problems) + ".")
-
-    @staticmethod
-    def _rules() -> list[tuple[str, type, Callable[[float], bool], str]]:
-        return [
-            ("max_new_tokens", int, lambda n: 1 <= n <= 4096, "a whole number from 1 to 4096"),
-            ("temperature", float, lambda n: 0 <= n <= 5, "from 0 to 5"),
-            ("top_p", float, lambda n: 0 < n <= 1, "above 0 and at most 1"),
-            ("top_k", int, lambda n: 0 <= n <= 1000, "a whole number from 0 to 1000"),
-            ("repetition_penalty", float, lambda n: 0.5 <= n <= 3, "from 0.5 to 3"),
-            ("num_beams", int, lambda n: 1 <= n <= 16, "a whole number from 1 to 16"),
-            ("seed", int, lambda n: 0 <= n < 2**32, "a whole number from 0 to 4294967295"),
-        ]
+        if wrong:
+            raise BadInput("options_wrong", problems=wrong)
 
     @classmethod
-    def from_mapping(cls, values: dict[str, Any], where: str) -> "GenerationOptions":
-        """Options read from a file; raises BadInput that names ``where``."""
-        if not isinstance(values, dict):
-            raise BadInput(f"{where}: generation settings must be a table, not {values!r}.")
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise BadInput(
-                f"{where}: unknown generation settings {', '.join(unknown)}. "
-                f"Known: {', '.join(sorted(known))}."
-            )
-        try:
-            return cls(**values)
-        except BadInput as error:
-            raise BadInput(f"{where}: {error}") from error
+    def from_mapping(cls, values: dict[str, Any]) -> "GenerationOptions":
+        """Options read from a file. Raises BadInput that lists everything at fault."""
+        if unknown := sorted(values.keys() - _OPTIONS):
+            names = ", ".join(unknown)
+            raise BadInput("options_unknown", names=names, known=", ".join(sorted(_OPTIONS)))
+        return cls(**values)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def _is_number(value: object, kind: type) -> bool:
-    """Whether a value can stand for an ``int`` or a ``float``; true and false are no numbers."""
-    wanted = (int,) if kind is int else (int, float)
-    return isinstance(value, wanted) and not isinstance(value, bool)
+_OPTIONS: dict[str, tuple[str, float, float]] = {
+    "max_new_tokens": ("option_whole", 1, 4096),
+    "temperature": ("option_number", 0, 5),
+    "top_p": ("option_share", 0, 1),
+    "top_k": ("option_whole", 0, 1000),
+    "repetition_penalty": ("option_number", 0.5, 3),
+    "num_beams": ("option_whole", 1, 16),
+    "seed": ("option_whole", 0, 2**32 - 1),
+}
+"""The message for a value that is not what an option takes, the lowest value and the highest."""
+
+
+def _is_within(value: object, code: str, low: float, high: float) -> bool:
+    """Whether an option takes a value; true and false are no numbers, and a share is above 0."""
+    kinds = (int,) if code == "option_whole" else (int, float)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        return False
+    return low <= value <= high and not (code == "option_share" and value == low)

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from medchat.errors import Message
+from medchat.errors import MedchatError, Message
 from medchat.text import shorten
 
 _CODES = {
@@ -10,8 +10,10 @@ _CODES = {
     "missing": "key_missing",
     "string_type": "key_no_text",
     "int_type": "key_no_whole_number",
+    "int_parsing": "key_no_whole_number",
     "greater_than_equal": "key_too_small",
     "bool_type": "key_no_switch",
+    "bool_parsing": "key_no_switch",
     "list_type": "key_no_list",
     "dict_type": "key_no_table",
     "model_type": "key_no_table",
@@ -25,11 +27,17 @@ class StrictTable(BaseModel):
 
 
 def problems(error: ValidationError) -> list[Message]:
-    """A sentence for each fault; pydantic's own words where its kind has none here."""
+    """A sentence for each fault: that of a custom error's type, or of one of the kinds above.
+
+    Pydantic's own words stand behind it where there is neither.
+    """
     messages = []
     for fault in error.errors(include_url=False):
         key = ".".join(map(str, fault["loc"]))
         details = {"key": key, "value": shorten(repr(fault["input"])), **fault.get("ctx", {})}
-        code = _CODES.get(fault["type"])
-        messages.append(Message(code or "key_wrong", details, "" if code else fault["msg"]))
+        code = _CODES.get(fault["type"], fault["type"])
+        is_known = code in MedchatError.catalogue.texts
+        messages.append(
+            Message(code, details) if is_known else Message("key_wrong", details, fault["msg"])
+        )
     return messages

@@ -24,7 +24,6 @@ RAISING = {
 """What makes an error or a message, and where its sentence lies."""
 
 OLD = (
-    "medchat/config.py",
     "medchat/evaluation/bundle.py",
     "eval_ui/report/",
     "eval_ui/server.py",

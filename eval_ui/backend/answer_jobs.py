@@ -219,7 +219,7 @@ class _Run(threading.Thread):
 def _options(job: AnswerJob, defaults: GenerationOptions) -> GenerationOptions:
     if job.options is None:
         return defaults
-    return GenerationOptions.from_mapping(dict(job.options), "answering")
+    return GenerationOptions.from_mapping(dict(job.options))
 
 
 def require_choice(models: list[str], registry: Registry) -> None:

@@ -150,6 +150,7 @@ def _spec(name: str, table: _ModelTable, file: Path, templates: dict[str, Templa
     try:
         name_of_template = table.template or family.declared_template
         template = find_template(name_of_template, {**templates, **family.templates})
+        defaults = GenerationOptions.from_mapping(table.defaults)
     except BadInput as error:
         raise BadInput("model_wrong", file=file, name=name, problem=error) from error
     return ModelSpec(
@@ -161,7 +162,7 @@ def _spec(name: str, table: _ModelTable, file: Path, templates: dict[str, Templa
         adapter=adapter,
         vocabulary=table.vocabulary,
         engine=table.engine,
-        defaults=GenerationOptions.from_mapping(table.defaults, f"{file}, model {name}"),
+        defaults=defaults,
         about=table.about,
         demo=table.demo,
         problem=base_problem or adapter_problem,

@@ -326,7 +326,7 @@ def free_port() -> int:
 def test_a_port_that_cannot_be_is_refused_with_its_number(
     start: Callable[..., str], port: int
 ) -> None:
-    assert f"a port is a whole number from 1 to 65535 (given: {port})" in start(port=port)
+    assert f"a port is a whole number from 1 to 65535, not {port}" in start(port=port)
 
 
 def test_a_text_file_is_not_taken_for_a_database(start: Callable[..., str], tmp_path: Path) -> None:
