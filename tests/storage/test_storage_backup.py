@@ -186,11 +186,11 @@ def test_a_folder_without_permission_is_named() -> None:
 BACK_UP_WITHOUT_ROOM = """
 import sys
 from pathlib import Path
-from storage import StorageError, Store, backup, restore
+from storage import StorageError, Store, make_backup, restore
 
 database, folder = Path(sys.argv[1]), Path(sys.argv[2])
 for work in (
-    lambda: backup(Store(database), folder),
+    lambda: make_backup(Store(database), folder),
     lambda: restore(database, folder / "new.db"),
 ):
     try:

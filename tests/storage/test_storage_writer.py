@@ -160,13 +160,13 @@ def test_what_is_saved_is_in_the_file_that_is_there(store: Store, writer: Writer
 
 SAVE_UNTIL_KILLED = """
 import sys
-from storage import Store, Writer, save_in, list_studies, list_raters, assignment
+from storage import Store, Writer, save_in, list_studies, list_raters, read_worklist
 from storage_fixtures import entry
 
 store = Store(sys.argv[1])
 study = list_studies(store)[0]
 rater = list_raters(store, study.id)[0]
-items = [a.item for q in assignment(store, rater.id) for a in q.answers]
+items = [a.item for q in read_worklist(store, rater.id) for a in q.answers]
 writer = Writer(store)
 number = 0
 while True:
