@@ -73,7 +73,7 @@ def known_fields(
     """
     if config.get("quantization_config"):
         raise CheckpointError("quantised_by_others", file=file)
-    known = {}
+    fields_set = {}
     for name, rule in fields.items():
         holds, words = rule
         value = config.get(name)
@@ -82,5 +82,5 @@ def known_fields(
         if not holds(value):
             problem = message("field_must_be", field=name, words=words, value=repr(str(value)[:60]))
             raise CheckpointError("config_unusable", file=file, problem=problem)
-        known[name] = float(value) if rule is POSITIVE else value
-    return known
+        fields_set[name] = float(value) if rule is POSITIVE else value
+    return fields_set

@@ -48,4 +48,4 @@ def _recognised(folder: Path, config: dict[str, Any]) -> str:
         if find_family(name).recognises(folder, config):
             return name
     file, kind = folder / "config.json", config.get("model_type")
-    raise CheckpointError("family_unknown", file=file, kind=repr(kind), known=", ".join(FAMILIES))
+    raise CheckpointError("family_unknown", file=file, kind=repr(kind), names=", ".join(FAMILIES))

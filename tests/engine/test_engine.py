@@ -617,7 +617,7 @@ def stream_text(loaded: LoadedModel, ids: list[int]) -> tuple[list[str], TextStr
     text, shown = TextStream(loaded), []
     for token in ids:
         text.add([token])
-        shown.append(text.shown)
+        shown.append(text.visible)
         if text.stopped:
             break
     return shown, text

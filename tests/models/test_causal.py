@@ -396,7 +396,7 @@ def test_nothing_of_the_reasoning_is_ever_shown(thinkers, kind: str, opened: boo
     shown = []
     for token in ids:
         text.add([token])
-        shown.append(text.shown)
+        shown.append(text.visible)
     assert text.finish() == "多喝水 <3，休息。"
     assert all(text.finish().startswith(part) for part in shown)
     assert shown[-1] == text.finish()

@@ -59,7 +59,7 @@ def fit_prompt(loaded: LoadedModel, turns: tuple[Turn, ...], max_new_tokens: int
 class TextStream:
     """Turns growing token ids into text that is only ever added to.
 
-    ``shown`` is the answer as far as it is certain; ``reasoning`` is what the model wrote apart
+    ``visible`` is the answer as far as it is certain; ``reasoning`` is what the model wrote apart
     from it, which nobody is shown.
     """
 
@@ -67,7 +67,7 @@ class TextStream:
         self._loaded = loaded
         self._prompt = prompt
         self.ids: list[int] = []
-        self.shown = ""
+        self.visible = ""
         self.reasoning = ""
         self.stopped = False
 
@@ -100,10 +100,10 @@ class TextStream:
         return _trimmed(self._loaded.family.settled(text))
 
     def _advance(self, certain: str) -> str:
-        if not certain.startswith(self.shown):
+        if not certain.startswith(self.visible):
             return ""
-        new = certain[len(self.shown) :]
-        self.shown = certain
+        new = certain[len(self.visible) :]
+        self.visible = certain
         return new
 
 

@@ -89,7 +89,7 @@ class Job:
         if self.decoding is None:
             return ""
         # After an error nothing is decoded again: that may be what failed.
-        return self.decoding.text.shown if reason == "error" else self.decoding.text.finish()
+        return self.decoding.text.visible if reason == "error" else self.decoding.text.finish()
 
 
 class BaseScheduler:

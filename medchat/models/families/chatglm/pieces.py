@@ -13,7 +13,7 @@ from medchat.models.vocabulary import check_whole
 
 IMAGE_TOKENS_V0 = 20000
 """Rows of the v0 layout's vocabulary that stand for image tokens, in front of the text pieces."""
-LONGEST_BLANK = 80
+MAX_BLANK = 80
 SPECIAL_PIECES = (
     "[MASK]",
     "[gMASK]",
@@ -37,7 +37,7 @@ def blank_piece(length: int) -> str:
 
 def extra_pieces() -> list[tuple[str, int]]:
     """The pieces behind the text ones, as (piece, sentencepiece type), in the published order."""
-    whitespace = [TAB_PIECE, *(blank_piece(n) for n in range(2, LONGEST_BLANK + 1))]
+    whitespace = [TAB_PIECE, *(blank_piece(n) for n in range(2, MAX_BLANK + 1))]
     return [
         *((piece, _Piece.CONTROL) for piece in SPECIAL_PIECES),
         *((piece, _Piece.USER_DEFINED) for piece in whitespace),

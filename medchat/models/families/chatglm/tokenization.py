@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizer
 
 from medchat.models.families.chatglm.pieces import (
     IMAGE_TOKENS_V0,
-    LONGEST_BLANK,
+    MAX_BLANK,
     NEWLINE_PIECE,
     SPECIAL_PIECES,
     TAB_PIECE,
@@ -25,7 +25,7 @@ from medchat.models.families.chatglm.pieces import (
 def encode_whitespace(text: str) -> str:
     """Newlines, tabs and runs of 2 to 80 spaces as the pieces that stand for them."""
     text = text.replace("\n", NEWLINE_PIECE).replace("\t", TAB_PIECE)
-    return re.sub(f" {{2,{LONGEST_BLANK}}}", lambda run: blank_piece(len(run[0])), text)
+    return re.sub(f" {{2,{MAX_BLANK}}}", lambda run: blank_piece(len(run[0])), text)
 
 
 def decode_whitespace(text: str) -> str:

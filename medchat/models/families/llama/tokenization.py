@@ -48,8 +48,8 @@ class LlamaSentencePieceTokenizer(SentencePieceBackend):
         if skip_special_tokens:
             special = set(self.all_special_ids)
             ids = [token for token in ids if token not in special]
-        known = [token for token in ids if token < self.vocab_size]
-        return self.convert_tokens_to_string([self._convert_id_to_token(i) for i in known])
+        pieces = [token for token in ids if token < self.vocab_size]
+        return self.convert_tokens_to_string([self._convert_id_to_token(i) for i in pieces])
 
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
