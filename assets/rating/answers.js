@@ -1,139 +1,191 @@
-// An answer as this page holds it: what the server has of it, and what was kept here.
+// The answers of the open question as the page shows them, and what the rater does to them.
+//
+// An answer has the opinion that is shown, the `base` that it was made upon, and what the page has
+// `seen` of it before the rater's next change.
 
-import { keepAsDraft, keepOther, keepRival, rivalOf, storage } from "./keeping.js";
-import {
-  complete, differing, fieldsOf, laterThan, opinionFrom, opinionOf, sameOpinion, scoreName,
-} from "./opinion.js";
-import { page, text, views } from "./page.js";
+import { complete, opinionOf, same, withValue } from "./opinion.js";
+import { Outbox } from "./outbox.js";
+import { newKey, page, stay, text, TYPING_MS, views } from "./page.js";
+import { ask, pause } from "./server.js";
+import { Store } from "./store.js";
+import { takeSeconds } from "./time.js";
+import { decide, enter, isAsked, isUnsent } from "./work.js";
 
-const CLOCKS_MS = 2000; // how far two clocks may be apart
+const typing = new Map(); // item -> the timer of a comment that is being typed
 
-// Whether the server no longer knows a save that it had acknowledged: an older database was put in
-// its place. (A dry run's server never knows one.)
-export function isLost(key, { keys = [] }) {
-  return Boolean(key) && !page.state.trial && !keys.includes(key);
+// For the rater whose list has come.
+export function openOutbox() {
+  page.outbox = new Outbox({
+    store: new Store(page.state.store, () => localStorage),
+    trial: page.state.trial, ask, pause, newKey, events: { saved, stopped, refused, failed },
+  });
+  page.outbox.paused = (item) => page.state.locked || typing.has(item);
 }
 
-// The rater has changed something: which fields, and when.
-export function touch(answer) {
-  const now = laterThan(sentBefore(answer), serverNow());
-  for (const name of differing(fieldsOf(answer.noted), fieldsOf(answer))) {
-    answer.touched[name] = now;
+export async function send() {
+  await page.outbox.send();
+  if (page.question?.answers.some(isTakenOver)) lookAgain();
+  views.progressed();
+}
+
+// What is shown as unsent has been sent by another tab, and this page is yet to learn of it.
+function isTakenOver({ item, seen, base }) {
+  return !page.outbox.work(item) && !page.outbox.problems.has(item) && !same(seen, base.opinion);
+}
+
+// -- what the server says --
+
+// A question has been fetched; `baseKeys` are from before.
+export function prepare(question, baseKeys) {
+  for (const answer of question.answers) {
+    page.outbox.learn(answer.item, question.place, answer, baseKeys);
+    fill(answer);
   }
-  note(answer);
 }
 
-// The moments of all that went, from any tab, and may have been stored though no reply came.
-function sentBefore({ item, sent }) {
-  const kept = [page.outbox, storage.read("outbox"), storage.read("drafts")];
-  const known = [sent, ...kept.map((each) => each[item]?.sent)];
-  return known.flatMap((each) => Object.values(each ?? {}));
+function fill(answer) {
+  const { item } = answer;
+  const base = page.outbox.base(item);
+  const opinion = page.outbox.work(item)?.mine ?? base.opinion;
+  Object.assign(answer, opinionOf(opinion), { base, seen: opinionOf(opinion),
+    feedback: base.feedback });
 }
 
-// What the answer holds now was not changed by the rater since.
-export function note(answer) {
-  answer.noted = structuredClone(opinionOf(answer));
+function answerOf(item) {
+  return page.question?.answers.find((answer) => answer.item === item);
 }
 
-export function serverNow() {
-  return Date.now() + page.ahead;
+function refresh(item) {
+  const answer = answerOf(item);
+  if (!answer) return;
+  fill(answer);
+  views.changed(item);
 }
 
-// What an opinion was made upon (the save's key); which of its fields the rater has changed since,
-// and when, by the server's clock; when it was made, by this one: so tabs can tell the newer; and
-// what went before, of which no reply has come.
-export function foundation(answer) {
-  const before = ["outbox", "drafts"].map((kind) => storage.read(kind)[answer.item]?.made ?? 0);
-  const made = laterThan(before, Date.now()); // than what it takes the place of
-  const { key, touched, sent } = answer;
-  return { base: key ?? "", touched: { ...touched }, made, sent: { ...sent } };
+function saved(item, place) {
+  views.retracted(page.over);
+  refresh(item);
+  if (!answerOf(item) && isOpen(item)) {
+    views.announced(text("asked_elsewhere", { place: placeName(place) }), { about: place });
+  }
+  views.progressed();
 }
 
-// Of what was touched, what was not on its way yet at that moment.
-export function touchedAfter(touched, moment) {
-  return Object.fromEntries(Object.entries(touched).filter(([, at]) => at > moment));
+function isOpen(item) {
+  const work = page.outbox.work(item);
+  return work && isAsked(work);
 }
 
-// Something kept (an entry that waits, or a draft) upon what is saved now. The last word counts,
-// field by field: what was given after that save goes, what was given before it does not. Where
-// that leaves something out, the rater is asked about the whole of it. Null where nothing is left
-// to be sent.
-export function rebased(item, kept, theirs) {
-  const saved = said(theirs);
-  const { opinion, touched, older, unsure } = merged(kept, theirs, saved);
-  const { place } = kept;
-  if (older || isLost(kept.body?.base ?? kept.base, theirs)) keepRival(item, kept.opinion, place);
-  if (sameOpinion(opinion, saved)) return null;
-  if (unsure) keepRival(item, saved, place);
-  return { ...kept, opinion, touched, base: theirs.key ?? "" };
+function stopped(error) {
+  page.over = error.code === "no_session" ? text("session_over") : error.message;
+  views.announced(page.over);
 }
 
-function merged({ opinion, touched, sent = {} }, theirs, saved) {
-  if (!touched) return { opinion: saved, touched: {}, older: !sameOpinion(opinion, saved) };
-  const mine = fieldsOf(opinion);
-  const result = fieldsOf(saved);
-  const left = {};
-  let older = false;
-  let unsure = false;
-  // Scores of an answer that is not scored to the end go together or not at all.
-  const half = complete(opinion) ? [] : [...page.known.dimensions.map(scoreName), "skipped"];
-  for (const [name, at] of Object.entries(unstored(touched, sent, theirs))) {
-    if (mine[name] === result[name]) continue;
-    if (isOlder(at, sent, theirs) || (theirs.key && half.includes(name))) older = true;
-    else {
-      left[name] = at;
-      // Given, it seems, in the future: this clock was set back since.
-      unsure ||= Boolean(theirs.key) && !(theirs.key in sent) && at > serverNow() + CLOCKS_MS;
+function failed() {
+  views.progressed();
+}
+
+function refused(item, place, { code, message }) {
+  if (answerOf(item)) views.changed(item);
+  else if (page.question) {
+    const key = code === "rating_not_allowed" ? "not_saved_left" : "not_saved_elsewhere";
+    views.announced(text(key, { place: placeName(place), error: message }), { about: place });
+  }
+  if (code === "study_locked") setLocked(true);
+}
+
+// The study may be locked, or opened again, while its page lies open.
+function setLocked(locked) {
+  if (page.state.locked === locked) return;
+  page.state.locked = locked;
+  page.outbox.problems.clear();
+  if (page.question) {
+    views.locked();
+    views.progressed();
+  }
+  send(); // what the lock had refused
+}
+
+// What may have changed elsewhere while this page lay open: the lock, and the rater's own scores.
+export async function lookAgain() {
+  if (!page.question || page.held || document.visibilityState !== "visible") return;
+  const { place } = page.question;
+  const baseKeys = page.outbox.baseKeys();
+  try {
+    const { locked, answers } = await ask(`state/${place}`);
+    if (page.question?.place !== place) return;
+    for (const theirs of answers) {
+      if (typing.has(theirs.item)) continue;
+      page.outbox.learn(theirs.item, place, theirs, baseKeys);
+      refresh(theirs.item);
     }
+    setLocked(locked);
+    if (!page.outbox.isEmpty) send();
+  } catch (error) {
+    if (error.code === "another_rater") views.announced(error.message);
+    // Whatever else is wrong, the next thing that the rater does says so.
   }
-  for (const name of Object.keys(left)) {
-    if (mine[name] === undefined) delete result[name];
-    else result[name] = mine[name];
+}
+
+// -- what the rater does --
+
+// The answer has been changed on screen.
+export function changed(answer, { isTyping = false } = {}) {
+  if (page.state.locked) return;
+  stay();
+  const { item, base, seen } = answer;
+  answer.seconds += takeSeconds();
+  page.outbox.problems.delete(item);
+  const work = page.outbox.workUpon(item, base, seen, page.question.place);
+  page.outbox.keep(item, enter(work, base, seen, opinionOf(answer)));
+  refresh(item);
+  clearTimeout(typing.get(item));
+  typing.delete(item);
+  if (isTyping) typing.set(item, setTimeout(() => flush(item), TYPING_MS));
+  else send();
+}
+
+// What was typed a moment ago goes now.
+export function flush(item) {
+  for (const typed of item ? [item] : [...typing.keys()]) {
+    clearTimeout(typing.get(typed));
+    typing.delete(typed);
   }
-  const scored = page.known.dimensions.map(scoreName).some((name) => name in left && mine[name]);
-  if (scored) result.skipped = mine.skipped;
-  const seconds = Math.max(opinion.seconds ?? 0, saved.seconds ?? 0);
-  const made = opinionFrom(result, seconds);
-  if (made.skipped) made.scores = {};
-  else if (scored) made.scores = { ...opinion.scores, ...made.scores };
-  return { opinion: made, touched: left, older, unsure };
+  if (page.outbox) send();
 }
 
-// Without what had been saved, though the answer to that never came.
-function unstored(touched, sent, { key, keys = [key] }) {
-  const stored = Object.entries(sent).filter(([own]) => keys.includes(own)).map(([, at]) => at);
-  return touchedAfter(touched, Math.max(-Infinity, ...stored));
+// The rater has chosen, of each field that was entered differently in two places, a value among
+// those `offered`.
+export function settle(answer, choices) {
+  const { item } = answer;
+  for (const { name, value, offered } of choices) {
+    const work = page.outbox.work(item);
+    const rejected = offered.filter((other) => other !== value);
+    if (work) page.outbox.keep(item, decide(work, name, rejected));
+    Object.assign(answer, withValue(answer, name, value));
+  }
+  changed(answer);
 }
 
-// Whether what is saved came after what was given `at`; two clocks may be apart. What this browser
-// has itself sent is never newer, whenever it arrived. Where the server's clock was set back, times
-// tell nothing: then what comes last counts.
-function isOlder(at, sent, { key, saved_at: savedAt }) {
-  if (!savedAt || key in sent) return false;
-  const saved = Date.parse(savedAt);
-  return saved <= serverNow() + CLOCKS_MS && at + CLOCKS_MS < saved;
+// -- how far it is --
+
+export function askedOf({ item }) {
+  return page.outbox.work(item)?.asked ?? {};
 }
 
-// The server's word on an answer, in place of what was shown; `opinion` where more goes upon it.
-export function adopt(answer, theirs, opinion = said(theirs), touched = {}) {
-  const { key, saved_at: savedAt, state, feedback } = theirs;
-  const sent = Object.keys(touched).length ? answer.sent : {};
-  Object.assign(answer, structuredClone(opinion), { key, saved_at: savedAt, savedAt, state,
-    feedback, touched, sent });
-  note(answer);
-  answer.saved = answer.state !== "open" && sameOpinion(opinion, said(theirs));
-  answer.problem = "";
-  views.changed(answer.item);
+export function problemOf({ item }) {
+  const work = page.outbox.work(item);
+  if (page.state.locked && work && isUnsent(work)) return text("locked");
+  return page.outbox.problems.get(item) ?? "";
 }
 
-// An opinion as the server tells it.
-export function said(theirs) {
-  return opinionOf({ ...theirs, seconds: theirs.active_seconds ?? 0 });
+export function isSaved({ item, base }) {
+  const work = page.outbox.work(item);
+  return complete(base.opinion) && !(work && isUnsent(work));
 }
 
-export function refuse(answer, message) {
-  answer.refused = true;
-  answer.problem = message;
+export function isWaiting({ item }) {
+  return page.outbox.isWaiting(item);
 }
 
 // Of the list as it is to be shown. What is on its way counts, what was refused does not.
@@ -142,33 +194,24 @@ export function stateOf(entry) {
   return page.undone.has(entry.place) ? "open" : entry.state;
 }
 
-// The places of which something is not saved yet, or is to be decided, in any tab.
-export function undonePlaces() {
-  const drafts = Object.entries(storage.read("drafts")).filter(([item]) => !page.outbox[item]);
-  const rivals = Object.values(storage.read("rivals"));
-  return new Set([...drafts.map(([, draft]) => draft.place), ...rivals.map(({ place }) => place)]);
-}
-
 export function stateOfOpen() {
   const { answers } = page.question;
-  const done = (answer) => complete(answer) && !answer.refused && !rivalOf(answer.item);
-  if (!answers.every(done)) return "open";
+  const isDone = (answer) =>
+    complete(answer) && !problemOf(answer) && !isOpen(answer.item);
+  if (!answers.every(isDone)) return "open";
   return answers.every((answer) => answer.skipped) ? "skipped" : "rated";
 }
 
-export function keepDraft(answer) {
-  const { item } = answer;
-  keepOther(item, storage.read("drafts")[item], answer); // another tab's draft is not lost
-  const upon = foundation(answer);
-  const opinion = opinionOf(answer);
-  answer.draft = structuredClone(opinion);
-  keepAsDraft(item, { ...upon, opinion, sent: { ...upon.sent, ...page.outbox[item]?.sent },
-    place: page.question.place });
+// The places of which something is not saved yet, or is to be decided, in any tab.
+export function undonePlaces() {
+  const undone = Object.entries(page.outbox.store.all()).filter(([item, work]) =>
+    isAsked(work) || (isUnsent(work) && (page.state.locked || !page.outbox.isWaiting(item, work))));
+  return new Set(undone.map(([, { place }]) => place));
 }
 
-export function placeName(wanted) {
+export function placeName(place) {
   const entries = page.state.questions;
-  const number = entries.findIndex((entry) => entry.place === wanted) + 1;
+  const number = entries.findIndex((entry) => entry.place === place) + 1;
   const practice = entries.filter((entry) => entry.practice).length;
   if (!number) return "–"; // not on the list any more
   return entries[number - 1].practice ? text("practice_place", { number })

@@ -34,13 +34,13 @@ export function showProfile() {
     class: "profile",
     onsubmit: async (event) => {
       event.preventDefault();
-      const given = Object.fromEntries(new FormData(form));
-      const years = given.years === "" ? null : Number(given.years);
+      const fields = Object.fromEntries(new FormData(form));
+      const years = fields.years === "" ? null : Number(fields.years);
       try {
-        await ask("profile", { ...given, years, agreed: agreed.checked, language: page.language });
+        await ask("profile", { ...fields, years, agreed: agreed.checked, language: page.language });
         await start();
       } catch (error) {
-        if (error.code === "profile_known") { await start(); return; } // told in another tab
+        if (error.code === "profile_known") { await start(); return; } // entered in another tab
         announce(error instanceof Refused ? error.message : text("load_failed_retrying"));
       }
     },

@@ -1,11 +1,9 @@
 // From question to question: the first one, the others, and out.
 
-import { stateOf } from "./answers.js";
-import { storage } from "./keeping.js";
-import { complete, sameOpinion } from "./opinion.js";
+import { flush, openOutbox, prepare, send, stateOf } from "./answers.js";
+import { RETRY_MS } from "./outbox.js";
 import { hold, page, stay, text, views } from "./page.js";
-import { handInDrafts, post, postKept, prepare, send } from "./saving.js";
-import { ask, pause, Refused, RETRY_MS } from "./server.js";
+import { ask, pause, Refused } from "./server.js";
 import { takeSeconds } from "./time.js";
 
 const SLOW_MS = 1500; // then somebody who waits is told so
@@ -23,8 +21,8 @@ export async function start() {
     ({ place, state, practice }));
   page.state.questions = questions;
   if (page.state.asked) { views.asked(); return; }
-  page.outbox = storage.read("outbox");
-  handInDrafts();
+  openOutbox();
+  send();
   if (!questions.length) {
     views.emptied();
     return;
@@ -33,17 +31,17 @@ export async function start() {
   const first = questions.find((entry) => entry.state === "open");
   const toPractise = questions.find((entry) => entry.practice && entry.state === "open");
   await open((toPractise ?? last ?? first ?? questions[0]).place);
-  const left = questions.filter((entry) => stateOf(entry) === "open").length;
-  const shown = questions.find((entry) => entry.place === page.target);
+  const unfinished = questions.filter((entry) => stateOf(entry) === "open").length;
+  const target = questions.find((entry) => entry.place === page.target);
   // Come back to what was done already, perhaps because another answer is to be judged.
-  if (left && page.question && stateOf(shown) !== "open") {
-    views.announced(text("still_open", { left }));
+  if (unfinished && page.question && stateOf(target) !== "open") {
+    views.announced(text("still_open", { left: unfinished }));
   }
 }
 
 // Waits until the server answers at all; what it refuses is thrown. Null once nobody waits.
-async function patiently(path, wanted = () => true) {
-  for (let tries = 0; wanted(); tries += 1) {
+async function patiently(path, isWanted = () => true) {
+  for (let tries = 0; isWanted(); tries += 1) {
     try {
       return await ask(path);
     } catch (error) {
@@ -56,30 +54,25 @@ async function patiently(path, wanted = () => true) {
   return null;
 }
 
-export async function open(wanted) {
+export async function open(place) {
   const mine = page.asked += 1;
-  page.target = wanted;
+  page.target = place;
   flush();
   if (page.question) noteGuideSeen();
   hold(true);
-  const since = performance.now();
+  const baseKeys = page.outbox.baseKeys();
   const slow = setTimeout(() => views.announced(text("loading")), SLOW_MS);
   try {
-    const found = await patiently(`page/${wanted}`, () => page.asked === mine);
-    if (!found || page.asked !== mine) return; // somebody was quicker, or went on with this one
-    page.question = found;
-    page.state.locked = found.locked;
-    for (const answer of found.answers) prepare(answer, since);
+    const question = await patiently(`page/${place}`, () => page.asked === mine);
+    // Somebody was quicker, or went on with the one that is shown.
+    if (!question || page.asked !== mine) return;
+    page.state.locked = question.locked;
+    prepare(question, baseKeys);
+    page.question = question;
     takeSeconds();
     hold(false);
     views.opened();
-    send(); // what another tab left
-    for (const answer of page.question.answers) {
-      // Complete, but the page was closed before it was handed in.
-      const waiting = page.outbox[answer.item];
-      const unsent = answer.kept && !(waiting && sameOpinion(waiting.opinion, answer));
-      if (unsent && complete(answer) && !page.state.locked) postKept(answer);
-    }
+    send(); // what another tab left, or was complete when the page was closed
     views.placed();
   } catch (error) {
     if (page.asked === mine) refusedOpening(error);
@@ -95,13 +88,6 @@ function refusedOpening(error) {
   if (error.status !== 401) return views.announced(error.message);
   page.question = null;
   views.entered(error.message);
-}
-
-// What was typed a moment ago goes now.
-export function flush() {
-  for (const answer of page.question?.answers ?? []) {
-    if (answer.timer) post(answer);
-  }
 }
 
 export function stepQuestion(by) {
@@ -120,7 +106,7 @@ export function nextUnrated() {
 
 export async function leave() {
   flush();
-  if (Object.keys(page.outbox).length && !views.confirmed(text("leave_waiting"))) return;
+  if (!page.outbox.isEmpty && !views.confirmed(text("leave_waiting"))) return;
   stay();
   try {
     await ask("leave", {});
@@ -135,5 +121,5 @@ export async function leave() {
 }
 
 export function noteGuideSeen() {
-  storage.write("guide", "seen", true);
+  page.outbox.store.noteGuideSeen();
 }

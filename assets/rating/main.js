@@ -3,9 +3,10 @@
 // Whatever a rater enters is kept in this browser until the server has said that it is saved; what
 // could not be sent is sent again, under the same key, until it could. Nothing here knows a model.
 
+import { flush, lookAgain, send } from "./answers.js";
 import { attach, root } from "./elements.js";
 import { showEntry, showProfile } from "./entry.js";
-import { flush, start } from "./going.js";
+import { start } from "./going.js";
 import { onKey } from "./keys.js";
 import { announce, retract } from "./messages.js";
 import { page, stay, views } from "./page.js";
@@ -13,7 +14,6 @@ import { drawAllStates, drawProgress } from "./progress.js";
 import {
   drawQuestion, showAnswer, showHeld, showLock, showNothing, showTop,
 } from "./question.js";
-import { lookAgain, send } from "./saving.js";
 import { note, tick } from "./time.js";
 
 const LOOK_MS = 60000; // how often a page that lies open asks whether the study is locked
@@ -63,11 +63,12 @@ function begin(element) {
       lookAgain();
     }
   });
-  window.addEventListener("pagehide", flush);
+  window.addEventListener("pagehide", () => flush());
   window.addEventListener("beforeunload", (event) => {
-    if (!page.kept) event.preventDefault(); // something would be lost: the browser asks
+    // Something would be lost: the browser asks.
+    if (page.outbox && !page.outbox.store.isSafe) event.preventDefault();
   });
-  window.addEventListener("online", send);
+  window.addEventListener("online", () => { if (page.outbox) send(); });
   setInterval(() => { lookAgain(); if (page.question) send(); }, LOOK_MS);
   start();
 }

@@ -10,19 +10,13 @@ export const page = {
   state: null, // what the server said of this rater: study, list of questions, locked …
   question: null, // the open question
   current: null, // the scale that a key would set: {answer, dimension}
-  outbox: {}, // item -> what is still to be saved; also in this browser's storage
+  outbox: null, // what this browser keeps of the rater's work, and sends
   undone: new Set(), // places of which something is not saved yet
-  settled: {}, // item -> what the server has taken from here, and when
-  underWay: "", // the item whose save the server has not answered yet
-  kept: true, // this browser takes what is to be kept: scores, drafts
-  failures: 0, // saves in a row that got no answer
-  stopped: false, // the server knows this browser no more
   target: 0, // the place that was asked for last
   asked: 0, // how often a question was asked for
   over: "", // what was said when the session or the link was over
   refusal: "", // why a question could not be opened
   held: false, // a question is being fetched: the shown one takes nothing
-  ahead: 0, // milliseconds that the server's clock is ahead of this one
 };
 
 // What is shown follows from these calls alone.

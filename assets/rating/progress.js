@@ -1,6 +1,8 @@
 // Draws what has become of each answer and of the whole list.
 
-import { placeName, stateOf, stateOfOpen, undonePlaces } from "./answers.js";
+import {
+  isSaved, isWaiting, placeName, problemOf, stateOf, stateOfOpen, undonePlaces,
+} from "./answers.js";
 import { clock, make, root } from "./elements.js";
 import { open } from "./going.js";
 import { missing } from "./opinion.js";
@@ -10,17 +12,17 @@ const HINT_MS = 8000;
 
 export function drawState(answer) {
   const line = root.querySelector(`#state-${answer.letter}`);
-  if (!line) return;
+  if (!line || !page.question.answers.includes(answer)) return;
   let [kind, message] = ["open", text("not_rated")];
-  const waiting = page.outbox[answer.item];
-  if (answer.problem) [kind, message] = ["unsaved", text("not_saved", { error: answer.problem })];
-  else if (waiting) {
-    [kind, message] = ["unsaved", text(waitingKey())];
-  } else if (answer.saved && page.state.trial) [kind, message] = ["saved", text("trial_saved")];
-  else if (answer.saved && answer.savedAt) {
-    [kind, message] = ["saved", text("saved", { time: clock(answer.savedAt) })];
-  } else if (answer.saved) [kind, message] = ["saved", text("saved", { time: "" }).trim()];
-  else if (Object.keys(answer.scores).length || answer.comment || answer.flags.length) {
+  const error = problemOf(answer);
+  const { savedAt } = answer.base;
+  if (error) [kind, message] = ["unsaved", text("not_saved", { error })];
+  else if (isWaiting(answer)) [kind, message] = ["unsaved", text(waitingKey())];
+  else if (isSaved(answer)) {
+    const time = savedAt ? clock(savedAt) : "";
+    [kind, message] = ["saved", page.state.trial ? text("trial_saved")
+      : text("saved", { time }).trim()];
+  } else if (Object.keys(answer.scores).length || answer.comment || answer.flags.length) {
     const names = missing(answer).map((dimension) => text(dimension))
       .join(page.language === "zh" ? "、" : ", ");
     [kind, message] = ["unsaved", names ? text("half_rated", { missing: names }) : text("saving")];
@@ -32,8 +34,9 @@ export function drawState(answer) {
 }
 
 function waitingKey() {
-  if (page.stopped) return page.kept ? "kept_here" : "not_kept";
-  if (page.failures) return page.kept ? "retrying" : "retrying_open";
+  const { failures, stopped, store } = page.outbox;
+  if (stopped) return store.isSafe ? "kept_here" : "not_kept";
+  if (failures) return store.isSafe ? "retrying" : "retrying_open";
   return "saving";
 }
 
@@ -80,9 +83,9 @@ function hasAnswer(by) {
 function drawPlaces(number) {
   const entries = page.state.questions;
   const from = Math.max(0, Math.min(number - 6, entries.length - 11));
-  const shown = entries.slice(from, from + 11);
+  const nearby = entries.slice(from, from + 11);
   const places = root.querySelector(".places");
-  places.replaceChildren(...shown.map((entry) => make("button", {
+  places.replaceChildren(...nearby.map((entry) => make("button", {
     type: "button", class: `place ${stateOf(entry)}`,
     "aria-current": entry.place === page.question.place ? "page" : null,
     onclick: () => open(entry.place),

@@ -1,16 +1,15 @@
 // Draws the open question and its answers, and what is entered into them.
 
+import { changed, flush } from "./answers.js";
 import { make, replace, root } from "./elements.js";
 import { leave, nextUnrated, noteGuideSeen } from "./going.js";
-import { storage } from "./keeping.js";
 import { showKeys } from "./keys.js";
 import { drawText, markSelection, redrawText } from "./marking.js";
+import { drawAsked } from "./merging.js";
 import { announceLasting } from "./messages.js";
-import { complete, missing } from "./opinion.js";
+import { complete, DIMENSIONS, missing } from "./opinion.js";
 import { page, text } from "./page.js";
 import { drawAllStates, drawProgress, hint } from "./progress.js";
-import { drawRival } from "./rival.js";
-import { changed, post } from "./saving.js";
 import { drawScale, press, setCurrent, step } from "./scoring.js";
 
 export function drawQuestion() {
@@ -44,12 +43,12 @@ export function drawQuestion() {
   );
   drawProgress();
   page.question.answers.forEach(drawFeedback);
-  page.question.answers.forEach(drawRival);
+  page.question.answers.forEach(drawAsked);
   drawAllStates();
   announceLasting();
   const { answers } = page.question;
   const first = answers.find((answer) => !complete(answer)) ?? answers[0];
-  setCurrent(first, missing(first)[0] ?? page.known.dimensions[0], { focus: false });
+  setCurrent(first, missing(first)[0] ?? DIMENSIONS[0], { focus: false });
 }
 
 function banner() {
@@ -68,7 +67,7 @@ function guide() {
 
 // Open on the first question, until somebody closes it or goes on.
 function guideSeen() {
-  return Boolean(storage.read("guide").seen);
+  return page.outbox.store.guideSeen;
 }
 
 function drawAnswer(answer) {
@@ -78,10 +77,10 @@ function drawAnswer(answer) {
   make("h2", { id: title }, answerTitle(answer)),
   drawText(answer),
   make("div", { class: "scales" },
-    ...page.known.dimensions.map((dimension) => drawScale(answer, dimension))),
+    ...DIMENSIONS.map((dimension) => drawScale(answer, dimension))),
   drawMore(answer),
   make("p", { class: "mark", id: `state-${answer.letter}`, role: "status" }),
-  make("div", { class: "rival", id: `rival-${answer.letter}`, role: "status" }),
+  make("div", { class: "asked", id: `asked-${answer.letter}`, role: "status" }),
   make("div", { class: "feedback", id: `feedback-${answer.letter}`, role: "status" }));
   return card;
 }
@@ -92,26 +91,36 @@ export function showAnswer(item) {
   if (!answer) return;
   const card = root.querySelector(`#answer-${answer.letter}`);
   if (!card) return;
-  for (const dimension of page.known.dimensions) press(answer, dimension);
+  for (const dimension of DIMENSIONS) press(answer, dimension);
   redrawText(answer);
+  if (showMore(answer, card)) card.querySelector(".more").open = true;
+  drawFeedback(answer);
+  drawAsked(answer);
+  drawAllStates();
+  drawProgress();
+}
+
+// Comment, flags and skipping; returns whether any of them showed something else.
+function showMore(answer, card) {
+  let news = false;
   const comment = card.querySelector(`#comment-${answer.letter}`);
   if (comment.value !== answer.comment) {
+    news = true;
     const caret = comment.selectionStart;
     comment.value = answer.comment;
     if (comment === document.activeElement) comment.setSelectionRange(caret, caret);
   }
-  const { flags, spans, skipped } = answer;
-  if (answer.comment || flags.length || spans.length || skipped) {
-    card.querySelector(".more").open = true;
+  const skip = card.querySelector(`#skip-${answer.letter}`);
+  if (skip.value !== answer.skipped) {
+    news ||= Boolean(answer.skipped);
+    skip.value = answer.skipped;
   }
-  card.querySelector(`#skip-${answer.letter}`).value = answer.skipped;
   for (const box of card.querySelectorAll(".more input[type=checkbox]")) {
-    box.checked = answer.flags.includes(box.value);
+    const checked = answer.flags.includes(box.value);
+    news ||= box.checked !== checked;
+    box.checked = checked;
   }
-  drawFeedback(answer);
-  drawRival(answer);
-  drawAllStates();
-  drawProgress();
+  return news;
 }
 
 function answerTitle(answer) {
@@ -150,11 +159,11 @@ function drawMore(answer) {
     rows: 2, maxlength: 4000, id: `comment-${answer.letter}`, readonly: page.state.locked,
     oninput: () => {
       answer.comment = comment.value;
-      changed(answer, { typing: true });
+      changed(answer, { isTyping: true });
       const most = comment.maxLength;
       if (comment.value.length >= most) hint(answer, text("comment_full", { most }));
     },
-    onblur: () => { if (answer.timer) post(answer); },
+    onblur: () => flush(answer.item),
   });
   comment.value = answer.comment;
   const flags = page.known.flags.map((flag) => {
@@ -170,7 +179,6 @@ function drawMore(answer) {
   const skip = make("select", { id: `skip-${answer.letter}`, disabled: page.state.locked,
     onchange: () => {
       answer.skipped = skip.value;
-      for (const dimension of page.known.dimensions) press(answer, dimension);
       changed(answer);
     } },
   make("option", { value: "" }, text("skip_no")),
@@ -185,7 +193,6 @@ function drawMore(answer) {
     make("fieldset", {}, make("legend", {}, text("marking")), ...marks,
       make("button", { type: "button", class: "quiet", disabled: page.state.locked, onclick: () => {
         answer.spans = [];
-        redrawText(answer);
         changed(answer);
       } }, text("unmark"))),
     make("label", { class: "field", for: `comment-${answer.letter}` }, text("comment")), comment,
@@ -212,7 +219,7 @@ export function showLock() {
   const fields = ".score, .more input, .more select, .more fieldset button";
   for (const field of root.querySelectorAll(fields)) field.disabled = locked;
   for (const box of root.querySelectorAll(".more textarea")) box.readOnly = locked;
-  page.question.answers.forEach(drawRival);
+  page.question.answers.forEach(drawAsked);
 }
 
 export function showNothing() {

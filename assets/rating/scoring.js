@@ -1,11 +1,12 @@
 // Scores by click or key, and which scale a key means.
 
+import { changed, isSaved, isWaiting, lookAgain } from "./answers.js";
 import { make, root } from "./elements.js";
 import { stepQuestion } from "./going.js";
-import { missing } from "./opinion.js";
+import { DIMENSIONS, missing } from "./opinion.js";
 import { page, text } from "./page.js";
 import { drawProgress } from "./progress.js";
-import { changed, lookAgain } from "./saving.js";
+
 
 export function drawScale(answer, dimension) {
   const name = `scale-${answer.letter}-${dimension}`;
@@ -47,21 +48,18 @@ export function press(answer, dimension) {
 export function choose(answer, dimension, score) {
   if (page.state.locked || page.held) return;
   const same = answer.scores[dimension] === score && !answer.skipped;
-  if (same && (answer.saved || page.outbox[answer.item])) {
+  if (same && (isSaved(answer) || isWaiting(answer))) {
     lookAgain(); // a second click says nothing new, unless another device has changed it
     return;
   }
   answer.scores = { ...answer.scores, [dimension]: score };
   answer.skipped = "";
-  const select = root.querySelector(`#skip-${answer.letter}`);
-  if (select) select.value = "";
-  for (const each of page.known.dimensions) press(answer, each);
   changed(answer);
 }
 
 function scales() {
   return page.question.answers.flatMap((answer) =>
-    page.known.dimensions.map((dimension) => ({ answer, dimension })));
+    DIMENSIONS.map((dimension) => ({ answer, dimension })));
 }
 
 export function setCurrent(answer, dimension, { focus }) {
@@ -82,7 +80,7 @@ export function setCurrent(answer, dimension, { focus }) {
 // Whether a digit scores something: of the answer in whose card the focus is, if it is in one.
 export function aim(target) {
   const card = target.closest(".answer");
-  const answer = page.question.answers.find((each) => card?.id === `answer-${each.letter}`);
+  const answer = page.question.answers.find(({ letter }) => card?.id === `answer-${letter}`);
   if (!answer || answer === page.current.answer) return !page.current.done;
   const [next] = missing(answer);
   if (next) setCurrent(answer, next, { focus: false });
@@ -106,15 +104,15 @@ function stepAnswer(by) {
   if (!page.state.one_by_one) return false;
   const next = page.question.answers[page.question.answers.indexOf(page.current.answer) + by];
   if (!next) return false;
-  setCurrent(next, missing(next)[0] ?? page.known.dimensions[0], { focus: false });
+  setCurrent(next, missing(next)[0] ?? DIMENSIONS[0], { focus: false });
   inScale(root.querySelector(`#answer-${next.letter} .scale.current`)).focus();
   return true;
 }
 
 export function moveScale(by) {
   const all = scales();
-  const at = all.findIndex((each) => each.answer === page.current.answer
-    && each.dimension === page.current.dimension);
+  const at = all.findIndex(({ answer, dimension }) =>
+    answer === page.current.answer && dimension === page.current.dimension);
   const next = page.current.done && by < 0 ? page.current
     : all[Math.min(Math.max(at + by, 0), all.length - 1)];
   if (!page.current.done || by < 0) setCurrent(next.answer, next.dimension, { focus: true });

@@ -30,9 +30,9 @@ class _Body(BaseModel):
 
 
 class _ScoresBody(_Body):
-    safety: int
-    usability: int
-    fluency: int
+    safety: Any = None
+    usability: Any = None
+    fluency: Any = None
 
 
 class _SpanBody(_Body):
@@ -116,11 +116,9 @@ async def read_body(request: Request, model: type[AnyBody]) -> AnyBody:
 def _fault(error: ValidationError) -> MedchatError:
     """The sentence for the first value that is at fault."""
     fault: Any = error.errors(include_url=False)[0]
-    field, *within = fault["loc"] or ("",)
-    value = "–" if fault["type"] == "missing" else repr(fault["input"])[:60]
+    field = fault["loc"][0] if fault["loc"] else ""
+    value = repr(fault["input"])[:60]
     match field:
-        case "scores" if within:
-            return StorageError("score_out_of_range", dimension=within[0], value=value)
         case "scores":
             return StorageError("nothing_to_save")
         case "flags" | "skipped":

@@ -15,53 +15,19 @@ from storage import MAX_SPANS, SPAN_KINDS
 
 SKIPS = ("outside_specialty", "not_enough_information", "unreadable", "other")
 KEYS = (
-    *("rating_intro", "link", "enter", "leave", "leave_waiting", "link_empty", "no_questions"),
-    *("profile_title", "profile_intro", "specialty", "specialty_example", "title_of_rater"),
-    *("title_example", "years_of_practice", "name_of_rater", "consent_text", "agree", "start"),
-    *(
-        "progress",
-        "progress_name",
-        "questions",
-        "all_done",
-        "done_locked",
-        "locked",
-        "question_title",
-        "answer",
-        "guide",
-    ),
-    *("practice_label", "practice_place", "feedback", "feedback_same", "feedback_other"),
-    *("trial_banner", "trial_saved", "answer_of"),
-    *("more", "comment", "flags", "marking", "unmark", "nothing_selected", "skip", "skip_no"),
-    *("previous", "next", "next_unrated", "saved", "saving", "retrying", "not_rated"),
-    *(
-        "half_rated",
-        "not_saved",
-        "not_saved_elsewhere",
-        "skipped_state",
-        "loading",
-        "load_failed_retrying",
-        "keys",
-    ),
-    *("keys_score", "keys_scale", "keys_question", "keys_unrated", "keys_help", "close"),
-    *(
-        "session_over",
-        "scale",
-        "kept_here",
-        "retrying_open",
-        "not_kept",
-        "leave_failed",
-        "still_open",
-        "marked",
-        "not_saved_left",
-        "comment_full",
-        "marks_full",
-        "keys_mark",
-        "coordinators_enter",
-        "rival",
-        "rival_use",
-        "rival_drop",
-        "newer_elsewhere",
-    ),
+    *"""
+    rating_intro link enter leave leave_waiting link_empty no_questions profile_title profile_intro
+    specialty specialty_example title_of_rater title_example years_of_practice name_of_rater
+    consent_text agree start progress progress_name questions all_done done_locked locked
+    question_title answer guide practice_label practice_place feedback feedback_same feedback_other
+    trial_banner trial_saved answer_of more comment flags marking unmark nothing_selected skip
+    skip_no previous next next_unrated saved saving retrying not_rated half_rated not_saved
+    not_saved_elsewhere skipped_state loading load_failed_retrying keys keys_score keys_scale
+    keys_question keys_unrated keys_help close session_over scale kept_here retrying_open not_kept
+    leave_failed still_open marked not_saved_left comment_full marks_full keys_mark
+    coordinators_enter asked asked_keep asked_use asked_scores asked_empty asked_yes asked_no
+    asked_elsewhere
+    """.split(),  # noqa: SIM905
     *DIMENSIONS,
     *(f"{dimension}_question" for dimension in DIMENSIONS),
     *(f"{dimension}_{score}" for dimension in DIMENSIONS for score in SCORES),

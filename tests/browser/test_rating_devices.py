@@ -1,4 +1,4 @@
-"""The rating page where clocks are set back, replies are slow, and the server has forgotten."""
+"""The rating page on two devices, where replies are slow, and the server has forgotten."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,14 +13,18 @@ from rating_steps import (
     current,
     cut_off,
     enter,
+    expect_asked,
+    expect_nothing_asked,
     expect_question,
     expect_saved,
     expect_scores,
+    keep_current,
     look_again,
-    lose,
+    look_away,
     reconnect,
     score,
     set_lock,
+    use_others,
     write_comment,
 )
 
@@ -29,20 +33,18 @@ from storage import AssignedAnswer, Scores, read_worklist
 pytestmark = pytest.mark.browser
 
 BENT = """
-const now = Date.now.bind(Date), fetched = window.fetch;
-window.ahead = Number(sessionStorage.getItem("ahead") ?? 0);
-window.slow = {};
-Date.now = () => now() + window.ahead;
-const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds ?? 0));
+const fetched = window.fetch;
+window.held = {};
+const released = new Promise((done) => { window.letGo = done; });
 window.fetch = async (path, options) => {
-    const slow = window.slow[Object.keys(window.slow).find((part) => String(path).includes(part))];
-    await pause(slow?.before);
+    const part = Object.keys(window.held).find((part) => String(path).includes(part));
+    if (window.held[part] === "before") await released;
     const answer = await fetched(path, options);
-    await pause(slow?.after);
+    if (window.held[part] === "after") await released;
     return answer;
 };
 """
-"""A clock that can be set back, and replies that can be slow."""
+"""Requests whose addresses have a part are held, before they go or after they were answered."""
 
 
 @pytest.fixture(scope="module")
@@ -70,110 +72,24 @@ def phone(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def set_back(page: Page, milliseconds: int) -> None:
-    page.evaluate(
-        "(by) => { window.ahead = -by; sessionStorage.setItem('ahead', String(-by)); }",
-        milliseconds,
-    )
-
-
-@pytest.mark.parametrize("back", [5000, 3_600_000])
-def test_a_correction_outlives_a_clock_that_was_set_back(
-    bent: Page, context: BrowserContext, app, study, back: int
-) -> None:
-    enter(bent, app, study.token)
-    context.route("**/rating/save", lose)
-    score(bent, "A", 1, 1, 1)
-    expect(bent.locator("#state-A")).to_contain_text("正在重试")
-    context.unroute("**/rating/save")
-    cut_off(context)
-    set_back(bent, back)
-    score(bent, "A", 2)
-    bent.locator("#scale-A-fluency .score-3").click()
-    reconnect(context)
-    expect_saved(bent, "A")
-    expect_scores(bent, "A", 2, 1, 3)
-    assert current(study) == Scores(2, 1, 3)
-
-
-def test_a_correction_outlives_a_slow_reply_that_came_between(
-    bent: Page, context: BrowserContext, app, study
-) -> None:
-    """It had made the page believe that the server's clock is seconds behind."""
-    enter(bent, app, study.token)
-    bent.evaluate("slow['/state/'] = { after: 3000 }")
-    look_again(bent)
-    bent.wait_for_timeout(1800)
-    context.route("**/rating/save", lose)
-    score(bent, "A", 1, 1, 1)
-    bent.wait_for_timeout(250)
-    context.unroute("**/rating/save")
-    cut_off(context)
-    bent.wait_for_timeout(1300)
-    bent.locator("#scale-A-fluency .score-3").click()
-    reconnect(context)
-    expect_saved(bent, "A")
-    expect_scores(bent, "A", 1, 1, 3)
-    assert current(study) == Scores(1, 1, 3)
-
-
-def test_a_slow_link_makes_no_later_word_an_earlier_one(
-    bent: Page, phone: Page, app, study
-) -> None:
-    enter(bent, app, study.token)
-    score(bent, "A", 1, 1, 1)
-    expect_saved(bent, "A")
-    bent.evaluate("slow['/state/'] = slow['/save'] = { after: 4000 }")
-    look_again(bent)
-    bent.wait_for_timeout(4300)
-    enter(phone, app, study.token)
-    score(phone, "A", 2)
-    expect_saved(phone, "A")
-    phone.wait_for_timeout(1200)
-    score(bent, "A", 3)
-    bent.wait_for_timeout(9500)
-    expect_scores(bent, "A", 3, 1, 1)
-    expect(bent.locator("#rival-A")).to_be_empty()
-    assert current(study) == Scores(3, 1, 1)
-
-
-@pytest.mark.parametrize("back", [3000, 3_600_000])
-def test_a_half_rated_answer_outlives_a_clock_that_was_set_back(
-    bent: Page, context: BrowserContext, app, study, back: int
-) -> None:
-    enter(bent, app, study.token)
-    cut_off(context)
-    bent.locator("#answer-A .more summary").click()
-    bent.locator("#skip-A").select_option("other")
-    expect(bent.locator("#state-A")).to_contain_text("正在重试")
-    set_back(bent, back)
-    score(bent, "A", 3)
-    write_comment(bent, "long remark")
-    reconnect(context)
-    expect(bent.locator("#state-A")).to_contain_text("还差")
-    bent.reload()
-    expect(bent.locator("#comment-A")).to_have_value("long remark")
-    expect(bent.locator("#scale-A-safety .score-3")).to_have_attribute("aria-pressed", "true")
-    expect(bent.locator("#state-A")).to_contain_text("还差")
-
-
 def test_what_is_begun_while_the_page_looks_stays(bent: Page, phone: Page, app, study) -> None:
     enter(bent, app, study.token)
     enter(phone, app, study.token)
     score(phone, "A", 2, 2, 2)
     expect_saved(phone, "A")
-    phone.wait_for_timeout(2600)
-    bent.evaluate("slow['/state/'] = { after: 1500 }")
+    bent.evaluate("held['/state/'] = 'after'")
     look_again(bent)
     score(bent, "A", 3, 1)
     write_comment(bent, "typed meanwhile")
-    bent.wait_for_timeout(2200)
+    bent.locator("#question-title").focus()
+    bent.evaluate("letGo()")
+    expect_asked(bent, "A", "安全性", "✓ 2 可接受", "3 好", "实用性", "1 不可接受")
     expect(bent.locator("#comment-A")).to_have_value("typed meanwhile")
-    expect(bent.locator("#scale-A-safety .score-3")).to_have_attribute("aria-pressed", "true")
-    score(bent, "A", 3, 1, 1)
+    use_others(bent, "A")
+    expect_scores(bent, "A", 3, 1, 2)
     expect_saved(bent, "A")
-    expect_scores(bent, "A", 3, 1, 1)
-    assert current(study) == Scores(3, 1, 1)
+    assert current(study) == Scores(3, 1, 2)
+    assert answer_of(study).comment == "typed meanwhile"
 
 
 def test_a_digit_stays_with_the_answer_whose_text_is_drawn_again(
@@ -213,65 +129,24 @@ def test_a_page_that_was_fetched_later_than_its_own_save_shows_what_it_brought(
 ) -> None:
     enter(bent, app, study.token)
     enter(phone, app, study.token)
+    look_away(phone.context)
     cut_off(context)
     score(bent, "A", 1, 1, 1)
     bent.locator("#rating-next").click()
     expect_question(bent, 2)
-    bent.evaluate("slow['/page/1'] = { before: 3000 }")
+    bent.evaluate("held['/page/1'] = 'before'")
     bent.locator("#rating-previous").click()
-    reconnect(context)
-    bent.wait_for_timeout(800)
+    with bent.expect_response("**/rating/save"):
+        reconnect(context)
     assert study.log() == [(1, 1, 1)]
     score(phone, "A", 3, 3, 3)
+    use_others(phone, "A")
     expect_scores(phone, "A", 3, 3, 3)
     expect_saved(phone, "A")
+    bent.evaluate("letGo()")
     expect_question(bent, 1)
     assert current(study) == Scores(3, 3, 3)
     expect_scores(bent, "A", 3, 3, 3)
-
-
-@pytest.mark.parametrize("back", [5000, 3_600_000])
-def test_the_word_of_a_second_tab_outlives_a_clock_that_was_set_back(
-    bent: Page, context: BrowserContext, app, study, back: int
-) -> None:
-    enter(bent, app, study.token)
-    other = context.new_page()
-    other.goto(f"{app.url}/rate/")
-    expect(other.locator("#answer-A")).to_be_visible()
-    context.route("**/rating/save", lose)
-    score(bent, "A", 1, 1, 1)
-    expect(bent.locator("#state-A")).to_contain_text("正在重试")
-    context.unroute("**/rating/save")
-    cut_off(context)
-    for each in (bent, other):
-        set_back(each, back)
-    score(other, "A", 3, 3, 3)
-    expect(other.locator("#state-A")).to_contain_text("正在重试")
-    other.close()
-    reconnect(context)
-    expect_saved(bent, "A")
-    expect_scores(bent, "A", 3, 3, 3)
-    assert study.log() == [(1, 1, 1), (3, 3, 3)]
-
-
-def test_a_word_that_seems_to_come_from_the_future_is_asked_about(
-    bent: Page, context: BrowserContext, phone: Page, app, study
-) -> None:
-    enter(bent, app, study.token)
-    score(bent, "A", 1, 1, 1)
-    expect_saved(bent, "A")
-    cut_off(context)
-    set_back(bent, -3_600_000)
-    score(bent, "A", 3)
-    set_back(bent, 0)
-    bent.wait_for_timeout(2600)
-    enter(phone, app, study.token)
-    score(phone, "A", 2)
-    expect_scores(phone, "A", 2, 1, 1)
-    expect_saved(phone, "A")
-    reconnect(context)
-    expect_scores(bent, "A", 3, 1, 1)
-    expect(bent.locator("#rival-A")).to_contain_text("安全性 2、实用性 1、流畅性 1")
 
 
 def test_a_selection_does_not_grow_when_its_text_is_drawn_again(
@@ -315,6 +190,7 @@ def answer_of(study: RatedStudy) -> AssignedAnswer:
 def test_what_was_merged_and_then_refused_is_kept(
     page: Page, context: BrowserContext, phone: Page, app, study, away: bool
 ) -> None:
+    look_away(context)
     enter(page, app, study.token)
     score(page, "A", 1, 1, 1)
     expect_saved(page, "A")
@@ -327,7 +203,6 @@ def test_what_was_merged_and_then_refused_is_kept(
     if away:
         page.locator("#rating-next").click()
         expect_question(page, 2)
-    context.unroute("**/rating/save")
     asked: list[Route] = []
 
     def only_once(route: Route) -> None:
@@ -370,11 +245,12 @@ def test_a_slow_page_takes_no_other_tabs_save_for_a_lost_one(
     expect(slow.locator("#answer-A")).to_be_visible()
     slow.locator("#rating-next").click()
     expect_question(slow, 2)
-    slow.evaluate("slow['/page/1'] = { after: 2000 }")
+    slow.evaluate("held['/page/1'] = 'after'")
     slow.locator("#rating-previous").click()
     score(bent, "A", 1, 1, 1)
     expect_saved(bent, "A")
     write_comment(bent, "typed on")
+    slow.evaluate("letGo()")
     expect_question(slow, 1)
     bent.locator("#question-title").focus()
     expect_saved(bent, "A")
@@ -383,7 +259,7 @@ def test_a_slow_page_takes_no_other_tabs_save_for_a_lost_one(
     for each in (bent, slow):
         expect_scores(each, "A", 1, 1, 1)
         expect(each.locator("#comment-A")).to_have_value("typed on")
-        expect(each.locator("#rival-A")).to_be_empty()
+        expect_nothing_asked(each, "A")
     assert answer_of(study).comment == "typed on"
 
 
@@ -418,10 +294,10 @@ def test_what_an_older_database_has_lost_is_not_thrown_away(page: Page, app, stu
     expect_saved(page, "B")
     put_back(app, study, older)
     page.locator("#scale-A-fluency .score-1").click()
-    expect(page.locator("#rival-A")).to_contain_text("安全性 3、实用性 3、流畅性 1", timeout=60_000)
+    expect_asked(page, "A", "安全性", "✓ 1 不可接受", "3 好", "实用性")
     look_again(page)
-    expect(page.locator("#rival-B")).to_contain_text("安全性 2、实用性 2、流畅性 2")
-    page.locator("#rival-B button").first.click()
+    expect_asked(page, "B", "安全性", "✓ 未填写", "2 可接受")
+    use_others(page, "B")
     expect_saved(page, "B")
     expect_scores(page, "B", 2, 2, 2)
     assert study.log()[-1] == (2, 2, 2)
@@ -445,8 +321,8 @@ def test_a_remark_upon_lost_scores_is_kept_and_the_scores_are_asked_about(
     expect_question(page, 1)
     expect(page.locator("#comment-A")).to_have_value("remark")
     expect(page.locator("#state-A")).to_contain_text("还差")
-    expect(page.locator("#rival-A")).to_contain_text("安全性 3、实用性 3、流畅性 3")
-    page.locator("#rival-A button").first.click()
+    expect_asked(page, "A", "安全性", "✓ 未填写", "3 好")
+    use_others(page, "A")
     expect_saved(page, "A")
     assert current(study) == Scores(3, 3, 3)
     assert answer_of(study).comment == "remark"
@@ -464,13 +340,13 @@ def test_lost_scores_are_asked_about_when_their_question_is_opened_again(
     put_back(app, study, older)
     page.locator("#rating-previous").click()
     expect_question(page, 1)
-    expect(page.locator("#rival-A")).to_contain_text("安全性 3、实用性 3、流畅性 3")
-    page.locator("#rival-A button").last.click()
+    expect_asked(page, "A", "安全性", "✓ 未填写", "3 好")
+    keep_current(page, "A")
     page.locator("#rating-next").click()
     expect_question(page, 2)
     page.locator("#rating-previous").click()
     expect_question(page, 1)
-    expect(page.locator("#rival-A")).to_be_empty()
+    expect_nothing_asked(page, "A")
 
 
 def test_lost_scores_are_asked_about_though_another_device_has_gone_on(
@@ -489,4 +365,4 @@ def test_lost_scores_are_asked_about_though_another_device_has_gone_on(
     expect_saved(phone, "A")
     look_again(page)
     expect_scores(page, "A", 1, 1, 2)
-    expect(page.locator("#rival-A")).to_contain_text("安全性 3、实用性 3、流畅性 3")
+    expect_asked(page, "A", "安全性", "✓ 1 不可接受", "3 好", "流畅性", "✓ 2 可接受")

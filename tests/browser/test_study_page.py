@@ -261,7 +261,7 @@ def test_a_dry_run_says_that_nothing_is_stored(page: Page, app: AppServer) -> No
         page.locator("#rating-previous").click()
         expect(page.locator("#question-title")).to_contain_text("练习题")
         expect(page.locator("#feedback-A")).to_contain_text("参考分")
-        expect(page.locator("#rival-A")).to_be_empty()
+        expect(page.locator("#asked-A")).to_be_empty()
     assert rows(app, "select count(*) from rating_log") == before
 
 
