@@ -13,12 +13,11 @@ from eval_ui.page import TABS
 from eval_ui.rating.rating_page import KEYS
 from eval_ui.report.exports import FILES
 from eval_ui.report.report_html import SPREADS
-from eval_ui.report.report_tab import FILTERED
+from eval_ui.report.report_layout import FILTERED
 from eval_ui.study.questions_step import PARTS
 from eval_ui.study.study_tab import STEPS
 from eval_ui.texts import CATALOGUE, Texts
 from eval_ui.web.templates import environment
-from medchat.evaluation.writers.figures import FIGURES
 from medchat.scale import DIMENSIONS, FLAGS, SCORES
 from storage import EVENTS
 from storage.answering import JobState
@@ -46,26 +45,8 @@ MADE_KEYS = {
     *FILES.values(),
     *FILTERED.values(),
     *(f"spread_{spread}{end}" for spread in SPREADS for end in ("", "_note")),
-    *(f"figure_{name}" for name in FIGURES),
     *(f"flag_{flag}" for flag in FLAGS),
     *(f"span_{kind}" for kind in SPAN_KINDS),
-    *(
-        f"report_{part}"
-        for part in ("agreement", "tests", "consistency", "overlap", "sensitivity", "notes")
-    ),
-    *(
-        "p",
-        "p_holm",
-        "p_tied",
-        "p_holm_tied",
-        "difference",
-        "effect",
-        "model_a",
-        "model_b",
-        "n_questions",
-        "complete_questions",
-    ),
-    *("left_out", "kappa", "ac1", "interval_95", "by", "group"),
 }
 """Keys that the source puts together or holds in a table."""
 

@@ -8,20 +8,19 @@ import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
 
 import pandas as pd
 
 from eval_ui.rating.guide import default_guide
 from eval_ui.texts import LANGUAGES
 from medchat.evaluation.bundle import Inputs
+from medchat.evaluation.types import Report
 from medchat.study.conduct import Conduct
 from storage import ReportData, Store, Study, get_study, report_data, report_state
 
-KEPT = 6
-"""Reports that are kept: looking at one again, or downloading it, takes no second computation."""
-
-Report = dict[str, Any]
+MAX_REPORTS = 6
+"""So many reports are cached: looking at one again, or downloading it, takes no second
+computation."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Filters:
 
 
 @dataclass(frozen=True)
-class Made:
+class StudyReport:
     """A report with what it is made from; ``frame`` holds all ratings, also those left out."""
 
     inputs: Inputs
@@ -70,34 +69,35 @@ class Reports:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._made: OrderedDict[tuple[str, Filters], Made] = OrderedDict()
+        self._cached: OrderedDict[tuple[str, Filters], StudyReport] = OrderedDict()
         self._lock = Lock()
 
-    def made(self, study: Study, filters: Filters | None = None) -> Made | None:
+    def for_study(self, study: Study, filters: Filters | None = None) -> StudyReport | None:
         """The report over the ratings that ``filters`` leave; None where there are none.
 
         Until a study is unblinded, its models are letters.
         """
-        filters = filters or Filters()
-        state = report_state(self._store, study.id)  # before the data: never newer than they are
+        key = report_state(self._store, study.id), filters or Filters()
+        # The state was read before the data, so a cached report is never newer than its state.
         with self._lock:
-            if (state, filters) in self._made:
-                self._made.move_to_end((state, filters))
-                return self._made[state, filters]
-            read = next((made for key, made in self._made.items() if key[0] == state), None)
-        found = (read.inputs, read.frame) if read else self._read(study.id)
-        if found is None:
+            if key in self._cached:
+                self._cached.move_to_end(key)
+                return self._cached[key]
+            same_data = (report for (state, _), report in self._cached.items() if state == key[0])
+            cached = next(same_data, None)
+        source = (cached.inputs, cached.frame) if cached else self._read(study.id)
+        if source is None:
             return None
-        inputs, frame = found
-        counted = filters.rows(frame)
-        if counted.empty:
+        inputs, frame = source
+        rows = key[1].rows(frame)
+        if rows.empty:
             return None
-        made = Made(inputs, frame, inputs.report(counted.reset_index(drop=True)))
+        report = StudyReport(inputs, frame, inputs.report(rows.reset_index(drop=True)))
         with self._lock:
-            self._made[state, filters] = made
-            while len(self._made) > KEPT:
-                self._made.popitem(last=False)
-        return made
+            self._cached[key] = report
+            while len(self._cached) > MAX_REPORTS:
+                self._cached.popitem(last=False)
+        return report
 
     def _read(self, study_id: str) -> tuple[Inputs, pd.DataFrame] | None:
         """What a study's reports are made from; None as long as nothing is rated."""

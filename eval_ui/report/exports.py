@@ -53,8 +53,8 @@ MEDIA = {
 STATUS = {"unknown_study": 404, "sign_in_needed": 401, "pack_blind": 409, "study_unrated": 409}
 """Of errors that trying again does not mend."""
 
-MOST_OF_NAME = 50
-"""Of a study's name in the name of a file, which may have 255 bytes."""
+MAX_NAME_LENGTH = 50
+"""Characters of a study's name in the name of a file, which may have 255 bytes."""
 
 
 def download_path(study_id: str, kind: str) -> str:
@@ -82,7 +82,7 @@ def export_routes(store: Store, access: Access, reports: Reports) -> APIRouter:
         if content is None:
             return Response("There is no such file.", status_code=404, media_type="text/plain")
         file = kind.rpartition("/")[2]
-        name = quote(f"{study.name[:MOST_OF_NAME]}-{file}", safe="")
+        name = quote(f"{study.name[:MAX_NAME_LENGTH]}-{file}", safe="")
         disposition = f"attachment; filename=\"{file}\"; filename*=UTF-8''{name}"
         media = MEDIA[kind.rpartition(".")[2]]
         return Response(content, media_type=media, headers={"Content-Disposition": disposition})
@@ -108,9 +108,9 @@ class _Exports:
             return pack_study(self._store, study.id, coordinator, __version__)
         if kind != "report.zip" and kind not in MAKERS:
             return None
-        made = self._reports.made(study)
-        if made is None:
+        report = self._reports.for_study(study)
+        if report is None:
             raise PageError("study_unrated")
         if kind == "report.zip":
-            return bundle(made.inputs, made.frame, made.report)
-        return MAKERS[kind](made.report, made.frame)
+            return bundle(report.inputs, report.frame, report.report)
+        return MAKERS[kind](report.report, report.frame)

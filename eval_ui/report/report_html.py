@@ -1,205 +1,208 @@
 """A report as HTML: Table 4 as in the paper, the other tables, the pictures, what is behind them.
 
-Everything that people and models wrote is shown letter by letter.
+The markup lies in ``report.html`` of the templates, which shows letter by letter everything that
+people and models wrote.
 """
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any, Literal
 
+from markupsafe import Markup
+
 from eval_ui.texts import Texts
-from eval_ui.web.safe_text import as_html, cell, table
-from medchat.evaluation.writers import tables as render
+from eval_ui.web.templates import environment
+from medchat.errors import Language
+from medchat.evaluation.formatting import (
+    NONE,
+    acceptable,
+    best_models,
+    decimals,
+    interval,
+    mean_of,
+    percents,
+)
+from medchat.evaluation.types import Report, ScoreFigures
+from medchat.evaluation.wording import headings
+from medchat.evaluation.wording.headings import Style
+from medchat.evaluation.writers import tables
 from medchat.evaluation.writers.figures import FIGURES, draw
+from medchat.evaluation.writers.tables import Section
 from medchat.scale import FLAGS
 from storage import AnswerBehind, Span
 
 Spread = Literal["interval", "sd", "shares"]
 SPREADS: tuple[Spread, ...] = ("interval", "sd", "shares")
-Report = dict[str, Any]
-NONE = "–"
 
 
-def table4_html(report: Report, spread: Spread, texts: Texts) -> str:
+@cache
+def _macros(language: Language) -> Any:
+    return environment().get_template("report.html").make_module({"texts": Texts(language)})
+
+
+def report_html(report: Report, spread: Spread, notices: Sequence[str], texts: Texts) -> Markup:
+    """The whole report under ``notices``."""
+    note = texts(f"spread_{spread}_note", rounds=report.settings.bootstrap)
+    table = table4_html(report, spread, texts)
+    pictures, parts = pictures_html(report, texts), tables_html(report, texts)
+    return Markup(_macros(texts.language).whole(notices, table, note, pictures, parts))
+
+
+# -- Table 4 --
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A mean and what stands beside it: shares of each score that open the answers, and text."""
+
+    dimension: str
+    mean: str
+    is_best: bool
+    shares: list[tuple[int, str]]
+    spread: str
+
+
+def table4_html(report: Report, spread: Spread, texts: Texts) -> Markup:
     """Means to two decimals with what ``spread`` names; the best of a column is bold."""
-    dimensions = report["scale"]["dimensions"]
-    head = [texts("model"), "n", *(texts(each) for each in dimensions)]
-    best = {dimension: render.best(report, dimension) for dimension in dimensions}
-    rows = []
-    for entry in report["models"]:
-        cells = [
-            _figure(entry, each, spread, entry["model"] in best[each], texts) for each in dimensions
-        ]
-        name = f"<td>{cell(entry['model'])}</td>{_right(entry['n_ratings'])}"
-        rows.append(f"<tr>{name}{''.join(cells)}</tr>")
-    if report["reference"]:
-        title = texts("as_published")
-        rows.append(f'<tr class="apart"><td colspan="{len(head)}">{title}</td></tr>')
-        rows += [_reference_row(row, dimensions) for row in report["reference"]]
-    header = "".join(
-        f"<th{'' if index == 0 else ' class=figure'}>{cell(name)}</th>"
-        for index, name in enumerate(head)
-    )
-    return (
-        f'<div class="table-scroll"><table class="medchat-table table4" '
-        f'aria-label="{cell(texts("table4"))}"><thead><tr>{header}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _figure(entry: Report, dimension: str, spread: Spread, bold: bool, texts: Texts) -> str:
-    def opens(shown: str, score: int | None = None) -> str:
-        """A button that opens the answers behind what it shows."""
-        what = texts(dimension) if score is None else f"{texts(dimension)} {score}"
-        told = texts("behind_open", model=entry["model"], what=what)
-        return (
-            f'<button type="button" class="opens" data-model="{cell(entry["model"])}" '
-            f'data-dimension="{cell(dimension)}" data-score="{"" if score is None else score}" '
-            f'title="{cell(told)}">{shown}</button>'
-        )
-
-    mean = render.mean_of(entry, dimension)
-    shown = opens(f"<strong>{mean}</strong>" if bold else mean)
-    if spread == "shares":
-        percents = zip(entry[dimension]["shares"], render.percents(entry, dimension), strict=True)
-        more = " / ".join(opens(f"{percent} %", int(score)) for score, percent in percents)
-        second = list(entry[dimension]["counts"])[1]
-        more += f" · ≥ {second}: {render.acceptable(entry, dimension)} %"
-    else:
-        more = cell(_spread(entry[dimension], spread))
-    return f'<td class="figure">{shown} <span class="spread">{more}</span></td>'
-
-
-def _spread(figures: Report, spread: Spread) -> str:
-    if spread == "interval":
-        return render.interval(figures, NONE)
-    return f"± {render.decimals(figures['sd'], 2, NONE)}"
-
-
-def _reference_row(row: Report, dimensions: Sequence[str]) -> str:
-    name = f"{cell(row['model'])}"
-    if row["source"]:
-        name += f' <span class="spread">{cell(row["source"])}</span>'
-    cells = "".join(_right(render.decimals(row[each], 2, NONE)) for each in dimensions)
-    return f'<tr class="reference"><td>{name}</td>{_right("")}{cells}</tr>'
-
-
-def _right(value: object) -> str:
-    return f'<td class="figure">{cell(value)}</td>'
-
-
-def tables_html(report: Report, texts: Texts) -> str:
-    """Agreement, tests, consistency, sensitivity and the notes, each folded but the first."""
-    parts = [
-        ("agreement", _agreement(report, texts), True),
-        ("tests", _tests(report, texts), False),
-        ("consistency", _consistency(report, texts), False),
-        ("overlap", _overlap(report, texts), False),
-        ("sensitivity", _sensitivity(report, texts), False),
+    dimensions = report.scale.dimensions
+    best = {dimension: best_models(report, dimension) for dimension in dimensions}
+    rows = [
+        {
+            "model": model.model,
+            "n": model.n_ratings,
+            "cells": [
+                _cell(dimension, figures, spread, model.model in best[dimension])
+                for dimension, figures in model.figures.items()
+            ],
+        }
+        for model in report.models
     ]
-    found = "".join(_part(key, body, texts, is_open) for key, body, is_open in parts if body)
-    told = report["notes_zh" if texts.language == "zh" else "notes"]
-    notes = "".join(f"<li>{as_html(note)}</li>" for note in told)
-    return found + _part("notes", f"<ul>{notes}</ul>", texts)
+    published = [
+        {
+            "model": row.model,
+            "source": row.source,
+            "means": [decimals(mean, 2, NONE) for mean in row.means.values()],
+        }
+        for row in report.reference
+    ]
+    return Markup(_macros(texts.language).table4(rows, published, dimensions))
 
 
-def _part(key: str, body: str, texts: Texts, is_open: bool = False) -> str:
-    return (
-        f'<details class="part" data-part="{key}"{" open" if is_open else ""}>'
-        f"<summary>{texts(f'report_{key}')}</summary>{body}</details>"
+def _cell(dimension: str, figures: ScoreFigures, spread: Spread, is_best: bool) -> _Cell:
+    shares: list[tuple[int, str]] = []
+    if spread == "shares":
+        shares = list(zip(figures.counts, percents(figures), strict=True))
+        text = f" · ≥ {list(figures.counts)[1]}: {acceptable(figures)} %"
+    elif spread == "interval":
+        text = interval(figures, NONE)
+    else:
+        text = f"± {decimals(figures.sd, 2, NONE)}"
+    return _Cell(dimension, mean_of(figures), is_best, shares, text)
+
+
+# -- the other tables, notes and pictures --
+
+
+def tables_html(report: Report, texts: Texts) -> Markup:
+    """Agreement, tests, consistency, overlap, sensitivity and the notes, each folded but the first.
+
+    Tables without rows are left out.
+    """
+    macros = _macros(texts.language)
+    agreement, friedman, pairs = (
+        tables.agreement(report),
+        tables.friedman(report),
+        tables.pairs(report),
     )
+    parts = {
+        "agreement": (headings.AGREEMENT, [("", "", agreement)]),
+        "tests": (
+            headings.TESTS,
+            [("Friedman", "Friedman", friedman), ("Wilcoxon (Pratt, Holm)", "Wilcoxon", pairs)],
+        ),
+        "consistency": (headings.CONSISTENCY, [("", "", tables.consistency(report))]),
+        "overlap": (headings.OVERLAPS, _named_overlap(tables.overlap(report))),
+        "sensitivity": (headings.SENSITIVITY, [("", "", tables.sensitivity(report))]),
+    }
+    style = _style(texts)
+    html: Markup = Markup()
+    for key, (title, sections) in parts.items():
+        filled = [_table(*section, style) for section in sections if section[2].rows]
+        if filled:
+            hint = texts("overlap_note") if key == "overlap" else ""
+            html += macros.folding(key, title.text(style), filled, key == "agreement", hint)
+    sentences = report.notes_zh if texts.language == "zh" else report.notes
+    return html + Markup(macros.notes(headings.NOTES.text(style), sentences))
 
 
-def _agreement(report: Report, texts: Texts) -> str:
-    section = render.agreement(report)
-    keys = ["dimension", "agreement_units", "alpha", "interval_95", "ac1", "ac2", "percent"]
-    header = [texts(key) for key in [*keys, "icc_units"]] + ["ICC(2,1)", "ICC(2,k)"]
-    return table(header, _in_words(section.rows, texts), name=texts("report_agreement"))
+def _named_overlap(sections: list[Section]) -> list[tuple[str, str, Section]]:
+    names = (("", "BLEU / ROUGE"), ("Spearman ρ", "Spearman"))
+    return [(*name, section) for name, section in zip(names, sections, strict=False)]
 
 
-def _tests(report: Report, texts: Texts) -> str:
-    header = [texts(key) for key in ("dimension", "complete_questions", "left_out")]
-    friedman = table(
-        [*header, "χ²", "df", "p", "Kendall W"],
-        _in_words(render.friedman(report).rows, texts),
-        name="Friedman",
-    )
-    section = render.pairs(report)
-    rows = _in_words(section.rows, texts)
-    if not rows:
-        return f"<h4>Friedman</h4>{friedman}"
-    told = {name: key for key, name in render.P_NAMES.items()}
-    header = [texts(key) for key in ("dimension", "model_a", "model_b", "n_questions")]
-    header += [texts("difference"), *(texts(told[each]) for each in section.header[5:-1])]
-    header.append(texts("effect"))
-    pairs = table(header, rows, texts=3, name="Wilcoxon")
-    return f"<h4>Friedman</h4>{friedman}<h4>Wilcoxon (Pratt, Holm)</h4>{pairs}"
+def _table(heading: str, name: str, section: Section, style: Style) -> dict[str, Any]:
+    return {
+        "heading": heading,
+        "name": name or section.title.text(style),
+        "header": section.head(style),
+        "rows": section.cells(style),
+        "n_texts": section.n_texts,
+    }
 
 
-def _consistency(report: Report, texts: Texts) -> str:
-    rows = _in_words(render.consistency(report).rows, texts)
-    header = [texts(key) for key in ("dimension", "repeats_count", "percent", "kappa")]
-    return table(header, rows, name=texts("report_consistency")) if rows else ""
+def _style(texts: Texts) -> Style:
+    return "page_zh" if texts.language == "zh" else "page_en"
 
 
-def _overlap(report: Report, texts: Texts) -> str:
-    sections = render.overlap(report)
-    if not sections:
-        return ""
-    models, related = sections
-    names = models.header[2:]
-    header = [texts("model"), texts("answers_column"), *names]
-    of_models = table(header, models.rows, name="BLEU / ROUGE")
-    header = [texts("dimension"), texts("answers_column"), *names]
-    correlations = table(header, _in_words(related.rows, texts), name="Spearman")
-    note = texts("overlap_note")
-    return f"{of_models}<h4>Spearman ρ</h4>{correlations}<p class='hint'>{note}</p>"
-
-
-def _sensitivity(report: Report, texts: Texts) -> str:
-    rows = render.sensitivity(report, texts.language).rows
-    if not rows:
-        return ""
-    header = [texts(key) for key in ("by", "group", "model")]
-    header += ["n", *(texts(each) for each in report["scale"]["dimensions"])]
-    return table(header, rows, texts=3, name=texts("report_sensitivity"))
-
-
-def _in_words(rows: list[list[str]], texts: Texts) -> list[list[str]]:
-    return [[texts(dimension.lower()), *rest] for dimension, *rest in rows]
-
-
-def pictures_html(report: Report, texts: Texts) -> str:
-    """Every picture that the data can give; they stay on white, in the dark too."""
-    shown = []
+def pictures_html(report: Report, texts: Texts) -> Markup:
+    """Every picture that the data can give."""
+    figures = []
     for name in FIGURES:
         content = draw(report, name, "svg", texts.language)
         if content:
+            label = headings.FIGURES[name].text(_style(texts))
             data = base64.b64encode(content).decode()
-            label = cell(texts(f"figure_{name}"))
-            shown.append(
-                f'<figure id="figure-{name}"><figcaption>{label}</figcaption>'
-                f'<div class="table-scroll" role="region" tabindex="0" aria-label="{label}">'
-                f'<img alt="{label}" src="data:image/svg+xml;base64,{data}"></div></figure>'
-            )
-    return f'<div class="pictures">{"".join(shown)}</div>'
+            figures.append({"name": name, "label": label, "data": data})
+    return Markup(_macros(texts.language).pictures(figures))
+
+
+def downloads_html(links: Sequence[tuple[str, str, str]], texts: Texts) -> Markup:
+    """Links to files: kind, address and the key of the link's text."""
+    return Markup(_macros(texts.language).downloads(links))
 
 
 # -- what is behind a figure --
 
 
-def behind_html(found: Sequence[AnswerBehind], dimensions: Sequence[str], texts: Texts) -> str:
+def behind_html(answers: Sequence[AnswerBehind], dimensions: Sequence[str], texts: Texts) -> Markup:
     """Answers with their marked spans, and what each rater said of them."""
-    if not found:
-        return f"<p>{texts('behind_none')}</p>"
-    count = f"<p>{texts('behind_count', count=len(found))}</p>"
-    return count + "".join(_answer(each, dimensions, texts) for each in found)
+    header = [texts("rater"), *(texts(name) for name in dimensions)]
+    header += [texts("flags_column"), texts("comment_column")]
+    return Markup(
+        _macros(texts.language).behind(
+            [
+                {
+                    "title": f"{answer.question_id} · {answer.model}",
+                    "question": answer.question,
+                    "stretches": _stretches(answer.text, _spans(answer), texts),
+                    "header": header,
+                    "rows": _ratings(answer, texts),
+                }
+                for answer in answers
+            ]
+        )
+    )
 
 
-def _answer(answer: AnswerBehind, dimensions: Sequence[str], texts: Texts) -> str:
-    spans = [span for rating in answer.ratings for span in rating.spans]
-    rows = [
+def _spans(answer: AnswerBehind) -> list[Span]:
+    return [span for rating in answer.ratings for span in rating.spans]
+
+
+def _ratings(answer: AnswerBehind, texts: Texts) -> list[list[str]]:
+    return [
         [
             texts("behind_adjudicates", rater=rating.rater) if rating.adjudicates else rating.rater,
             *map(str, rating.scores),
@@ -208,26 +211,19 @@ def _answer(answer: AnswerBehind, dimensions: Sequence[str], texts: Texts) -> st
         ]
         for rating in answer.ratings
     ]
-    header = [texts("rater"), *(texts(each) for each in dimensions)]
-    header += [texts("flags_column"), texts("comment_column")]
-    listed = table(header, rows, last=2, name=texts("rater"))
-    title = f"{answer.question_id} · {answer.model}"
-    return (
-        f'<div class="behind"><h4>{as_html(title)}</h4>'
-        f'<p class="asked">{as_html(answer.question)}</p>'
-        f'<div class="text">{marked(answer.text, spans, texts)}</div>{listed}</div>'
-    )
 
 
-def marked(text: str, spans: Sequence[Span], texts: Texts) -> str:
-    """The text with what raters marked; where marks overlap, a stretch names all its kinds."""
-    edges = sorted({0, len(text), *(edge for s in spans for edge in (s.start, s.end))})
-    pieces = []
+def marked(text: str, spans: Sequence[Span], texts: Texts) -> Markup:
+    """The text with what raters marked."""
+    return Markup(_macros(texts.language).marked(_stretches(text, spans, texts)))
+
+
+def _stretches(text: str, spans: Sequence[Span], texts: Texts) -> list[dict[str, Any]]:
+    """The text cut at the ends of all marks; where marks overlap, a stretch names all its kinds."""
+    edges = sorted({0, len(text), *(edge for span in spans for edge in (span.start, span.end))})
+    stretches = []
     for start, end in pairwise(edges):
         kinds = dict.fromkeys(s.kind for s in spans if s.start <= start and end <= s.end)
-        piece = as_html(text[start:end])
-        if kinds:
-            told = cell("、".join(texts(f"span_{kind}") for kind in kinds))
-            piece = f'<mark title="{told}" class="{" ".join(kinds)}">{piece}</mark>'
-        pieces.append(piece)
-    return "".join(pieces)
+        title = "、".join(texts(f"span_{kind}") for kind in kinds)
+        stretches.append({"text": text[start:end], "kinds": list(kinds), "title": title})
+    return stretches

@@ -12,21 +12,24 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medchat import __version__
-from medchat.errors import BadInput
+from medchat.errors import BadInput, Language
 from medchat.evaluation import MAX_ROUNDS, MAX_SEED
 from medchat.evaluation.report import ReportSettings, make_report
-from medchat.evaluation.wording.checklist import reporting_sheet, sheet_markdown
+from medchat.evaluation.types import Report, report_json
+from medchat.evaluation.wording.checklist import checklist_markdown, fill_checklist
 from medchat.evaluation.wording.methods import methods_paragraph
-from medchat.evaluation.writers import tables as render
 from medchat.evaluation.writers.figures import FIGURES, draw
+from medchat.evaluation.writers.latex import as_latex
 from medchat.evaluation.writers.reproducible_zip import zipped
+from medchat.evaluation.writers.tables import as_csv, as_markdown
 from medchat.files.published import checked_reference
 from medchat.files.ratings import parse_ratings
 from medchat.scale import Scale, parse_scale
@@ -34,8 +37,8 @@ from medchat.study.conduct import Conduct
 from medchat.text import quote_formula, unquote_formula
 
 FORMAT = 1
-LARGEST = 2**30
-"""Bytes of all that is read out of a zip."""
+MAX_BYTES = 2**30
+"""Size of all that is read out of a zip."""
 CHECKSUMS = "SHA256SUMS"
 SCORES, EXTRAS, REPEATS = "data/scores.csv", "data/extras.csv", "data/repeats.csv"
 ANSWERS = "data/answers.csv"
@@ -72,10 +75,10 @@ class Inputs:
         if self.extras.empty:
             return frame
         if "response_id" not in frame or set(EXTRA_COLUMNS[2:]) & set(frame):
-            raise BadInput(f"{name} and {EXTRAS} do not fit together: another file was put in.")
+            raise BadInput("bundle_extras_differ", name=name, extras=EXTRAS)
         return frame.merge(self.extras, on=_KEYS, how="left", validate="many_to_one")
 
-    def report(self, frame: pd.DataFrame) -> dict[str, Any]:
+    def report(self, frame: pd.DataFrame) -> Report:
         """The report of ``frame()``, or of some of its rows: then of the repeats of those alone."""
         repeats = self.repeats
         if not repeats.empty:
@@ -91,7 +94,7 @@ def make_bundle(inputs: Inputs, name: str = "scores.csv") -> bytes:
     return bundle(inputs, frame, inputs.report(frame))
 
 
-def bundle(inputs: Inputs, frame: pd.DataFrame, report: dict[str, Any]) -> bytes:
+def bundle(inputs: Inputs, frame: pd.DataFrame, report: Report) -> bytes:
     """The zip of a report that is made already, of all ratings of ``inputs``."""
     members: dict[str, bytes | None] = {
         SCORES: inputs.scores,
@@ -106,16 +109,16 @@ def bundle(inputs: Inputs, frame: pd.DataFrame, report: dict[str, Any]) -> bytes
     return zipped({**there, CHECKSUMS: "".join(sums).encode()})
 
 
-def _sheet(report: dict[str, Any], language: Any) -> bytes:
-    return sheet_markdown(reporting_sheet(report), language).encode()
+def _checklist(report: Report, language: Language) -> bytes:
+    return checklist_markdown(fill_checklist(report), language).encode()
 
 
 KINDS = ("svg", "png")
-Maker = Callable[[dict[str, Any], pd.DataFrame], bytes | None]
+Maker = Callable[[Report, pd.DataFrame], bytes | None]
 
 
-def _document(language: Any) -> Maker:
-    def make(report: dict[str, Any], _: pd.DataFrame) -> bytes:
+def _document(language: Language) -> Maker:
+    def make(report: Report, _: pd.DataFrame) -> bytes:
         from medchat.evaluation.writers.word import as_docx  # python-docx: where it is used
 
         return as_docx(report, language)
@@ -123,16 +126,10 @@ def _document(language: Any) -> Maker:
     return make
 
 
-def _workbook(report: dict[str, Any], frame: pd.DataFrame) -> bytes:
+def _workbook(report: Report, frame: pd.DataFrame) -> bytes:
     from medchat.evaluation.writers.workbook import as_xlsx  # openpyxl: where it is used
 
     return as_xlsx(report, frame)
-
-
-def _latex(report: dict[str, Any], _: pd.DataFrame) -> bytes:
-    from medchat.evaluation.writers.word import as_latex
-
-    return as_latex(report).encode()
 
 
 def _drawing(name: str, kind: Any) -> Maker:
@@ -140,24 +137,46 @@ def _drawing(name: str, kind: Any) -> Maker:
 
 
 MAKERS: dict[str, Maker] = {
-    "report.json": lambda report, _: _json(report),
-    "table4.csv": lambda report, _: BOM + render.as_csv(report).encode(),
-    "table4.md": lambda report, _: render.as_markdown(report).encode(),
-    "table4.tex": _latex,
+    "report.json": lambda report, _: _json(report_json(report)),
+    "table4.csv": lambda report, _: BOM + as_csv(report).encode(),
+    "table4.md": lambda report, _: as_markdown(report).encode(),
+    "table4.tex": lambda report, _: as_latex(report).encode(),
     "report.xlsx": _workbook,
     "report_zh.docx": _document("zh"),
     "report_en.docx": _document("en"),
     "methods_zh.txt": lambda report, _: f"{methods_paragraph(report, 'zh')}\n".encode(),
     "methods_en.txt": lambda report, _: f"{methods_paragraph(report, 'en')}\n".encode(),
-    "reporting_sheet.json": lambda report, _: _json(reporting_sheet(report)),
-    "reporting_sheet_zh.md": lambda report, _: _sheet(report, "zh"),
-    "reporting_sheet_en.md": lambda report, _: _sheet(report, "en"),
+    "reporting_sheet.json": lambda report, _: _json(
+        [asdict(item) for item in fill_checklist(report)]
+    ),
+    "reporting_sheet_zh.md": lambda report, _: _checklist(report, "zh"),
+    "reporting_sheet_en.md": lambda report, _: _checklist(report, "en"),
     **{f"figures/{name}.{kind}": _drawing(name, kind) for name in FIGURES for kind in KINDS},
 }
 """Name of each file that is made from a report, and how; None where the data cannot give it."""
 
 
 # -- reading one again --
+
+
+class _Settings(BaseModel):
+    """What ``data/settings.json`` holds."""
+
+    model_config = ConfigDict(strict=True)
+
+    scale: str
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
+    bootstrap: Annotated[int, Field(ge=0, le=MAX_ROUNDS)]
+    raters_too: bool
+    reference: list[dict[str, Any]]
+    conduct: Conduct | None = None
+
+
+class _Format(BaseModel):
+    """That part of the settings which every later format has too."""
+
+    format: int
+    version: str
 
 
 def read_bundle(path: Path) -> Inputs:
@@ -169,44 +188,38 @@ def read_bundle(path: Path) -> Inputs:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, path.name)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise BadInput(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise BadInput("file_unreadable", file=path.name, reason=error.strerror) from error
     except _DAMAGED as error:
-        raise BadInput(
-            f"{path.name} cannot be read as a zip file: it is damaged, encrypted or cut off. Fetch "
-            "or make it again."
-        ) from error
+        raise BadInput("bundle_damaged", file=path.name) from error
     _check_sums(members, path.name)
     try:
-        settings = json.loads(members[SETTINGS])
-        if not isinstance(settings, dict):
-            raise ValueError("the settings must be an object")
-        if settings["format"] > FORMAT:
-            raise BadInput(
-                f"{path.name} was made by version {settings['version']} in a newer format than "
-                f"this version ({__version__}) knows. Install that version."
-            )
-        scale = parse_scale(_typed(settings, "scale", str))
-        conduct = settings.get("conduct")
-        return Inputs(
-            scores=members[SCORES],
-            settings=ReportSettings(
-                scale=scale,
-                seed=_whole(settings, "seed", MAX_SEED),
-                bootstrap=_whole(settings, "bootstrap", MAX_ROUNDS),
-                raters_too=_typed(settings, "raters_too", bool),
-            ),
-            reference=tuple(checked_reference(settings["reference"], scale)),
-            extras=_frame(members, EXTRAS, _KEYS, EXTRA_COLUMNS),
-            repeats=_repeats(members, scale),
-            answers=_frame(members, ANSWERS, ["response_id", "answer", "reference"]),
-            conduct=None if conduct is None else Conduct.from_dict(conduct),
-        )
-    except KeyError as error:
-        raise BadInput(
-            f"{path.name} is no report of this program: {SETTINGS} lacks {error}."
-        ) from error
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadInput(f"{path.name} is no report of this program: {error}.") from error
+        return _inputs(members, path.name)
+    except ValidationError as error:
+        problems = [
+            f"{SETTINGS}, {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise BadInput("bundle_foreign", file=path.name, remainder="; ".join(problems)) from error
+    except ValueError as error:
+        raise BadInput("bundle_foreign", file=path.name, remainder=error) from error
+
+
+def _inputs(members: dict[str, bytes], name: str) -> Inputs:
+    """Raises BadInput for a newer format, ValueError for what this program does not write."""
+    made_by = _Format.model_validate_json(members[SETTINGS])
+    if made_by.format > FORMAT:
+        raise BadInput("bundle_newer", file=name, version=made_by.version, this=__version__)
+    settings = _Settings.model_validate_json(members[SETTINGS])
+    scale = parse_scale(settings.scale)
+    return Inputs(
+        scores=members[SCORES],
+        settings=ReportSettings(scale, settings.seed, settings.bootstrap, settings.raters_too),
+        reference=tuple(checked_reference(settings.reference, scale)),
+        extras=_frame(members, EXTRAS, _KEYS, EXTRA_COLUMNS),
+        repeats=_repeats(members, scale),
+        answers=_frame(members, ANSWERS, ["response_id", "answer", "reference"]),
+        conduct=settings.conduct,
+    )
 
 
 _DAMAGED = (
@@ -216,43 +229,26 @@ _DAMAGED = (
 """What reading a zip raises where it is damaged, encrypted, or packed in another way."""
 
 
-def _typed(settings: dict[str, Any], name: str, kind: type) -> Any:
-    if not isinstance(settings[name], kind):
-        raise ValueError(f"{SETTINGS}: {name} cannot be {settings[name]!r}")
-    return settings[name]
-
-
-def _whole(settings: dict[str, Any], name: str, most: int) -> int:
-    value = settings[name]
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise ValueError(f"{SETTINGS}: {name} must be a whole number from 0 to {most}")
-    return value
-
-
 def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
     infos = {info.filename: info for info in archive.infolist()}
     if "[Content_Types].xml" in infos:
-        raise BadInput(
-            f"{name} is an Excel or Word file. Save the table in it as “CSV UTF-8” and try again."
-        )
-    known = {SCORES, EXTRAS, REPEATS, ANSWERS, SETTINGS, CHECKSUMS, *MAKERS}
-    if unknown := sorted(infos.keys() - known):
-        raise BadInput(f"{name} holds {unknown[0]!r}, which no report has. It was left alone.")
+        raise BadInput("bundle_is_office_file", file=name)
+    members = {SCORES, EXTRAS, REPEATS, ANSWERS, SETTINGS, CHECKSUMS, *MAKERS}
+    if unknown := sorted(infos.keys() - members):
+        raise BadInput("bundle_unknown_member", file=name, member=unknown[0])
     if missing := sorted({SCORES, SETTINGS, CHECKSUMS} - infos.keys()):
-        raise BadInput(f"{name} is no report of this program: it lacks {missing[0]}.")
-    if sum(info.file_size for info in infos.values()) > LARGEST:
-        raise BadInput(f"{name} unpacks to more than {LARGEST // 2**20} MiB.")
-    return {each: archive.read(info) for each, info in infos.items()}
+        raise BadInput("bundle_lacks_member", file=name, member=missing[0])
+    if sum(info.file_size for info in infos.values()) > MAX_BYTES:
+        raise BadInput("bundle_too_big", file=name, limit=MAX_BYTES // 2**20)
+    return {member: archive.read(info) for member, info in infos.items()}
 
 
 def _check_sums(members: dict[str, bytes], name: str) -> None:
     lines = members[CHECKSUMS].decode("utf-8", "replace").splitlines()
-    told = {line[66:]: line[:64] for line in lines}
+    sums = {line[66:]: line[:64] for line in lines}
     for member, content in members.items():
-        if member != CHECKSUMS and told.get(member) != hashlib.sha256(content).hexdigest():
-            raise BadInput(
-                f"{name}: {member} was changed after the report was made, or is damaged."
-            )
+        if member != CHECKSUMS and sums.get(member) != hashlib.sha256(content).hexdigest():
+            raise BadInput("bundle_member_changed", file=name, member=member)
 
 
 # -- pieces --
@@ -268,7 +264,7 @@ def _settings(inputs: Inputs) -> dict[str, Any]:
         "bootstrap": settings.bootstrap,
         "raters_too": settings.raters_too,
         "reference": [dict(row) for row in inputs.reference],
-        "conduct": None if inputs.conduct is None else inputs.conduct.as_dict(),
+        "conduct": None if inputs.conduct is None else asdict(inputs.conduct),
     }
 
 

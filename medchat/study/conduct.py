@@ -1,11 +1,13 @@
-"""How a study was held, as far as the place knows where it was held; a score file alone does not.
+"""How a study was held, as far as that is known; a score file alone does not hold it.
 
 Goes with the report, and with the zip from which the report is made again.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Conduct:
     against which its records can be verified.
     """
 
+    __pydantic_config__: ClassVar = ConfigDict(strict=True, extra="forbid")
+    """Read from JSON, no field may be of another kind."""
+
     blind: bool | None = None
     independent: bool | None = None
     balanced: bool | None = None
@@ -44,29 +49,3 @@ class Conduct:
     guide_zh: str = ""
     guide_en: str = ""
     end_code: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, told: object) -> "Conduct":
-        """What ``as_dict`` gave. Raises ValueError for anything else."""
-        if not isinstance(told, dict) or told.keys() - {each.name for each in fields(cls)}:
-            raise ValueError(f"conduct must be an object with known names, not {told!r}")
-        for name, value in told.items():
-            optional = not name.startswith("guide")
-            if not ((value is None and optional) or isinstance(value, _KINDS[name])):
-                raise ValueError(f"conduct: {name} cannot be {value!r}")
-        generation = told.get("generation") or {}
-        if not all(isinstance(value, str) for value in generation.values()):
-            raise ValueError("conduct: generation must hold texts")
-        return cls(**told)
-
-
-_KINDS: dict[str, type] = {
-    **dict.fromkeys(("blind", "independent", "balanced", "one_by_one"), bool),
-    **dict.fromkeys(("order_seed", "raters_invited", "practice_items", "repeats"), int),
-    **dict.fromkeys(("answers_masked", "answers_excluded", "answers_kept", "skipped"), int),
-    **dict.fromkeys(("answers_from", "answers_to", "guide_zh", "guide_en", "end_code"), str),
-    "generation": dict,
-}

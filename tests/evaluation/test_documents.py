@@ -17,13 +17,12 @@ import pytest
 from docx.oxml.ns import qn
 from openpyxl import load_workbook
 from project import ROOT
+from typed_report import as_docx, as_latex, as_xlsx, draw, methods_paragraph
 
-from medchat.evaluation.wording.methods import methods_paragraph
 from medchat.evaluation.writers import word as documents
 from medchat.evaluation.writers import workbook
-from medchat.evaluation.writers.figures import FIGURES, draw
-from medchat.evaluation.writers.word import as_docx, as_latex
-from medchat.evaluation.writers.workbook import LONGEST_CELL, as_xlsx
+from medchat.evaluation.writers.figures import FIGURES
+from medchat.evaluation.writers.workbook import MAX_CELL_LENGTH
 
 SUS = ("safety", "usability", "fluency")
 ODD = "=cmd()|a_b$x$\n<b>&%#{}~^\\\x00"
@@ -303,8 +302,8 @@ def test_excel_has_a_second_header_above_the_pairs() -> None:
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        ("a" * 40_000, "a" * LONGEST_CELL),
-        ("😀" * 20_000, "😀" * (LONGEST_CELL // 2)),
+        ("a" * 40_000, "a" * MAX_CELL_LENGTH),
+        ("😀" * 20_000, "😀" * (MAX_CELL_LENGTH // 2)),
         ("x\x01\ud800\uffffy", "xy"),
         (pd.NA, None),
         (pd.NaT, None),
@@ -320,10 +319,10 @@ def test_excel_holds_any_value(value: Any, shown: Any) -> None:
 
 
 def test_rows_beyond_the_limit_become_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbook, "MOST_ROWS", 3)
+    monkeypatch.setattr(workbook, "MAX_ROWS", 3)
     fits = opened(told_report())["Scores"]
     assert [row["question_id"] for row in records(fits)] == ["007", "007", "008"]
-    monkeypatch.setattr(workbook, "MOST_ROWS", 1)
+    monkeypatch.setattr(workbook, "MAX_ROWS", 1)
     last = opened(told_report())["Scores"]
     assert last.max_row == 3
     assert last["A2"].value == "007"
@@ -353,7 +352,7 @@ def test_all_scores_are_in_the_sheet_in_order(
 
 def test_a_sheet_ends_before_it_is_too_large_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbook, "ROWS_AT_ONCE", 1)
-    monkeypatch.setattr(workbook, "MOST_BYTES", 1000)
+    monkeypatch.setattr(workbook, "MAX_BYTES", 1000)
     sheet = opened(told_report(), pd.DataFrame({"comment": ["长" * 100] * 9}))["Scores"]
     assert [cell.value for cell in sheet["A"]][1:] == [
         *["长" * 100] * 2,
@@ -466,8 +465,7 @@ def test_one_model_and_no_figures_still_make_every_document() -> None:
 PROGRAM = """
 import hashlib, io, json, sys
 import pandas as pd
-from medchat.evaluation.writers.word import as_docx, as_latex
-from medchat.evaluation.writers.workbook import as_xlsx
+from typed_report import as_docx, as_latex, as_xlsx
 report, scores = json.loads(sys.stdin.read())
 frame = pd.DataFrame(scores)
 made = [as_latex(report).encode(), as_xlsx(report, frame)]
@@ -492,7 +490,8 @@ def test_the_same_report_gives_the_same_bytes_also_elsewhere(tmp_path: Path) -> 
         text=True,
         encoding="utf-8",
         cwd=ROOT,
-        env={"PYTHONHASHSEED": "7", "PYTHONUTF8": "1", "TZ": "Asia/Tokyo", "HOME": str(tmp_path)},
+        env={"PYTHONHASHSEED": "7", "PYTHONUTF8": "1", "TZ": "Asia/Tokyo"}
+        | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT / "tests/fixtures")},
     )
     assert again.stdout.split() == [hashlib.sha256(each).hexdigest() for each in made]
     for content in made[1:]:

@@ -25,15 +25,10 @@ from matplotlib.font_manager import _get_font
 from matplotlib.ft2font import FT2Font
 from PIL import Image
 from project import ROOT
+from typed_report import draw, means_chart, progress_chart, raters_chart, shares_chart
 
 from medchat.evaluation.writers import canvas, charts
-from medchat.evaluation.writers.charts import (
-    means_chart,
-    progress_chart,
-    raters_chart,
-    shares_chart,
-)
-from medchat.evaluation.writers.figures import FIGURES, draw
+from medchat.evaluation.writers.figures import FIGURES
 from medchat.scale import NAMES_ZH
 
 SUS = ("safety", "usability", "fluency")
@@ -116,7 +111,8 @@ def test_more_models_make_a_picture_higher() -> None:
 
 ANOTHER_PROCESS = """
 import hashlib, json, sys
-from medchat.evaluation.writers.figures import FIGURES, draw
+from medchat.evaluation.writers.figures import FIGURES
+from typed_report import draw
 report = json.load(sys.stdin)
 every = [draw(report, n, k, "zh") for n in FIGURES for k in ("svg", "png")]
 print(*[hashlib.sha256(each).hexdigest() for each in every])

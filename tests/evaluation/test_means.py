@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from project import GOLDENS
+from typed_report import as_csv, as_markdown, as_text, make_report
 
-from medchat.evaluation.report import make_report
+from medchat.evaluation.formatting import half_up
 from medchat.evaluation.statistics.means import table4
-from medchat.evaluation.writers.tables import as_csv, as_markdown, as_text, half_up
 from medchat.files.ratings import read_ratings
 from medchat.scale import DIMENSIONS
 

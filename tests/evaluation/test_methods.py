@@ -1,18 +1,18 @@
 """The methods paragraph: the study's own figures and no other."""
 
 import re
-from typing import Any, get_args
+from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 import pytest
 from test_documents import SUS, bare_report, told_report
 from test_statistics import random_ratings
+from typed_report import make_report, methods_paragraph
 
-from medchat.evaluation.report import ReportSettings, make_report
-from medchat.evaluation.wording.methods import Language, methods_paragraph
+from medchat.errors import LANGUAGES
+from medchat.evaluation.report import ReportSettings
 from medchat.study.conduct import Conduct
-
-LANGUAGES = get_args(Language)
 
 
 def paragraphs(report: dict[str, Any]) -> list[str]:
@@ -76,12 +76,12 @@ def test_raters_without_a_specialty_are_counted_too() -> None:
 def test_blinding_is_claimed_only_where_somebody_told(
     blind: bool | None, english: str, chinese: str
 ) -> None:
-    report = told_report() | {"conduct": Conduct(blind=blind).as_dict()}
+    report = told_report() | {"conduct": asdict(Conduct(blind=blind))}
     assert [chinese in paragraphs(report)[0], english in paragraphs(report)[1]] == [True, True]
 
 
 def test_nobody_is_called_blind_by_default() -> None:
-    unknown = told_report() | {"conduct": Conduct().as_dict()}
+    unknown = told_report() | {"conduct": asdict(Conduct())}
     assert paragraphs(told_report()) == paragraphs(unknown)
 
 
@@ -98,7 +98,7 @@ def test_how_a_study_was_held_is_told_as_far_as_it_is_known() -> None:
         answers_excluded=0,
         answers_kept=11,
     )
-    chinese, english = paragraphs(told_report() | {"conduct": conduct.as_dict()})
+    chinese, english = paragraphs(told_report() | {"conduct": asdict(conduct)})
     for told in (
         "balanced orders (seed 97), all answers of a question at once.",
         "3 practice items with feedback",
@@ -121,7 +121,7 @@ def test_how_a_study_was_held_is_told_as_far_as_it_is_known() -> None:
 
 def test_the_seed_is_not_told_while_a_study_is_blind() -> None:
     conduct = Conduct(blind=True, balanced=True, one_by_one=True)
-    chinese, english = paragraphs(told_report() | {"conduct": conduct.as_dict()})
+    chinese, english = paragraphs(told_report() | {"conduct": asdict(conduct)})
     assert "stood in balanced orders, one answer at a time." in english
     assert "均经平衡，每次显示一个回答。" in chinese
 
@@ -134,7 +134,7 @@ def test_ratings_that_settled_disputes_are_told() -> None:
     assert not [
         word for word in ("further", "safety (1", "另外", "1 对 3") if word in english + chinese
     ]
-    held = {"conduct": Conduct(blind=True).as_dict()}
+    held = {"conduct": asdict(Conduct(blind=True))}
     chinese, english = paragraphs(told_report(n_adjudicating=77) | held)
     assert "77 ratings by further raters settled disputes" in english
     assert "77 条评分由另外的评分者作出" in chinese

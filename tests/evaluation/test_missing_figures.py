@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typed_report import make_report
 
-from medchat.evaluation.report import ReportSettings, make_report
+from medchat.evaluation.report import ReportSettings
 from medchat.scale import DIMENSIONS
 from medchat.study.conduct import Conduct
 

@@ -20,17 +20,24 @@ import pytest
 from openpyxl import load_workbook
 from project import ROOT
 from report_files import ODD, QUICK, REFERENCE, assert_pictures_open, frame_of, model_names
+from typed_report import (
+    as_docx,
+    as_latex,
+    as_xlsx,
+    draw,
+    fill_checklist,
+    make_report,
+    means_chart,
+    methods_paragraph,
+    progress_chart,
+    shares_chart,
+)
 
 from medchat.errors import BadInput
 from medchat.evaluation import bundle
 from medchat.evaluation.bundle import CHECKSUMS, Inputs, make_bundle, read_bundle
-from medchat.evaluation.report import ReportSettings, make_report
-from medchat.evaluation.wording.checklist import reporting_sheet, sheet_markdown
-from medchat.evaluation.wording.methods import methods_paragraph
-from medchat.evaluation.writers.charts import means_chart, progress_chart, shares_chart
-from medchat.evaluation.writers.figures import draw
-from medchat.evaluation.writers.word import as_docx, as_latex
-from medchat.evaluation.writers.workbook import as_xlsx
+from medchat.evaluation.report import ReportSettings
+from medchat.evaluation.wording.checklist import checklist_markdown
 from medchat.files.ratings import parse_ratings
 from medchat.scale import DIMENSIONS, Scale
 from medchat.study.conduct import Conduct
@@ -174,15 +181,15 @@ def test_what_is_not_known_is_said_in_words() -> None:
 
 
 def test_the_sheet_is_filled_as_far_as_the_data_tell(report) -> None:
-    items = reporting_sheet(report)
-    assert {item["guideline"] for item in items} == {"CHART", "GRRAS", "HEDS"}
-    by_name = {(item["guideline"], item["item"]): item for item in items}
-    assert by_name["CHART", "questions"]["answer_en"] == "6"
-    assert by_name["CHART", "harm"]["answer_zh"] == "dangerous: 9"
-    gaps = [item for item in items if not item["filled"]]
-    assert all(item["answer_zh"] is None and item["answer_en"] is None for item in gaps)
-    assert ("CHART", "ethics") in {(item["guideline"], item["item"]) for item in gaps}
-    zh, en = (sheet_markdown(items, language) for language in ("zh", "en"))
+    items = fill_checklist(report)
+    assert {item.guideline for item in items} == {"CHART", "GRRAS", "HEDS"}
+    by_name = {(item.guideline, item.item): item for item in items}
+    assert by_name["CHART", "questions"].answer_en == "6"
+    assert by_name["CHART", "harm"].answer_zh == "dangerous: 9"
+    gaps = [item for item in items if not item.filled]
+    assert all(item.answer_zh is None and item.answer_en is None for item in gaps)
+    assert ("CHART", "ethics") in {(item.guideline, item.item) for item in gaps}
+    zh, en = (checklist_markdown(items, language) for language in ("zh", "en"))
     assert zh.count("待作者填写") == len(gaps)
     assert en.count("to be filled in by the authors") == len(gaps)
     assert len(zh.splitlines()) == len(items) + 2
@@ -357,15 +364,15 @@ def test_settings_of_a_newer_program_are_refused(packed, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"seed": -1}, "seed must be a whole number"),
-        ({"seed": 1e400}, "seed must be a whole number"),
-        ({"bootstrap": 10**9}, "bootstrap must be a whole number"),
-        ({"raters_too": "false"}, "raters_too cannot be"),
-        ({"scale": 5}, "scale cannot be"),
+        ({"seed": -1}, "seed: Input should be"),
+        ({"seed": 1e400}, "seed: Input should be"),
+        ({"bootstrap": 10**9}, "bootstrap: Input should be"),
+        ({"raters_too": "false"}, "raters_too: Input should be"),
+        ({"scale": 5}, "scale: Input should be"),
         ({"reference": [{"model": "m"}]}, "other columns"),
         ({"reference": [{**REFERENCE[0], "safety": 99}]}, "safety cannot be 99"),
         ({"reference": [{**REFERENCE[0], "safety": float("nan")}]}, "safety cannot be nan"),
-        ({"reference": "rows"}, "must be a list"),
+        ({"reference": "rows"}, "reference: Input should be"),
     ],
 )
 def test_settings_that_no_report_has_are_refused(packed, tmp_path: Path, changes, told) -> None:
@@ -449,8 +456,8 @@ def test_the_sheet_shows_the_means_of_the_table(tmp_path: Path) -> None:
         ),
         QUICK,
     )
-    (item,) = (each for each in reporting_sheet(report) if each["item"] == "results")
-    assert "safety 2.01" in item["answer_en"]
+    (item,) = (each for each in fill_checklist(report) if each.item == "results")
+    assert "safety 2.01" in item.answer_en
     assert "2.01" in as_latex(report)
 
 

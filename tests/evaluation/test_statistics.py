@@ -21,10 +21,12 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
+from typed_report import as_markdown, as_text, make_report
 
 from medchat.errors import BadInput
+from medchat.evaluation.formatting import percent
 from medchat.evaluation.metrics.bleu_rouge import longest_common_subsequence, overlap_scores
-from medchat.evaluation.report import ReportSettings, make_report
+from medchat.evaluation.report import ReportSettings
 from medchat.evaluation.statistics.comparisons import compare
 from medchat.evaluation.statistics.intervals import mean_intervals
 from medchat.evaluation.statistics.rating_matrix import encode_ratings
@@ -37,7 +39,6 @@ from medchat.evaluation.statistics.reliability import (
     weighted_kappa,
 )
 from medchat.evaluation.statistics.sensitivity import measure_sensitivity
-from medchat.evaluation.writers import tables as render
 from medchat.files.published import read_reference
 from medchat.files.ratings import parse_ratings, read_ratings
 from medchat.scale import DIMENSIONS, SUS, Scale, parse_scale
@@ -428,7 +429,7 @@ def test_intervals_that_nobody_wanted_need_no_reason() -> None:
     assert not [
         note for note in report["notes"] if "interval needs" in note or "no interval" in note
     ]
-    assert "interval" not in render.as_text(report).partition("Shares")[0]
+    assert "interval" not in as_text(report).partition("Shares")[0]
 
 
 def test_a_raters_first_word_on_himself_counts_wherever_it_stands() -> None:
@@ -576,7 +577,8 @@ def test_what_the_data_cannot_give_is_null_with_a_reason(
     frame = pd.DataFrame(DEGENERATE[case])
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
         warnings.simplefilter("error")
-        report = make_report(frame, ReportSettings(bootstrap=100, raters_too=raters_too))
+        settings = ReportSettings(bootstrap=100, raters_too=raters_too)
+        report = make_report(frame, settings)
     assert not caplog.records
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     nulls = [
@@ -639,7 +641,7 @@ def test_dimensions_may_have_chinese_names() -> None:
     text = "question_id,model,rater,完整性,深度\nq1,m,r,0,3\nq2,m,r,1,3\n"
     report = make_report(parse_ratings(text.encode(), "x.csv", scale), ReportSettings(scale))
     assert report["models"][0]["完整性"]["mean"] == 0.5
-    assert "| m | 完整性 |" in render.as_markdown(report)
+    assert "| m | 完整性 |" in as_markdown(report)
 
 
 @pytest.mark.parametrize(
@@ -658,8 +660,8 @@ def test_a_range_that_is_none_is_told_as_that(text: str) -> None:
 
 def test_a_share_is_rounded_without_the_noise_of_its_fraction() -> None:
     """51 of 80 are 63.75 %, which a float holds as a little less."""
-    assert render._percent(51 / 80) == "63.8"
-    assert [render._percent(count / 400) for count in (1, 3, 255)] == ["0.3", "0.8", "63.8"]
+    assert percent(51 / 80) == "63.8"
+    assert [percent(count / 400) for count in (1, 3, 255)] == ["0.3", "0.8", "63.8"]
 
 
 # -- reference rows --

@@ -26,7 +26,7 @@ from eval_ui.texts import Texts
 from eval_ui.web.access import COOKIE, Access
 from medchat.__main__ import main
 from medchat.evaluation.bundle import MAKERS
-from medchat.evaluation.writers.tables import title
+from medchat.evaluation.formatting import title
 from medchat.scale import DIMENSIONS, name_zh
 from storage import (
     NewResponse,
@@ -135,7 +135,7 @@ def test_page_csv_json_excel_and_zip_show_the_same_numbers(client, store, study:
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         told = json.loads(archive.read("report.json"))
     assert told == client.get(download_path(study.id, "report.json")).json()
-    made = Reports(store).made(get_study(store, study.id))
+    made = Reports(store).for_study(get_study(store, study.id))
     page = table4_html(made.report, "interval", Texts("en"))
     lines = client.get(download_path(study.id, "table4.csv")).content.decode("utf-8-sig")
     of_csv = {row["model"]: row for row in csv.DictReader(lines.splitlines())}
@@ -250,7 +250,7 @@ def test_every_table_that_people_read_holds_the_numbers_of_the_json(
     client: TestClient, store: Store, study: Study
 ) -> None:
     told = client.get(download_path(study.id, "report.json")).json()
-    made = Reports(store).made(get_study(store, study.id))
+    made = Reports(store).for_study(get_study(store, study.id))
     assert made is not None
     page = table4_html(made.report, "shares", Texts("en")) + tables_html(made.report, Texts("en"))
     in_chinese = tables_html(made.report, Texts("zh"))

@@ -5,6 +5,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +18,11 @@ from storage_fixtures import MODELS, answers_shown_to, new_raters, new_study, un
 from eval_ui.backend import report_cache as reporting_of_page
 from eval_ui.backend.report_cache import Filters, Reports
 from eval_ui.rating.guide import default_guide
-from eval_ui.report import report_tab
+from eval_ui.report import report_handlers
+from eval_ui.report.report_handlers import ReportHandlers, ReportView
 from eval_ui.report.report_html import behind_html, marked
-from eval_ui.report.report_tab import Drawn
-from eval_ui.texts import Texts
+from eval_ui.report.report_layout import BehindFields, PublishedFields, ReportParts
+from eval_ui.texts import PageError, Texts
 from eval_ui.web.uploads import Uploads
 from medchat.errors import BadInput
 from medchat.evaluation.bundle import bundle
@@ -60,27 +62,46 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "medchat.db")
 
 
+def named_parts() -> ReportParts:
+    """A name for every component, as handlers only name what changes."""
+
+    def names(parts: type) -> dict[str, Any]:
+        return {field.name: field.name for field in fields(parts)}
+
+    behind, published = (
+        BehindFields(**names(BehindFields)),
+        PublishedFields(**names(PublishedFields)),
+    )
+    more = {"behind": behind, "published": published, "filters": ("specialty", "category", "by")}
+    return ReportParts(**names(ReportParts) | more)
+
+
 @pytest.fixture
 def handlers(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(report_tab, "inform", lambda *_: None)
+    monkeypatch.setattr(report_handlers, "inform", lambda *_: None)
     anna = add_coordinator(store, "anna", "long enough")
     access = SimpleNamespace(now=lambda: anna, require=lambda: anna)
     uploads = Uploads(store.path.parent / "uploads")
     services: Any = SimpleNamespace(
         store=store, access=access, reports=Reports(store), uploads=uploads
     )
-    return report_tab._Handlers(services, ZH)
+    return ReportHandlers(services, ZH, named_parts())
 
 
 def shown(
     handlers: Any, name: str | None, spread: str = "interval", *filters: list[str]
 ) -> tuple[str, Any, str]:
     """The report's HTML, the choice of models and the links, under the filters if any."""
-    drawn = Drawn(str(name)) if filters else None
-    _, html, models, *_, links, _, _ = handlers.show(
-        name, spread, drawn, *(filters or [[], [], []])
-    )
-    return html, models, links
+    view = ReportView(str(name)) if filters else None
+    updates = handlers.show(name, spread, view, *(filters or [[], [], []]))
+    parts = handlers._parts
+    return updates[parts.report], updates[parts.behind.model], updates[parts.links]
+
+
+def answers(handlers: Any, *chosen: Any) -> str:
+    """The answers behind a figure, as HTML."""
+    html: str = handlers.behind(*chosen)[handlers._parts.behind.answers]
+    return html
 
 
 def test_models_are_letters_until_unblinding_and_names_afterwards(store, handlers) -> None:
@@ -114,9 +135,9 @@ def test_a_report_is_made_once_until_something_changes(store, handlers, monkeypa
     monkeypatch.setattr(
         reporting_of_page, "report_data", lambda *args: read.append(1) or real(*args)
     )
-    first = reports.made(study)
-    assert reports.made(study) is first
-    assert reports.made(study, Filters(raters=("r02",))).frame is first.frame
+    first = reports.for_study(study)
+    assert reports.for_study(study) is first
+    assert reports.for_study(study, Filters(raters=("r02",))).frame is first.frame
     assert len(read) == 1
 
     def changes() -> Iterator[None]:
@@ -137,19 +158,19 @@ def test_a_report_is_made_once_until_something_changes(store, handlers, monkeypa
         yield
 
     for count, _ in enumerate(changes(), start=2):
-        made = reports.made(study)
+        made = reports.for_study(study)
         assert len(read) == count
-    assert made.report["reference"][0]["model"] == "x"
-    assert made.report["data"]["specialties"]["皮肤科"] == 1
-    assert made.report["models"][0]["model"] in MODELS
+    assert made.report.reference[0].model == "x"
+    assert made.report.data.specialties["皮肤科"] == 1
+    assert made.report.models[0].model in MODELS
 
 
 def test_filters_count_some_ratings_only_and_say_so(store, handlers) -> None:
     study = rated(store)
     html, *_ = shown(handlers, "Pilot", "interval", ["内科"], ["外科"], [])
     assert f"只计入 {2 * 2 * len(MODELS)} / {12 * len(MODELS)} 条评分" in html
-    made = handlers._reports.made(study, Filters(raters=("r02",)))
-    assert made.report["data"]["n_ratings"] == 4 * len(MODELS)
+    made = handlers._reports.for_study(study, Filters(raters=("r02",)))
+    assert made.report.data.n_ratings == 4 * len(MODELS)
     none, *_ = shown(handlers, "Pilot", "interval", [], [], ["nobody"])
     assert "没有符合条件的评分" in none
 
@@ -157,7 +178,7 @@ def test_filters_count_some_ratings_only_and_say_so(store, handlers) -> None:
 def test_behind_a_score_stand_the_answers_with_comments_and_marked_spans(store, handlers) -> None:
     rated(store)
     _, models, _ = shown(handlers, "Pilot")
-    pages = [handlers.behind("Pilot", model, "safety", [1, 2, 3])[0] for model in models["choices"]]
+    pages = [answers(handlers, "Pilot", model, "safety", [1, 2, 3]) for model in models["choices"]]
     page = "".join(pages)
     assert "<img" not in page
     assert "&lt;img src=" in page
@@ -166,11 +187,11 @@ def test_behind_a_score_stand_the_answers_with_comments_and_marked_spans(store, 
     assert not [model for model in MODELS if model in re.sub("：.*?。", "", page)]
     (first,) = {len(re.findall('class="behind"', each)) for each in pages}
     assert first == 4
-    with pytest.raises(BadInput, match="请选择"):
-        handlers.behind("Pilot", "A", "safety", [])
-    with pytest.raises(BadInput, match="请选择"):
-        handlers.behind("Pilot", "A", "nonsense", [1])
-    assert "没有这样的回答" in handlers.behind("Pilot", "Z", "safety", [1])[0]
+    for chosen in (("safety", []), ("nonsense", [1])):
+        with pytest.raises(PageError) as refused:
+            handlers.behind("Pilot", "A", *chosen)
+        assert "请选择" in refused.value.text("zh")
+    assert "没有这样的回答" in answers(handlers, "Pilot", "Z", "safety", [1])
 
 
 def test_only_answers_that_somebody_gave_the_score_are_behind_it(store) -> None:
@@ -193,8 +214,7 @@ def test_published_figures_are_set_apart_kept_and_taken_out(store, handlers, tmp
     rated(store)
     file = tmp_path / "rows.csv"
     file.write_text(f"model,source,safety,usability,fluency\n{EVIL},X 2023,2.88,,2.5\n", "utf-8")
-    _, cleared = handlers.set_reference("Pilot", str(file))
-    assert cleared is None
+    assert handlers.set_reference("Pilot", str(file))[handlers._parts.published.file] is None
     html, *_ = shown(handlers, "Pilot")
     assert "文献报告值" in html
     assert '<td class="figure">2.88</td>' in html
@@ -205,7 +225,7 @@ def test_published_figures_are_set_apart_kept_and_taken_out(store, handlers, tmp
     file.write_text("model\nx\n", encoding="utf-8")
     with pytest.raises(BadInput, match="header: missing safety"):
         handlers.set_reference("Pilot", str(file))
-    with pytest.raises(BadInput):
+    with pytest.raises(PageError, match="Choose a file first"):
         handlers.set_reference("Pilot", None)
 
 
@@ -227,12 +247,12 @@ def test_overlap_with_references_and_consistency_are_shown(store, handlers) -> N
     html, *_ = shown(handlers, "Repeats")
     assert "ROUGE-L" in html
     assert "评分者自身的一致性" in html
-    made = handlers._reports.made(study)
+    made = handlers._reports.for_study(study)
     report = made.report
-    assert report["consistency"]["safety"]["n"] == len(MODELS)
-    assert report["conduct"]["repeats"] == 1
+    assert report.consistency.dimensions["safety"].n == len(MODELS)
+    assert report.conduct.repeats == 1
     assert bundle(made.inputs, made.frame, report)
-    assert {each["n"] for each in report["overlap"]["models"]} == {4}
+    assert {model.n for model in report.overlap.models} == {4}
 
 
 def test_filters_leave_the_repeats_of_others_out(store, handlers) -> None:
@@ -247,10 +267,10 @@ def test_filters_leave_the_repeats_of_others_out(store, handlers) -> None:
                 entry = RatingEntry(answer.item, Scores(3, 2, 3), answer.item)
                 save_ratings(store, rater.id, [entry])
     reports = handlers._reports
-    assert reports.made(study).report["consistency"]["safety"]["n"] == 2 * len(MODELS)
-    found = reports.made(study, Filters(raters=("r02",))).report["consistency"]
-    assert found["safety"]["n"] == len(MODELS)
-    assert [each["rater"] for each in found["raters"]] == ["r02"]
+    assert reports.for_study(study).report.consistency.dimensions["safety"].n == 2 * len(MODELS)
+    found = reports.for_study(study, Filters(raters=("r02",))).report.consistency
+    assert found.dimensions["safety"].n == len(MODELS)
+    assert [rater.rater for rater in found.raters] == ["r02"]
 
 
 def test_a_report_tells_how_its_study_was_held(store) -> None:
@@ -271,8 +291,8 @@ def test_a_report_tells_how_its_study_was_held(store) -> None:
     for question in read_worklist(store, rater.id):
         for answer in question.answers:
             save_ratings(store, rater.id, [RatingEntry(answer.item, Scores(3, 2, 3), answer.item)])
-    conduct = Reports(store).made(study).report["conduct"]
-    assert conduct | {"answers_from": "", "answers_to": ""} == {
+    conduct = Reports(store).for_study(study).report.conduct
+    assert asdict(conduct) | {"answers_from": "", "answers_to": ""} == {
         "blind": True,
         "independent": True,
         "balanced": True,
@@ -293,10 +313,10 @@ def test_a_report_tells_how_its_study_was_held(store) -> None:
         "end_code": None,  # not locked yet
     }
     unblind(store, study)
-    conduct = Reports(store).made(find_study(store, "Held")).report["conduct"]
-    assert conduct["order_seed"] == 7
-    assert conduct["end_code"]
-    assert conduct["generation"] == dict.fromkeys(sorted(MODELS), '{"temperature":0.5}')
+    conduct = Reports(store).for_study(find_study(store, "Held")).report.conduct
+    assert conduct.order_seed == 7
+    assert conduct.end_code
+    assert conduct.generation == dict.fromkeys(sorted(MODELS), '{"temperature":0.5}')
 
 
 def test_what_was_masked_does_not_tell_the_models_to_a_report(store) -> None:
@@ -309,7 +329,7 @@ def test_what_was_masked_does_not_tell_the_models_to_a_report(store) -> None:
     (rater,) = new_raters(store, study, 1)
     for answer in answers_shown_to(store, rater):
         save_ratings(store, rater.id, [RatingEntry(answer.item, Scores(3, 2, 3), answer.item)])
-    made = Reports(store).made(study)
+    made = Reports(store).for_study(study)
     with zipfile.ZipFile(io.BytesIO(bundle(made.inputs, made.frame, made.report))) as archive:
         for name in archive.namelist():
             assert not [m for m in MODELS if m.encode() in archive.read(name)], name
@@ -338,32 +358,34 @@ def test_a_study_without_scores_offers_what_it_has(store, handlers) -> None:
     assert "还没有评分" in html
     assert "scores.csv" in links
     assert "report.zip" not in links
-    names, html, *_ = handlers.show(None, "interval", None, [], [], [])
-    assert names["value"] == "Empty", "the newest"
-    assert "还没有评分" in html
+    parts, updates = handlers._parts, handlers.show(None, "interval", None, [], [], [])
+    assert updates[parts.study]["value"] == "Empty", "the newest"
+    assert "还没有评分" in updates[parts.report]
 
 
 def test_filters_of_another_study_and_what_stood_behind_its_figures_go(store, handlers) -> None:
     rated(store)
-    before = Drawn("Other", Filters(raters=("r01",)))
-    _, html, models, *filters, _, behind, drawn = handlers.show(
-        "Pilot", "interval", before, [], [], ["r01"]
-    )
-    assert "只计入" not in html
-    assert [each["value"] for each in filters] == [[], [], []]
-    assert (models["value"], behind, drawn.filters) == ("A", "", Filters())
-    switched = handlers.show("Pilot", "sd", drawn, [], [], [])
-    assert [*switched[2:6], switched[-2]] == [gr.skip()] * 5, "somebody may be choosing, or reading"
-    again = handlers.show("Pilot", "sd", switched[-1], [], [], [])
-    assert again[-2] == "", "refreshed"
-    fewer = handlers.show("Pilot", "sd", switched[-1], [], [], ["r01"])
-    assert (fewer[-2], fewer[-1].filters) == ("", Filters(raters=("r01",)))
+    parts, before = handlers._parts, ReportView("Other", Filters(raters=("r01",)))
+    updates = handlers.show("Pilot", "interval", before, [], [], ["r01"])
+    assert "只计入" not in updates[parts.report]
+    assert [updates[field]["value"] for field in parts.filters] == [[], [], []]
+    view = updates[parts.view]
+    assert updates[parts.behind.model]["value"] == "A"
+    assert (updates[parts.behind.answers], view.filters) == ("", Filters())
+    switched = handlers.show("Pilot", "sd", view, [], [], [])
+    in_use = {*parts.filters, parts.behind.model, parts.behind.answers}
+    assert not in_use & switched.keys(), "somebody may be choosing, or reading"
+    again = handlers.show("Pilot", "sd", switched[parts.view], [], [], [])
+    assert again[parts.behind.answers] == "", "refreshed"
+    fewer = handlers.show("Pilot", "sd", switched[parts.view], [], [], ["r01"])
+    assert fewer[parts.behind.answers] == ""
+    assert fewer[parts.view].filters == Filters(raters=("r01",))
 
 
 def test_no_study_leaves_nothing_to_choose(store, handlers) -> None:
-    _, html, models, *_, drawn = handlers.show(None, "interval", None, [], [], [])
-    assert "研究" in html
-    assert (models["choices"], drawn) == ([], None)
+    parts, updates = handlers._parts, handlers.show(None, "interval", None, [], [], [])
+    assert "研究" in updates[parts.report]
+    assert (updates[parts.behind.model]["choices"], updates[parts.view]) == ([], None)
 
 
 def test_another_coordinators_study_is_not_shown(store, handlers) -> None:
@@ -371,7 +393,7 @@ def test_another_coordinators_study_is_not_shown(store, handlers) -> None:
     create_study(store, "Bo's", owner=other.id)
     for call in (
         lambda: handlers.show("Bo's", "interval", None, [], [], []),
-        lambda: handlers.show("Bo's", "interval", Drawn("Pilot"), [], [], []),
+        lambda: handlers.show("Bo's", "interval", ReportView("Pilot"), [], [], []),
         lambda: handlers.behind("Bo's", "A", "safety", [1]),
         lambda: handlers.clear_reference("Bo's"),
     ):
@@ -393,27 +415,27 @@ def test_extras_are_those_of_the_ratings(store) -> None:
 def test_a_score_that_changes_makes_another_report(store) -> None:
     study = rated(store, raters=1)
     reports = Reports(store)
-    before = reports.made(study)
-    assert reports.made(study) is before, "nothing is computed twice"
+    before = reports.for_study(study)
+    assert reports.for_study(study) is before, "nothing is computed twice"
     with store.connect() as db:
         item, rater = db.execute("SELECT id, rater FROM items LIMIT 1").fetchone()
     save_ratings(store, rater, [RatingEntry(item, Scores(3, 3, 1), "again")])
-    after = reports.made(study)
-    assert after.report["models"] != before.report["models"]
+    after = reports.for_study(study)
+    assert after.report.models != before.report.models
 
 
 def test_a_report_that_came_late_is_worked_out_again(store, handlers) -> None:
     rated(store)
-    *_, drawn = handlers.show("Pilot", "sd", Drawn("Pilot"), [], [], ["r01"])
-    assert handlers.look_after("Pilot", "sd", drawn, [], [], ["r01"]) == [gr.skip()]
+    parts = handlers._parts
+    view = handlers.show("Pilot", "sd", ReportView("Pilot"), [], [], ["r01"])[parts.view]
+    assert handlers.look_after("Pilot", "sd", view, [], [], ["r01"]) == gr.skip()
     for name, spread, raters in (("Pilot", "sd", []), ("Pilot", "shares", ["r01"])):
-        (again,) = handlers.look_after(name, spread, drawn, [], [], raters)
-        assert isinstance(again, int), (name, spread, raters)
+        again = handlers.look_after(name, spread, view, [], [], raters)
+        assert isinstance(again[parts.changed], int), (name, spread, raters)
     for name in (None, "no such study"):
-        assert handlers.look_after(name, "sd", drawn, [], [], []) == [gr.skip()], "for good"
+        assert handlers.look_after(name, "sd", view, [], [], []) == gr.skip(), "for good"
     new_study(store, name="Empty")
-    (again,) = handlers.look_after("Empty", "sd", drawn, [], [], [])
-    assert isinstance(again, int)
-    *_, empty = handlers.show("Empty", "sd", drawn, [], [], ["r01"])
-    assert handlers.look_after("Empty", "sd", empty, [], [], []) == [gr.skip()]
-    assert handlers.look_after("Pilot", "sd", None, [], [], []) == [gr.skip()]
+    assert parts.changed in handlers.look_after("Empty", "sd", view, [], [], [])
+    empty = handlers.show("Empty", "sd", view, [], [], ["r01"])[parts.view]
+    assert handlers.look_after("Empty", "sd", empty, [], [], []) == gr.skip()
+    assert handlers.look_after("Pilot", "sd", None, [], [], []) == gr.skip()

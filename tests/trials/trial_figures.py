@@ -2,8 +2,7 @@
 
 import pytest
 from report_files import QUICK, REFERENCE, assert_pictures_open, frame_of, model_names
-
-from medchat.evaluation.report import make_report
+from typed_report import make_report
 
 
 def test_every_picture_of_thirty_models_opens(caplog: pytest.LogCaptureFixture) -> None:

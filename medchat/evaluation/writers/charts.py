@@ -4,7 +4,7 @@ Takes what ``make_report`` returns. Knows nothing about files, fonts and pages.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Any
@@ -16,13 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from medchat.errors import Language
+from medchat.evaluation.formatting import decimals, half_up, percent_shares, title
+from medchat.evaluation.types import DimensionAgreement, PublishedFigures, Report, ScoreFigures
 from medchat.evaluation.writers.canvas import INK, LINE, QUIET
-from medchat.evaluation.writers.tables import decimals, half_up, title
 from medchat.scale import NAMES_ZH
 from medchat.text import columns as text_columns
 from medchat.text import shorten_middle
-
-Report = Mapping[str, Any]
 
 WIDTH = 7.2
 """Inches: two columns of a paper."""
@@ -47,16 +46,16 @@ _WORDS = {
 
 def shares_chart(report: Report, language: Language = "en") -> Figure | None:
     """Stacked shares of each score per model, a panel per dimension."""
-    models, scores = report["models"], report["scale"]["scores"]
+    models, scores = report.models, report.scale.scores
     if not models:
         return None
     figure, panels = _panels(report, len(models), language)
     colours = _steps(len(scores))
     digit = 1.2 * min(len(panels), 3)  # per cent of a panel that one takes
-    for axes, dimension in zip(panels, report["scale"]["dimensions"], strict=True):
+    for axes, dimension in zip(panels, report.scale.dimensions, strict=True):
         starts = np.zeros(len(models))
         for score, colour in zip(scores, colours, strict=True):
-            shares = [_share(entry[dimension]["counts"], str(score)) for entry in models]
+            shares = [percent_shares(model.figures[dimension].counts)[score] for model in models]
             width = np.array([float(share) for share in shares])
             bars = axes.barh(range(len(models)), width, left=starts, color=colour, height=0.68)
             axes.bar_label(
@@ -75,22 +74,23 @@ def shares_chart(report: Report, language: Language = "en") -> Figure | None:
 
 def means_chart(report: Report, language: Language = "en") -> Figure | None:
     """Means with intervals per model, a panel per dimension; published figures set apart below."""
-    models, reference = report["models"], report["reference"]
+    models, reference = report.models, report.reference
     if not models:
         return None
     figure, panels = _panels(report, len(models), language, reference)
-    low, high = report["scale"]["scores"][0], report["scale"]["scores"][-1]
+    low, high = report.scale.scores[0], report.scale.scores[-1]
     margin = 0.05 * max(high - low, 1)
-    for axes, dimension in zip(panels, report["scale"]["dimensions"], strict=True):
+    for axes, dimension in zip(panels, report.scale.dimensions, strict=True):
         for position, entry in enumerate(models):
-            _mean(axes, position, entry[dimension])
+            _mean(axes, position, entry.figures[dimension])
         for position, row in enumerate(reference, start=len(models) + 1):
-            if row[dimension] is not None:
-                axes.plot(row[dimension], position, "D", mfc="white", mec=QUIET, markersize=5)
+            mean = row.means[dimension]
+            if mean is not None:
+                axes.plot(mean, position, "D", mfc="white", mec=QUIET, markersize=5)
         if reference:
             axes.axhline(len(models) - 0.5, color=QUIET, lw=0.8)
         axes.set_xlim(low - margin, high + margin)
-        axes.set_xticks(report["scale"]["scores"])
+        axes.set_xticks(report.scale.scores)
         axes.grid(axis="x", color=LINE, lw=0.5)
         axes.set_axisbelow(True)
         axes.set_xlabel(_word("mean", language))
@@ -99,9 +99,9 @@ def means_chart(report: Report, language: Language = "en") -> Figure | None:
 
 def raters_chart(report: Report, language: Language = "en") -> Figure | None:
     """Weighted kappa of every two raters, a panel per dimension; grey where there is none."""
-    agreement = report["agreement"]
-    raters = max((len(part["raters"]) for part in agreement.values()), default=0)
-    if raters < 2 or not any(part["pairs"] for part in agreement.values()):
+    agreement = report.agreement
+    raters = max((len(part.raters) for part in agreement.values()), default=0)
+    if raters < 2 or not any(part.pairs for part in agreement.values()):
         return None
     rows, columns = _grid(len(agreement), 2 if 6 < raters <= MAX_NUMBERED_RATERS else 3)
     size = (WIDTH, rows * (WIDTH / columns + 0.15) + 0.75)
@@ -112,7 +112,7 @@ def raters_chart(report: Report, language: Language = "en") -> Figure | None:
         axes.set_title(_word(dimension, language))
         image = _matrix(axes, _kappas(part))
         is_first, is_last = index % columns == 0, index + columns >= len(agreement)
-        _name_raters(axes, part["raters"], beside=is_first, below=is_last)
+        _name_raters(axes, part.raters, beside=is_first, below=is_last)
     bar = figure.colorbar(image, ax=panels, location="bottom", shrink=0.4, aspect=40, pad=0.02)
     bar.set_ticks([-1, -0.5, 0, 0.5, 1])
     bar.outline.set_visible(False)
@@ -122,13 +122,13 @@ def raters_chart(report: Report, language: Language = "en") -> Figure | None:
 
 def progress_chart(report: Report, language: Language = "en") -> Figure | None:
     """Ratings so far, day by day, or hour by hour."""
-    days = report["progress"]
+    days = report.progress
     if not days:
         return None
     figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
     axes = figure.subplots()
-    positions, name_of = _calendar([day["date"] for day in days])
-    total = np.cumsum([day["ratings"] for day in days])
+    positions, name_of = _calendar([day.date for day in days])
+    total = np.cumsum([day.ratings for day in days])
     edge = max(0.04 * (positions[-1] - positions[0]), 1)
     x, y = [positions[0], *positions], [0, *total]
     axes.fill_between(x, y, step="post", color=STEPS[-1], alpha=0.12, lw=0)
@@ -145,7 +145,7 @@ def progress_chart(report: Report, language: Language = "en") -> Figure | None:
     axes.grid(axis="y", color=LINE, lw=0.5)
     axes.set_axisbelow(True)
     axes.set_ylabel(_word("ratings", language))
-    if days[0]["date"].endswith("Z"):
+    if days[0].date.endswith("Z"):
         axes.set_xlabel("UTC")
     return figure
 
@@ -162,16 +162,16 @@ CHARTS: dict[str, Callable[[Report, Language], Figure | None]] = {
 
 
 def _panels(
-    report: Report, models: int, language: Language, reference: Sequence[Mapping[str, Any]] = ()
+    report: Report, models: int, language: Language, reference: Sequence[PublishedFigures] = ()
 ) -> tuple[Figure, list[Axes]]:
     """A panel per dimension with a row per model, the first on top.
 
     Reference rows follow under a heading, which takes a row of its own.
     """
-    dimensions = report["scale"]["dimensions"]
-    names = [_short(entry["model"]) for entry in report["models"]]
+    dimensions = report.scale.dimensions
+    names = [_short(model.model) for model in report.models]
     if reference:
-        names += [_word("published", language), *(_short(row["model"]) for row in reference)]
+        names += [_word("published", language), *(_short(row.model) for row in reference)]
     rows, columns = _grid(len(dimensions), 3)
     size = (WIDTH, 0.3 + rows * (0.85 + 0.32 * len(names)))
     figure = Figure(figsize=size, layout="constrained")
@@ -208,16 +208,11 @@ def _label(share: Fraction, digit: float) -> str:
     return text if share >= digit * (len(text) - 0.1) else ""
 
 
-def _share(counts: Mapping[str, int], score: str) -> Fraction:
-    """In per cent."""
-    return Fraction(100 * counts[score], sum(counts.values()))
-
-
-def _mean(axes: Axes, position: int, figures: Mapping[str, Any]) -> None:
-    if figures["ci_low"] is not None:
-        ends = [figures["ci_low"], figures["ci_high"]]
+def _mean(axes: Axes, position: int, figures: ScoreFigures) -> None:
+    if figures.ci_low is not None and figures.ci_high is not None:
+        ends = [figures.ci_low, figures.ci_high]
         axes.plot(ends, [position] * 2, color=STEPS[-1], lw=1.4, marker="|", markersize=7)
-    axes.plot(figures["mean"], position, "o", color=STEPS[-1], markersize=4.5)
+    axes.plot(figures.mean, position, "o", color=STEPS[-1], markersize=4.5)
 
 
 def _legend(figure: Figure, axes: Axes, scores: Sequence[int], language: Language) -> None:
@@ -236,14 +231,14 @@ def _legend(figure: Figure, axes: Axes, scores: Sequence[int], language: Languag
     )
 
 
-def _kappas(agreement: Mapping[str, Any]) -> Any:
+def _kappas(agreement: DimensionAgreement) -> Any:
     """Raters x raters, NaN where there is none."""
-    index = {rater: index for index, rater in enumerate(agreement["raters"])}
+    index = {rater: index for index, rater in enumerate(agreement.raters)}
     table = np.full((len(index), len(index)), np.nan)
-    for pair in agreement["pairs"]:
-        if pair["weighted_kappa"] is not None:
-            a, b = index[pair["a"]], index[pair["b"]]
-            table[a, b] = table[b, a] = pair["weighted_kappa"]
+    for pair in agreement.pairs:
+        if pair.weighted_kappa is not None:
+            a, b = index[pair.a], index[pair.b]
+            table[a, b] = table[b, a] = pair.weighted_kappa
     return table
 
 

@@ -3,18 +3,16 @@
 Takes what ``make_report`` returns. matplotlib is imported with the first figure, not before.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from medchat.errors import Language
+from medchat.evaluation.types import Report
 
 Kind = Literal["svg", "png"]
 FIGURES = ("shares", "means", "raters", "progress")
 
 
-def draw(
-    report: Mapping[str, Any], name: str, kind: Kind, language: Language = "en"
-) -> bytes | None:
+def draw(report: Report, name: str, kind: Kind, language: Language = "en") -> bytes | None:
     """One of ``FIGURES``; None where the data cannot give it. Raises ValueError for another."""
     if name not in FIGURES:
         raise ValueError(f"{name!r} is no figure: there are {', '.join(FIGURES)}.")

@@ -5,7 +5,7 @@ Takes what `make_report` returns; the same report gives the same bytes.
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from math import isfinite
 from typing import Any
@@ -21,17 +21,18 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 from openpyxl.worksheet.properties import PageSetupProperties
 
-from medchat.evaluation.metrics.bleu_rouge import METRICS as OVERLAP
+from medchat.evaluation.formatting import best_models
+from medchat.evaluation.metrics.bleu_rouge import METRICS, Overlap
+from medchat.evaluation.statistics.reliability import Consistency
+from medchat.evaluation.types import Report
 from medchat.evaluation.writers.reproducible_zip import MOMENT, without_moment, zipped
-from medchat.evaluation.writers.tables import best
 from medchat.text import columns, starts_formula
 
-Report = Mapping[str, Any]
-LONGEST_CELL = 32_767
-MOST_ROWS = 1_048_574
-"""Of scores: a sheet has two more, for the header and a sentence."""
-MOST_BYTES = 2**31 - 2**27
-"""Of a sheet's XML before it is packed: beyond, not every program reads the file."""
+MAX_CELL_LENGTH = 32_767
+MAX_ROWS = 1_048_574
+"""Rows of scores: a sheet has two more, for the header and a sentence."""
+MAX_BYTES = 2**31 - 2**27
+"""Size of a sheet's XML before it is packed: not every program reads a larger one."""
 ROWS_AT_ONCE = 20_000
 _FORMAT, _SMALL = "0.000", '[<0.001]"< 0.001";0.000'
 _NUMBER_FORMATS = {
@@ -58,18 +59,15 @@ def as_xlsx(report: Report, scores: pd.DataFrame) -> bytes:
     is left out.
     """
     book = Workbook(write_only=True)
-    dimensions = list(report["scale"]["dimensions"])
     _fill(book, "Table", *_table_rows(report))
     _fill(book, "Agreement", *_agreement_rows(report))
     _fill(book, "Tests", *_test_rows(report))
     score_rows = _score_sheet(book, scores)
-    _fill(book, "Raters", *_rater_rows(scores, dimensions, report["consistency"]))
-    if report["sensitivity"]:
-        keys = ["by", "group", "model", "n_ratings", *dimensions]
-        rows = [[entry[key] for key in keys] for entry in report["sensitivity"]]
-        _fill(book, "Sensitivity", keys, rows)
-    if report["overlap"]:
-        _fill(book, "Overlap", *_overlap_rows(report["overlap"]))
+    _fill(book, "Raters", *_rater_rows(scores, report.scale.dimensions, report.consistency))
+    if report.sensitivity:
+        _fill(book, "Sensitivity", *_sensitivity_rows(report))
+    if report.overlap:
+        _fill(book, "Overlap", *_overlap_rows(report.overlap))
     book.properties.created = book.properties.modified = MOMENT.replace(tzinfo=None)
     book.properties.creator = "MedChat"
     buffer = io.BytesIO()
@@ -92,75 +90,113 @@ class _Best(float):
 
 
 def _table_rows(report: Report) -> tuple[list[str], Rows]:
-    dimensions, scores = report["scale"]["dimensions"], report["scale"]["scores"]
+    dimensions, scores = report.scale.dimensions, report.scale.scores
     header = ["model", "n_ratings", "n_questions"]
-    for each in dimensions:
-        header += [f"{each}_{figure}" for figure in ("mean", "sd", "ci_low", "ci_high")]
-        header += [*(f"{each}_share_{score}" for score in scores), f"{each}_acceptable"]
+    for name in dimensions:
+        header += [f"{name}_{figure}" for figure in ("mean", "sd", "ci_low", "ci_high")]
+        header += [*(f"{name}_share_{score}" for score in scores), f"{name}_acceptable"]
     rows: Rows = []
-    bold = {each: best(report, each) for each in dimensions}
-    for entry in report["models"]:
-        row = [entry["model"], entry["n_ratings"], entry["n_questions"]]
-        for each in dimensions:
-            mean = entry[each]["mean"]
-            row.append(_Best(mean) if entry["model"] in bold[each] else mean)
-            row += [entry[each][figure] for figure in ("sd", "ci_low", "ci_high")]
-            counts = entry[each]["counts"]
-            row += [counts[str(score)] / entry["n_ratings"] for score in scores]
-            row.append(entry[each]["acceptable"])
+    best = {name: best_models(report, name) for name in dimensions}
+    for model in report.models:
+        row: list[Any] = [model.model, model.n_ratings, model.n_questions]
+        for name, figures in model.figures.items():
+            row.append(_Best(figures.mean) if model.model in best[name] else figures.mean)
+            row += [figures.sd, figures.ci_low, figures.ci_high]
+            row += [figures.counts[score] / model.n_ratings for score in scores]
+            row.append(figures.acceptable)
         rows.append([*row, ""])
-    if report["reference"]:
+    if report.reference:
         rows += [[], _Header(["as published"])]
-    for reference in report["reference"]:
-        row = [reference["model"], None, None]
-        for each in dimensions:
-            row += [reference[each], *[None] * (4 + len(scores))]
-        rows.append([*row, reference["source"]])
-    return [*header, "source"], [*rows, [], *([note] for note in report["notes"])]
+    for published in report.reference:
+        row = [published.model, None, None]
+        for name in dimensions:
+            row += [published.means[name], *[None] * (4 + len(scores))]
+        rows.append([*row, published.source])
+    return [*header, "source"], [*rows, [], *([note] for note in report.notes)]
 
 
 def _agreement_rows(report: Report) -> tuple[list[str], Rows]:
-    figures = [
-        *("krippendorff_alpha", "ci_low", "ci_high", "alpha_nominal", "alpha_interval", "gwet_ac1"),
-        *("gwet_ac2", "percent_agreement", "n_units", "icc_2_1", "icc_2_k"),
-        "n_units_all_raters",
+    header = [
+        *("dimension", "krippendorff_alpha", "ci_low", "ci_high", "alpha_nominal"),
+        *("alpha_interval", "gwet_ac1", "gwet_ac2", "percent_agreement", "n_units", "icc_2_1"),
+        *("icc_2_k", "n_units_all_raters"),
     ]
     rows: Rows = [
-        [dimension, *(found[key] for key in figures)]
-        for dimension, found in report["agreement"].items()
+        [
+            *(name, of.krippendorff_alpha, of.ci_low, of.ci_high, of.alpha_nominal),
+            *(of.alpha_interval, of.gwet_ac1, of.gwet_ac2, of.percent_agreement, of.n_units),
+            *(of.icc_2_1, of.icc_2_k, of.n_units_all_raters),
+        ]
+        for name, of in report.agreement.items()
     ]
-    keys = ("a", "b", "n", "weighted_kappa", "percent_agreement")
-    rows += [[], _Header(["dimension", *keys])]
+    rows += [[], _Header(["dimension", "a", "b", "n", "weighted_kappa", "percent_agreement"])]
     rows += [
-        [dimension, *(pair[key] for key in keys)]
-        for dimension, found in report["agreement"].items()
-        for pair in found["pairs"]
+        [name, pair.a, pair.b, pair.n, pair.weighted_kappa, pair.percent_agreement]
+        for name, of in report.agreement.items()
+        for pair in of.pairs
     ]
-    return ["dimension", *figures], rows
+    return header, rows
 
 
 def _test_rows(report: Report) -> tuple[list[str], Rows]:
-    figures = ("statistic", "df", "p", "kendalls_w")
-    rows: Rows = [
-        [
-            dimension,
-            found["n_complete_questions"],
-            found["n_left_out"],
-            *(found["friedman"][key] for key in figures),
-        ]
-        for dimension, found in report["tests"].items()
-    ]
-    keys = (
-        *("a", "b", "n", "mean_difference", "statistic", "p", "p_holm", "p_tied", "p_holm_tied"),
-        "effect_size",
-    )
-    rows += [[], _Header(["dimension", *keys])]
+    header = ["dimension", "n_complete_questions", "n_left_out"]
+    header += ["statistic", "df", "p", "kendalls_w"]
+    rows: Rows = []
+    for name, tests in report.tests.items():
+        friedman = tests.friedman
+        figures = (friedman.statistic, friedman.df, friedman.p, friedman.kendalls_w)
+        rows.append([name, tests.n_complete_questions, tests.n_left_out, *figures])
+    pair_header = ["dimension", "a", "b", "n", "mean_difference", "statistic"]
+    pair_header += ["p", "p_holm", "p_tied", "p_holm_tied", "effect_size"]
+    rows += [[], _Header(pair_header)]
     rows += [
-        [dimension, *(pair[key] for key in keys)]
-        for dimension, found in report["tests"].items()
-        for pair in found["pairs"]
+        [
+            *(name, pair.a, pair.b, pair.n, pair.mean_difference, pair.statistic),
+            *(pair.p, pair.p_holm, pair.p_tied, pair.p_holm_tied, pair.effect_size),
+        ]
+        for name, tests in report.tests.items()
+        for pair in tests.pairs
     ]
-    return ["dimension", "n_complete_questions", "n_left_out", *figures], rows
+    return header, rows
+
+
+def _sensitivity_rows(report: Report) -> tuple[list[str], Rows]:
+    rows: Rows = [
+        [row.by, row.group, row.model, row.n_ratings, *row.means.values()]
+        for row in report.sensitivity
+    ]
+    return ["by", "group", "model", "n_ratings", *report.scale.dimensions], rows
+
+
+def _overlap_rows(overlap: Overlap) -> tuple[list[str], Rows]:
+    """BLEU and ROUGE per model, then their rank correlations."""
+    rows: Rows = [[row.model, row.n, *row.means.values()] for row in overlap.models]
+    rows += [[], _Header(["dimension", "n", *(f"rho_{metric}" for metric in METRICS)])]
+    rows += [[name, row.n, *row.rho.values()] for name, row in overlap.correlation.items()]
+    return ["model", "n", *METRICS], rows
+
+
+def _rater_rows(
+    scores: pd.DataFrame, dimensions: Sequence[str], consistency: Consistency | None
+) -> tuple[list[str], Rows]:
+    """One row per rater, then how far raters repeat their own scores; none where the scores do not
+    tell who rated."""
+    details = [column for column in ("specialty", "years") if column in scores]
+    scored = [name for name in dimensions if name in scores]
+    rows: Rows = []
+    for rater, own in scores.groupby("rater", sort=True) if "rater" in scores else ():
+        means = [float(pd.to_numeric(own[name], errors="coerce").mean()) for name in scored]
+        rows.append([rater, *(_number(own[name].iloc[0]) for name in details), len(own), *means])
+    if consistency:
+        keys = ("n", "percent_agreement", "weighted_kappa")
+        rows += [[], _Header(["scored twice, by dimension", *keys])]
+        rows += [
+            [name, of.n, of.percent_agreement, of.weighted_kappa]
+            for name, of in consistency.dimensions.items()
+        ]
+        rows += [[], _Header(["scored twice, by rater", *keys[:2]])]
+        rows += [[of.rater, of.n, of.percent_agreement] for of in consistency.raters]
+    return ["rater", *details, "n_ratings", *(f"{name}_mean" for name in scored)], rows
 
 
 def _number(value: Any) -> Any:
@@ -170,48 +206,13 @@ def _number(value: Any) -> Any:
     return float(value) if "." in value else int(value)
 
 
-def _overlap_rows(overlap: Report) -> tuple[list[str], Rows]:
-    """BLEU and ROUGE per model, then their rank correlations."""
-    rows: Rows = [
-        [each["model"], each["n"], *(each[key] for key in OVERLAP)] for each in overlap["models"]
-    ]
-    rows += [[], _Header(["dimension", "n", *(f"rho_{key}" for key in OVERLAP)])]
-    rows += [
-        [dimension, each["n"], *(each[key] for key in OVERLAP)]
-        for dimension, each in overlap["correlation"].items()
-    ]
-    return ["model", "n", *OVERLAP], rows
-
-
-def _rater_rows(
-    scores: pd.DataFrame, dimensions: list[str], consistency: Report | None
-) -> tuple[list[str], Rows]:
-    """One row per rater, then each with himself; none where the scores do not tell who rated."""
-    told = [column for column in ("specialty", "years") if column in scores]
-    scored = [each for each in dimensions if each in scores]
-    rows: Rows = []
-    for rater, own in scores.groupby("rater", sort=True) if "rater" in scores else ():
-        means = [float(pd.to_numeric(own[each], errors="coerce").mean()) for each in scored]
-        known = [_number(own[column].iloc[0]) for column in told]
-        rows.append([rater, *known, len(own), *means])
-    if consistency:
-        keys = ("n", "percent_agreement", "weighted_kappa")
-        rows += [[], _Header(["scored twice, by dimension", *keys])]
-        rows += [[each, *(consistency[each][key] for key in keys)] for each in dimensions]
-        rows += [[], _Header(["scored twice, by rater", *keys[:2]])]
-        rows += [
-            [each["rater"], each["n"], each["percent_agreement"]] for each in consistency["raters"]
-        ]
-    return ["rater", *told, "n_ratings", *(f"{each}_mean" for each in scored)], rows
-
-
 def _fill(book: Workbook, title: str, header: list[str], rows: Rows) -> None:
     sheet = _sheet(book, title, header, rows[:50])
-    named = header
+    names = header
     for row in rows:
-        named = row if isinstance(row, _Header) else named
-        shown = zip(row, chain(named, repeat("")), strict=False)
-        sheet.append([_cell(sheet, value, isinstance(row, _Header), name) for value, name in shown])
+        names = row if isinstance(row, _Header) else names
+        cells = zip(row, chain(names, repeat("")), strict=False)
+        sheet.append([_cell(sheet, value, isinstance(row, _Header), name) for value, name in cells])
 
 
 def _sheet(book: Workbook, title: str, header: list[str], rows: Rows) -> Any:
@@ -220,9 +221,9 @@ def _sheet(book: Workbook, title: str, header: list[str], rows: Rows) -> Any:
     sheet.freeze_panes = "A2"
     sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-    seen = [header, *(row for row in rows if len(row) > 1)]  # a sentence takes no width
-    for index in range(max(map(len, seen))):
-        width = max(_columns(row[index]) for row in seen if len(row) > index) + 2
+    wide = [header, *(row for row in rows if len(row) > 1)]  # a sentence takes no width
+    for index in range(max(map(len, wide))):
+        width = max(_columns(row[index]) for row in wide if len(row) > index) + 2
         sheet.column_dimensions[get_column_letter(index + 1)].width = min(width, 42)
     sheet.append([_cell(sheet, name, bold=True) for name in header])
     return sheet
@@ -234,16 +235,16 @@ def _cell(sheet: WriteOnlyWorksheet, value: Any, bold: bool = False, name: str =
     A text is never a formula. ``name`` is the column's: it decides how a number is shown.
     """
     value = _plain(value)
-    shown = _NUMBER_FORMATS.get(name, _FORMAT) if isinstance(value, float) else ""
+    number_format = _NUMBER_FORMATS.get(name, _FORMAT) if isinstance(value, float) else ""
     guarded = isinstance(value, str) and _guarded(value)
-    if not (guarded or shown or bold):
+    if not (guarded or number_format or bold):
         return value
     cell = WriteOnlyCell(sheet, value=value)
     if guarded:
         # Also when somebody edits the cell.
         cell.data_type, cell.quotePrefix = "s", True
-    if shown:
-        cell.number_format = shown
+    if number_format:
+        cell.number_format = number_format
     if bold or isinstance(value, _Best):
         cell.font = Font(bold=True)
     return cell
@@ -267,9 +268,9 @@ def _plain(value: Any) -> bool | int | float | str | None:
 
 def _fitting(text: str) -> str:
     """No longer than a cell, which counts in UTF-16: an emoji takes two."""
-    if 2 * len(text) <= LONGEST_CELL:
+    if 2 * len(text) <= MAX_CELL_LENGTH:
         return text
-    return text.encode("utf-16-le")[: 2 * LONGEST_CELL].decode("utf-16-le", "ignore")
+    return text.encode("utf-16-le")[: 2 * MAX_CELL_LENGTH].decode("utf-16-le", "ignore")
 
 
 def _columns(value: Any) -> int:
@@ -293,10 +294,10 @@ class _Cells:
         self._number = _cell(sheet, 0.5, name=name).style_id
 
     def of(self, values: "pd.Series[Any]") -> Iterable[str]:
-        """One for each value. Texts repeat, so that one is written once for all its places."""
-        places, distinct = pd.factorize(values)
+        """The XML of each value. Texts repeat, so each distinct one is written once."""
+        indices, distinct = pd.factorize(values)
         written = [*map(self._written, distinct), "<c/>"]  # the last for what is missing, at -1
-        return np.array(written, dtype=object)[places]
+        return np.array(written, dtype=object)[indices]
 
     def _written(self, value: Any) -> str:
         value = _plain(self._read(value))
@@ -317,26 +318,26 @@ class _Cells:
 def _score_sheet(book: Workbook, scores: pd.DataFrame) -> Iterator[bytes]:
     """Adds the sheet of all scores with its header alone; returns its rows as XML.
 
-    openpyxl writes each cell by itself, which is far slower.
+    openpyxl writes cell after cell, which is far slower.
     """
-    shown = scores.drop(columns=ONLY_FOR_COORDINATORS, errors="ignore")
+    visible = scores.drop(columns=ONLY_FOR_COORDINATORS, errors="ignore")
     sheet = _sheet(
-        book, "Scores", [*map(str, shown)], shown.head(50).astype(object).to_numpy().tolist()
+        book, "Scores", [*map(str, visible)], visible.head(50).astype(object).to_numpy().tolist()
     )
-    return _score_rows([_Cells(sheet, str(name)) for name in shown], shown)
+    return _score_rows([_Cells(sheet, str(name)) for name in visible], visible)
 
 
 def _score_rows(cells: Sequence[_Cells], scores: pd.DataFrame) -> Iterator[bytes]:
     n_rows = n_bytes = 0
-    while n_rows < min(len(scores), MOST_ROWS):
-        some = scores.iloc[n_rows : min(n_rows + ROWS_AT_ONCE, MOST_ROWS)]
-        columns = [each.of(some[name]) for each, name in zip(cells, some, strict=True)]
+    while n_rows < min(len(scores), MAX_ROWS):
+        some = scores.iloc[n_rows : min(n_rows + ROWS_AT_ONCE, MAX_ROWS)]
+        columns = [cell.of(some[name]) for cell, name in zip(cells, some, strict=True)]
         rows = map("".join, zip(*columns, strict=True))
         part = f"<row>{'</row><row>'.join(rows)}</row>".encode()
-        if n_bytes + len(part) > MOST_BYTES:
+        if n_bytes + len(part) > MAX_BYTES:
             break
         n_rows, n_bytes = n_rows + len(some), n_bytes + len(part)
         yield part
-    if left := len(scores) - n_rows:
-        sentence = f"{left} more rows are in the score CSV alone."
+    if remaining := len(scores) - n_rows:
+        sentence = f"{remaining} more rows are in the score CSV alone."
         yield f'<row><c t="inlineStr"><is><t>{sentence}</t></is></c></row>'.encode()
