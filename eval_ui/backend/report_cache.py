@@ -37,22 +37,22 @@ class Filters:
     def counts(self, specialty: str, category: str, rater: str) -> bool:
         """Whether a rating counts; texts as in the columns of the same names."""
         values = {"specialty": specialty, "category": category, "rater": rater}
-        return all(values[column] in wanted for column, wanted in self._wanted())
+        return all(values[column] in accepted for column, accepted in self._columns())
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of ``frame`` that count."""
-        for column, wanted in self._wanted():
-            frame = frame[frame[column].isin(wanted)]
+        for column, accepted in self._columns():
+            frame = frame[frame[column].isin(accepted)]
         return frame
 
-    def _wanted(self) -> list[tuple[str, tuple[str, ...]]]:
+    def _columns(self) -> list[tuple[str, tuple[str, ...]]]:
         """Columns that are looked at, each with what it must hold."""
         columns = {
             "specialty": self.specialties,
             "category": self.categories,
             "rater": self.raters,
         }
-        return [(column, wanted) for column, wanted in columns.items() if wanted]
+        return [(column, accepted) for column, accepted in columns.items() if accepted]
 
 
 @dataclass(frozen=True)

@@ -76,16 +76,16 @@ class ReportHandlers:
             return choice | self._nothing() | {parts.report: html, parts.links: ""}
         study = self._own(chosen)
         before = view if view and view.study == chosen else ReportView(chosen)
-        wanted = _filters(filters) if before is view else NO_FILTERS
+        active = _filters(filters) if before is view else NO_FILTERS
         whole = self._reports.for_study(study)
-        filtered = self._reports.for_study(study, wanted) if whole and wanted else whole
+        filtered = self._reports.for_study(study, active) if whole and active else whole
         choice |= {
-            parts.report: self._html(study, filtered, spread, bool(wanted)),
+            parts.report: self._html(study, filtered, spread, bool(active)),
             parts.links: self._links(study, tuple(FILES) if whole else WITHOUT_SCORES),
         }
         if whole is None:
             return choice | self._nothing() | {parts.view: ReportView(chosen, spread=spread)}
-        now = ReportView(chosen, wanted, spread, _choices(whole))
+        now = ReportView(chosen, active, spread, _choices(whole))
         choice |= self._fields(now, before) | {parts.view: now}
         # The answers behind a figure were looked up with the filters before, or some time ago.
         is_current = replace(now, spread=before.spread) == before != now
@@ -119,8 +119,8 @@ class ReportHandlers:
         """Has the report shown again where it is not what is chosen by now."""
         if view is None or name not in study_names(self._store, self._services.access.now()):
             return UNCHANGED
-        wanted = replace(view, study=name, spread=spread, filters=_filters(filters))
-        return UNCHANGED if wanted == view else {self._parts.changed: time.time_ns()}
+        choice = replace(view, study=name, spread=spread, filters=_filters(filters))
+        return UNCHANGED if choice == view else {self._parts.changed: time.time_ns()}
 
     def _html(
         self, study: Study, made: StudyReport | None, spread: Spread, is_filtered: bool

@@ -38,7 +38,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     # One listener for all of them, which processes the last event always. Two that come within some
     # milliseconds may still run side by side, and the first end last: so it is looked after.
     chosen = [parts.study, parts.spread, parts.view, *filters]
-    shown = gr.on(
+    showing = gr.on(
         [
             *(tab.select, parts.study.input, parts.spread.input),
             *(parts.refresh.click, parts.changed.change),
@@ -53,7 +53,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         trigger_mode="always_last",
         **QUEUED,
     )
-    listen(shown.then, handlers.look_after, chosen, [parts.changed], texts)
+    listen(showing.then, handlers.look_after, chosen, [parts.changed], texts)
     fields = [behind.model, behind.dimension, behind.scores]
     listen(
         behind.look.click,
