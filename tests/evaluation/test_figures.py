@@ -25,7 +25,7 @@ from matplotlib.font_manager import _get_font
 from matplotlib.ft2font import FT2Font
 from PIL import Image
 from project import ROOT
-from typed_report import draw, means_chart, progress_chart, raters_chart, shares_chart
+from typed_report import draw, means_chart, progress_chart, raters_chart, shares_chart, typed
 
 from medchat.evaluation.writers import canvas, charts
 from medchat.evaluation.writers.figures import FIGURES
@@ -133,7 +133,7 @@ def drawn_elsewhere(report: dict[str, Any], before: str, **environment: str) -> 
     run = subprocess.run(
         [sys.executable, "-c", before + ANOTHER_PROCESS],
         input=json.dumps(report),
-        env=os.environ | environment,
+        env=os.environ | environment | {"PYTHONPATH": str(ROOT / "tests/fixtures")},
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -384,7 +384,7 @@ def test_nothing_lies_outside_the_picture(name: str, dimensions: int, scores: in
         [f"rater number {n}" for n in range(12)],
     )
     with canvas.prepare_canvas():
-        figure = charts.CHARTS[name](report, "en")
+        figure = charts.CHARTS[name](typed(report), "en")
         assert figure is not None
         agg = FigureCanvasAgg(figure)
         agg.draw()
