@@ -44,8 +44,8 @@ class _SpanBody(_Body):
 class SaveBody(_Body):
     """One rating, upon the save ``base`` ("" for none; null, from pages of old, for any)."""
 
-    item: str
-    key: str
+    item: str = ""
+    key: str = ""
     base: str | None = None
     scores: _ScoresBody | None = None
     skipped: Literal[("", *SKIPS)] = ""  # type: ignore[valid-type]

@@ -35,13 +35,14 @@ def rating_routes(store: Store, writer: Writer) -> APIRouter:
     """The routes below ``/rating`` and the links ``/r/TOKEN``."""
     router = APIRouter()
     sessions = RaterSessions(store, writer)
-    _add_coming_and_leaving(router, sessions)
+    _add_link(router, sessions)
     _add_questions(router, sessions)
     _add_saving(router, sessions)
+    _add_profile_and_leaving(router, sessions)
     return router
 
 
-def _add_coming_and_leaving(router: APIRouter, sessions: RaterSessions) -> None:
+def _add_link(router: APIRouter, sessions: RaterSessions) -> None:
     @router.get("/r/{token}")
     async def open_link(token: str, request: Request) -> Response:
         """Begin a session in this browser, or go on with its own, and show the rating page."""
@@ -54,26 +55,6 @@ def _add_coming_and_leaving(router: APIRouter, sessions: RaterSessions) -> None:
         response = RedirectResponse(PAGES[language], status_code=303)
         # A dry run ends with the browser: its coordinator must not stay a rater.
         set_cookie(request, response, session, None if rater.trial else SESSION_SECONDS)
-        return response
-
-    @router.post("/rating/profile")
-    @answering
-    async def save_profile(request: Request) -> Any:
-        body = await read_body(request, ProfileBody)
-        consent = (EN if body.language == "en" else ZH)("consent_text")
-        await sessions.write(
-            request, lambda db, rater: set_profile(db, rater.id, body.profile, consent)
-        )
-        return {}
-
-    @router.post("/rating/leave")
-    @answering
-    async def leave(request: Request) -> Any:
-        """End the session. The browser stays a rater's, which must not ask the models now; that
-        of a dry run is its coordinator's."""
-        trial = await sessions.end(request)
-        response = JSONResponse({})
-        set_cookie(request, response, "" if trial else LEFT, 0 if trial else SESSION_SECONDS)
         return response
 
 
@@ -119,6 +100,28 @@ def _add_saving(router: APIRouter, sessions: RaterSessions) -> None:
             error = StorageError("newer_saved", saved_at=answer["saved_at"] or "?")
             return refusal(error, answer=answer)
         return reply
+
+
+def _add_profile_and_leaving(router: APIRouter, sessions: RaterSessions) -> None:
+    @router.post("/rating/profile")
+    @answering
+    async def save_profile(request: Request) -> Any:
+        body = await read_body(request, ProfileBody)
+        consent = (EN if body.language == "en" else ZH)("consent_text")
+        await sessions.write(
+            request, lambda db, rater: set_profile(db, rater.id, body.profile, consent)
+        )
+        return {}
+
+    @router.post("/rating/leave")
+    @answering
+    async def leave(request: Request) -> Any:
+        """End the session. The browser stays a rater's, which must not ask the models now; that
+        of a dry run is its coordinator's."""
+        trial = await sessions.end(request)
+        response = JSONResponse({})
+        set_cookie(request, response, "" if trial else LEFT, 0 if trial else SESSION_SECONDS)
+        return response
 
 
 def _number(place: str) -> int:
