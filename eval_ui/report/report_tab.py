@@ -6,8 +6,9 @@ than the scores.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from eval_ui.backend.study_actions import require_own, study_names
 from eval_ui.report.exports import FILES, WITHOUT_SCORES, download_path
 from eval_ui.report.report_html import SPREADS, behind_html, pictures_html, table4_html, tables_html
 from eval_ui.texts import Texts
-from eval_ui.web.access import opening
-from eval_ui.web.notices import QUEUED, guarded, inform, listen, skipped
+from eval_ui.web.coordinator_tab import opening
+from eval_ui.web.notices import QUEUED, Updates, guarded, inform, listen
 from eval_ui.web.safe_text import as_html
 from medchat.errors import BadInput
 from medchat.files.published import read_reference
@@ -123,12 +124,13 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     handlers = _Handlers(services, texts)
     drawn, changed = gr.State(), gr.State(0)  # of which study, and how often its reference rows
     shown = [study, report, model, *filters, links, behind, drawn]
-    opened = opening(services.access, texts, "report", handlers.show, len(shown))
-    checked = guarded(opened, 2 + len(shown), texts)
+    show_study = by_component(handlers.show, shown)
+    opened = guarded(opening(services.access, texts, "report", gate, body, show_study), texts)
 
-    def show(*values: Any) -> Iterator[list[Any]]:
-        yield [f'<p role="status">{texts("report_busy")}</p>', *skipped(2 + len(shown))]
-        yield ["", *checked(*values)]
+    def show(*values: Any) -> Iterator[Updates]:
+        yield {busy: f'<p role="status">{texts("report_busy")}</p>'}
+        updates = opened(*values)
+        yield {busy: "", **(updates if gate in updates else {})}
 
     # One listener for all of them, which works off the last event always. Two that come within some
     # milliseconds may still run side by side, and the first end last: so it is looked after.
@@ -144,19 +146,41 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
         trigger_mode="always_last",
         **QUEUED,
     )
-    listen(worked_out.then, handlers.look_after, asked, [changed], texts)
+    listen(worked_out.then, by_component(handlers.look_after, [changed]), asked, [changed], texts)
     wanted = [model, dimension, scores]
     found_by = [study, *wanted, *filters]
-    listen(look.click, handlers.behind, found_by, [behind], texts, services.access)
+    listen(
+        look.click,
+        by_component(handlers.behind, [behind]),
+        found_by,
+        [behind],
+        texts,
+        services.access,
+    )
     cell = [looking, *wanted, behind]
     listen(
-        report.click, handlers.behind_cell, [study, *filters], cell, texts, services.access
+        report.click,
+        by_component(handlers.behind_cell, cell),
+        [study, *filters],
+        cell,
+        texts,
+        services.access,
     ).then(None, js=SHOW_BEHIND)
     for event, handler, inputs, outputs in (
         (add.click, handlers.set_reference, [study, file], [changed, file]),
         (clear.click, handlers.clear_reference, [study], [changed]),
     ):
-        listen(event, handler, inputs, outputs, texts, services.access)
+        listen(event, by_component(handler, outputs), inputs, outputs, texts, services.access)
+
+
+def by_component(handler: Callable[..., list[Any]], outputs: list[Any]) -> Callable[..., Updates]:
+    """``handler`` with its values keyed by ``outputs``, in their order."""
+
+    @wraps(handler)
+    def run(*values: Any) -> Updates:
+        return dict(zip(outputs, handler(*values), strict=True))
+
+    return run
 
 
 def _chooser(label: str, elem_id: str) -> gr.Dropdown:

@@ -13,7 +13,7 @@ from own_loop import run_in_own_loop
 from project import NO_MODELS
 
 from eval_ui.web import access
-from eval_ui.web.access import MAX_WAITING_SIGN_INS, SignIns
+from eval_ui.web.sign_in import MAX_WAITING_SIGN_INS, SignIns
 
 SECONDS = 0.05
 """That a password takes in these tests."""
