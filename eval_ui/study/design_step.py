@@ -27,10 +27,10 @@ from storage import (
 
 @dataclass(frozen=True)
 class DesignParts:
-    """``shown`` is how answers are shown: together, or one by one."""
+    """``order`` is how answers are shown: together, or one by one."""
 
     overlap: gr.Number
-    shown: gr.Radio
+    order: gr.Radio
     repeats: gr.Number
     guide_zh: gr.Textbox
     guide_en: gr.Textbox
@@ -43,7 +43,7 @@ class DesignParts:
 
     @property
     def fields(self) -> list[Any]:
-        return [self.overlap, self.shown, self.repeats, self.guide_zh, self.guide_en]
+        return [self.overlap, self.order, self.repeats, self.guide_zh, self.guide_en]
 
     @property
     def buttons(self) -> list[gr.Button]:
@@ -60,7 +60,7 @@ def lay_out(context: StepContext) -> DesignParts:
             info=texts("raters_per_answer_info"),
             elem_id="raters-per-answer",
         )
-        shown = gr.Radio(
+        order = gr.Radio(
             [(texts("shown_together"), "together"), (texts("shown_singly"), "singly")],
             value="together",
             label=texts("shown_how"),
@@ -91,7 +91,7 @@ def lay_out(context: StepContext) -> DesignParts:
             built_in = gr.Button(texts("practice_built_in"), elem_id="practice-built-in")
             load = gr.Button(texts("practice_load"), elem_id="practice-load")
             clear = gr.Button(texts("practice_clear"), elem_id="practice-clear")
-    fields = (overlap, shown, repeats, guide_zh, guide_en)
+    fields = (overlap, order, repeats, guide_zh, guide_en)
     return DesignParts(*fields, save, practice, file, built_in, load, clear)
 
 
@@ -128,11 +128,11 @@ class DesignHandlers:
         return {self.parts.practice: sentence, **dict(zip(buttons, states, strict=True))}
 
     def save(
-        self, study: Study, overlap: Any, shown: str, repeats: Any, zh: str, en: str
+        self, study: Study, overlap: Any, order: str, repeats: Any, zh: str, en: str
     ) -> Updates:
         settings = StudySettings(
             raters_per_answer=_whole(overlap),
-            one_by_one=shown == "singly",
+            one_by_one=order == "singly",
             repeats=_whole(repeats) or 0,
             guide_zh=own_guide(zh, default_guide("zh")),
             guide_en=own_guide(en, default_guide("en")),

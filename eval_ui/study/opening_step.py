@@ -290,11 +290,11 @@ class OpeningHandlers:
         if study.opened_at:
             return self._no_review()
         telling = self._telling(study)
-        known = {answer.response for answer, _ in telling}
+        listed = {answer.response for answer, _ in telling}
         picked: Telling = [
             (answer, [])
             for answer in answers_to_check(self._store, study.id)
-            if answer.response == response and answer.response not in known
+            if answer.response == response and answer.response not in listed
         ]
         choices = [
             (self._name(answer), answer.response)

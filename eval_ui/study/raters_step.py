@@ -26,14 +26,14 @@ Link = tuple[str, str]
 
 @dataclass(frozen=True)
 class RatersParts:
-    """``shown`` holds the links of this page: they are told only once."""
+    """``page_links`` holds the links of this page: they are told only once."""
 
     count: gr.Number
     further: gr.Checkbox
     remarks: gr.Textbox
     invite: gr.Button
     links: gr.HTML
-    shown: gr.State
+    page_links: gr.State
     rater: gr.Dropdown
     renew: gr.Button
     revoke: gr.Button
@@ -61,7 +61,7 @@ def lay_out(context: StepContext) -> RatersParts:
     with gr.Row(elem_classes="actions"):
         invite = gr.Button(texts("invite_button"), variant="primary", elem_id="invite")
     links = gr.HTML(elem_id="links")
-    shown = gr.State([])
+    page_links = gr.State([])
     hint(texts, "renew_info")
     with gr.Row(elem_classes="field-and-button"):
         rater = gr.Dropdown(
@@ -70,17 +70,22 @@ def lay_out(context: StepContext) -> RatersParts:
         renew = gr.Button(texts("renew_button"), elem_id="renew", scale=0, min_width=110)
         revoke = gr.Button(texts("revoke_button"), elem_id="revoke", scale=0, min_width=110)
         pass_on = gr.Button(texts("hand_over"), elem_id="hand-over", scale=0, min_width=140)
-    return RatersParts(count, further, remarks, invite, links, shown, rater, renew, revoke, pass_on)
+    return RatersParts(
+        count, further, remarks, invite, links, page_links, rater, renew, revoke, pass_on
+    )
 
 
 def create_raters_step(context: StepContext) -> Step:
     parts = lay_out(context)
     handlers = RatersHandlers(context, parts)
-    inputs = [parts.count, parts.further, parts.remarks, parts.shown]
-    own = [parts.links, parts.remarks, parts.shown]
+    inputs = [parts.count, parts.further, parts.remarks, parts.page_links]
+    own = [parts.links, parts.remarks, parts.page_links]
     context.wire(parts.invite.click, handlers.invite, inputs, own)
     context.wire(
-        parts.renew.click, handlers.renew, [parts.rater, parts.shown], [parts.links, parts.shown]
+        parts.renew.click,
+        handlers.renew,
+        [parts.rater, parts.page_links],
+        [parts.links, parts.page_links],
     )
     context.wire(parts.revoke.click, handlers.revoke, [parts.rater], [parts.links])
     context.wire(parts.pass_on.click, handlers.hand_over, [parts.rater], [parts.links])
@@ -93,7 +98,7 @@ class RatersHandlers:
         self._store = context.services.store
 
     def fill(self, _: Study) -> Updates:
-        return {self.parts.links: "", self.parts.remarks: "", self.parts.shown: []}
+        return {self.parts.links: "", self.parts.remarks: "", self.parts.page_links: []}
 
     def draw(self, study: Study) -> Updates:
         choices = [
@@ -108,7 +113,7 @@ class RatersHandlers:
         count: float | None,
         further: bool,
         remarks: str | None,
-        shown: Sequence[Link] = (),
+        page_links: Sequence[Link] = (),
     ) -> Updates:
         lines = [line.strip() for line in (remarks or "").splitlines() if line.strip()]
         error = PageError("invite_not_whole")
@@ -123,13 +128,13 @@ class RatersHandlers:
             remarks=lines,
             coordinator=self._context.coordinator,
         )
-        return {**self._links(shown, invitations), self.parts.remarks: ""}
+        return {**self._links(page_links, invitations), self.parts.remarks: ""}
 
-    def renew(self, study: Study, rater: str | None, shown: Sequence[Link] = ()) -> Updates:
+    def renew(self, study: Study, rater: str | None, page_links: Sequence[Link] = ()) -> Updates:
         by = self._context.coordinator
         invitation = renew_link(self._store, study.id, _label(rater), coordinator=by)
         inform(self._texts("renewed", rater=rater), self._texts)
-        return self._links(shown, [invitation])
+        return self._links(page_links, [invitation])
 
     def revoke(self, study: Study, rater: str | None) -> Updates:
         revoke_link(self._store, study.id, _label(rater), self._context.coordinator)
@@ -142,14 +147,14 @@ class RatersHandlers:
         inform(sentence, self._texts)
         return {self.parts.links: part("paragraph", sentence)}
 
-    def _links(self, shown: Sequence[Link], new: list[Invitation]) -> Updates:
+    def _links(self, page_links: Sequence[Link], new: list[Invitation]) -> Updates:
         """The links that this page has shown and the new ones, which replace older ones."""
         home = self._context.home
-        rows = dict(shown)
+        rows = dict(page_links)
         rows |= {named(link.label, link.remark): f"{home}r/{link.token}" for link in new}
         header = [self._texts("rater"), self._texts("link")]
         html = table(header, [list(row) for row in rows.items()], texts=2, name=header[1])
-        return {self.parts.links: html, self.parts.shown: list(rows.items())}
+        return {self.parts.links: html, self.parts.page_links: list(rows.items())}
 
 
 def _label(rater: str | None) -> str:

@@ -112,13 +112,13 @@ def _wire(
     handlers = StudyHandlers(context, parts, steps)
     status = [parts.summary, *(component for step in steps for component in step.status)]
     fields = [component for step in steps for component in step.fields]
-    shown = [*status, parts.details, *fields]
-    everything = [parts.study, parts.making, *shown]
+    everything_of_study = [*status, parts.details, *fields]
+    everything = [parts.study, parts.making, *everything_of_study]
 
     def on(event: Any, handler: Any, field: Any, outputs: list[Any]) -> None:
         listen(event, handler, field, outputs, texts, access)
 
-    on(parts.study.input, handlers.show, parts.study, shown)
+    on(parts.study.input, handlers.show, parts.study, everything_of_study)
     on(parts.refresh.click, handlers.refresh, parts.study, everything)
     on(context.changed.change, handlers.redraw, parts.study, status)
     for key in ("opening", "board"):  # what models and raters do changes these without a click

@@ -31,7 +31,7 @@ def opening(
 
     def run(*values: Any) -> Updates:
         is_open = access.now() is not None
-        shown = {gate: gate_html(access, texts, tab), body: gr.update(visible=is_open)}
-        return {**shown, **refresh(*values)} if is_open else shown
+        updates = {gate: gate_html(access, texts, tab), body: gr.update(visible=is_open)}
+        return {**updates, **refresh(*values)} if is_open else updates
 
     return run

@@ -34,11 +34,11 @@ class SignIns:
 
     async def sign_in(self, name: str, password: str, address: str) -> str | None:
         """The new session's token; None where too many are waiting. Raises as ``sign_in``."""
-        known = await to_thread.run_sync(
+        is_known = await to_thread.run_sync(
             knows_address, self._store, name, address, limiter=self._lookups
         )
-        limiter = self._known if known else self._others
-        if not known and limiter.statistics().tasks_waiting >= MAX_WAITING_SIGN_INS:
+        limiter = self._known if is_known else self._others
+        if not is_known and limiter.statistics().tasks_waiting >= MAX_WAITING_SIGN_INS:
             return None
         return await to_thread.run_sync(
             sign_in, self._store, name, password, address, limiter=limiter

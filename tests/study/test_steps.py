@@ -188,7 +188,7 @@ def test_coordinators_see_whom_a_link_was_sent_to(build: Build, store: Store) ->
         assert "<td>r02 · &lt;b&gt;李&lt;/b&gt;医生</td>" in html
     choices = raters.draw(study)[parts.rater]
     assert choices["choices"][0] == ("r01 · 王医生", "r01")
-    again = raters.renew(study, "r01", updates[parts.shown])[parts.links]
+    again = raters.renew(study, "r01", updates[parts.page_links])[parts.links]
     assert "r01 · 王医生" in again
     assert len(tokens_in(again)) == 2, "the links that were shown are still there"
     assert progress.draw(study)[progress.parts.reminders].startswith("王医生：您好！")
