@@ -27,14 +27,13 @@ def create_chat_tab(services: Services, texts: Texts) -> None:
     statuses = [pane.status for pane in parts.panes]
     everything = [*sessions, *(pane.chat for pane in parts.panes), *statuses]
     inputs = [*(pane.model for pane in parts.panes), *sessions]
-    question_taken = (
-        gr.on(  # a refused question leaves nothing pending, so the listeners do nothing
-            [parts.send.click, parts.question.submit],
-            guarded(handlers.ask, texts, may_ask),
-            [parts.question, *inputs],
-            [parts.question, *everything],
-            **QUEUED,
-        )
+    # A refused question leaves nothing pending, so that the panes' listeners do nothing.
+    question_taken = gr.on(
+        [parts.send.click, parts.question.submit],
+        guarded(handlers.ask, texts, may_ask),
+        [parts.question, *inputs],
+        [parts.question, *everything],
+        **QUEUED,
     )
     for pane in parts.panes:
         question_taken.success(
