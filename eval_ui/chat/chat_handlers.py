@@ -134,8 +134,8 @@ class ChatHandlers:
             services.store, name, question, responses, coordinator, services.names_of_models
         )
         sessions[0].added_to[name] = number
-        words = {"study": name, "question": number, "count": len(responses)}
-        return {self._parts.added: as_markdown(self._texts("added_to_study", **words))}
+        sentence = self._texts("added_to_study", study=name, question=number, count=len(responses))
+        return {self._parts.added: as_markdown(sentence)}
 
     # -- drawing --
 

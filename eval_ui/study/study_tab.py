@@ -186,12 +186,10 @@ class StudyHandlers:
     def _summary(self, study: Study) -> str:
         questions = len(list_questions(self._store, study.id))
         raters = len(list_raters(self._store, study.id))
-        words = {"study": study.name, "questions": questions, "raters": raters}
-        return render(
-            "study_summary.html",
-            sentence=self._texts("study_summary", **words),
-            state=self._state(study),
+        sentence = self._texts(
+            "study_summary", study=study.name, questions=questions, raters=raters
         )
+        return render("study_summary.html", sentence=sentence, state=self._state(study))
 
     def _state(self, study: Study) -> str:
         for moment, key in (

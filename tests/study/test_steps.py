@@ -369,7 +369,7 @@ def test_what_cannot_be_opened_is_not_asked_about(build: Build, store: Store) ->
     assert "1 题、2 个回答、0 位评分者" in handlers.ask_opening(study)
     for answer in answers_to_check(store, study.id):
         handlers.deciding("excluded")(study, answer.response, "", answer.response)
-    with pytest.raises(StorageError, match="1 question"):
+    with pytest.raises(StorageError, match="answer to rate: 1"):
         handlers.ask_opening(study)
     with pytest.raises(StorageError) as refused:
         handlers.ask_opening(new_study(store, name="开放"))
