@@ -22,12 +22,13 @@ from eval_ui.rating.rating_routes import rating_routes
 from eval_ui.rating.rating_script import RatingScript
 from eval_ui.report.exports import export_routes
 from eval_ui.texts import Language, Texts
-from eval_ui.web.access import SameOriginGuard, access_routes
 from eval_ui.web.connections import BoundedConnection, allow_files
 from eval_ui.web.gate import Gate
 from eval_ui.web.page_sessions import MAX_EVENTS
 from eval_ui.web.proxies import ProxyHeaders
+from eval_ui.web.same_origin import SameOriginGuard
 from eval_ui.web.security_headers import SecurityHeaders
+from eval_ui.web.sign_in import access_routes
 from eval_ui.web.uploads import Uploads
 from medchat import __version__
 from medchat.config import LOOPBACK, Settings, project_file

@@ -64,6 +64,37 @@ def offences(room: str, source: str) -> list[str]:
     ]
 
 
+def reached(module: str, seen: set[str]) -> set[str]:
+    """``seen`` and all modules that importing ``module`` imports, outside libraries' by name."""
+    if module in seen:
+        return seen
+    seen.add(module)
+    path = ROOT.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if path.exists():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:  # later ones do not count
+            for _, name in imported_modules(ast.unparse(node)) if _is_import(node) else ():
+                reached(name, seen)
+                for alias in getattr(node, "names", ()):
+                    reached(f"{name}.{alias.name}", seen)
+    return seen
+
+
+def _is_import(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "eval_ui" / "backend").glob("*.py")))
+def test_the_backend_reaches_no_gradio(path: Path) -> None:
+    modules = reached(f"eval_ui.backend.{path.stem}", set())
+    assert not [name for name in modules if name.partition(".")[0] == "gradio"]
+
+
+def test_a_module_behind_another_is_reached() -> None:
+    assert "gradio" in reached("eval_ui.page", set())
+    assert "eval_ui.web.safe_text" in reached("eval_ui.study.study_tab", set())
+
+
 def test_there_are_modules_to_look_at() -> None:
     assert ROOT / "medchat" / "errors.py" in project_modules()
 

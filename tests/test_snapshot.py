@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 from app_server import PASSWORD, AppServer
 from openpyxl import load_workbook
-from project import GOLDENS, NO_MODELS
+from project import GOLDENS, NO_MODELS, ROOT
 
 from eval_ui.report.report_html import SPREADS, table4_html, tables_html
 from eval_ui.texts import LANGUAGES, Texts
@@ -199,7 +199,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             found = re.search(r"window\.gradio_config = (\{.*?\});?</script>", page.text, re.DOTALL)
             assert found
             texts = sorted(set(texts_of(json.loads(found[1])["components"])))
-            files[f"page.{name}.txt"] = "\n".join(texts).replace(str(folder), "FOLDER") + "\n"
+            text = "\n".join(texts).replace(str(folder), "FOLDER").replace(str(ROOT), "ROOT")
+            files[f"page.{name}.txt"] = text + "\n"
         return files
 
 

@@ -70,8 +70,8 @@ class Answering:
     def start(self, study_id: str) -> None:
         """Work on a study's job, unless somebody does already."""
         with self._lock:
-            known = self._runs.get(study_id)
-            if known is None or known.ended or not known.is_alive():
+            run = self._runs.get(study_id)
+            if run is None or run.ended or not run.is_alive():
                 self._runs[study_id] = _Run(self._store, self._engine, self._registry, study_id)
                 self._runs[study_id].start()
 
@@ -90,8 +90,8 @@ class Answering:
             return None
         run = self._runs.get(study_id)
         progress = answer_progress(self._store, study_id)
-        left = run.seconds_left(progress) if run and job.state == "running" else None
-        return JobView(job, progress, left, run.problem if run else None)
+        seconds = run.seconds_left(progress) if run and job.state == "running" else None
+        return JobView(job, progress, seconds, run.problem if run else None)
 
     def close(self) -> None:
         """End every thread; the jobs stay marked as running, to be resumed."""
@@ -167,12 +167,12 @@ class _Run(threading.Thread):
 
     def _missing(self, job: AnswerJob) -> list[tuple[Question, str]]:
         room = UNDER_WAY - len(self._asked)
-        wanted = replace(job, models=tuple(m for m in job.models if m not in self._down))
-        if room <= 0 or not wanted.models:
+        possible = replace(job, models=tuple(m for m in job.models if m not in self._down))
+        if room <= 0 or not possible.models:
             return []
-        asked = {(question.id, model) for question, model, _ in self._asked.values()}
-        found = next_unanswered(self._store, wanted, UNDER_WAY + len(asked))
-        return [each for each in found if (each[0].id, each[1]) not in asked][:room]
+        under_way = {(question.id, model) for question, model, _ in self._asked.values()}
+        pairs = next_unanswered(self._store, possible, UNDER_WAY + len(under_way))
+        return [pair for pair in pairs if (pair[0].id, pair[1]) not in under_way][:room]
 
     def _ask(self, job: AnswerJob, question: Question, model: str) -> None:
         if model in self._down:

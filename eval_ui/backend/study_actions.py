@@ -140,9 +140,9 @@ def import_answers(
 
 def refuse_known(store: Store, study: Study, questions: Sequence[str], kind: str) -> None:
     """Raises PageError where some of ``questions`` are in the study already: a file added twice."""
-    known = {each.text: each.question_id for each in list_questions(store, study.id, kind)}
-    if there := [known[text] for text in dict.fromkeys(questions) if text in known]:
-        raise PageError("questions_known", count=len(there), first=there[0])
+    existing = {item.text: item.question_id for item in list_questions(store, study.id, kind)}
+    if numbers := [existing[text] for text in dict.fromkeys(questions) if text in existing]:
+        raise PageError("questions_known", count=len(numbers), first=numbers[0])
 
 
 # -- what gives a model away --
@@ -150,7 +150,7 @@ def refuse_known(store: Store, study: Study, questions: Sequence[str], kind: str
 
 def refuse_disclosures(questions: Sequence[NewQuestion], labels: Sequence[str]) -> None:
     """Raises PageError for an answer that names or betrays its model: raters would read it."""
-    names = {*labels, *(each.model for new in questions for each in new.responses)}
+    names = {*labels, *(answer.model for new in questions for answer in new.responses)}
     for new in questions:
         for response in new.responses:
             if disclosures := find_disclosures(response.text, names):
@@ -169,8 +169,8 @@ def answers_that_tell(
     """Every answer of a study that gives its model away, with what does."""
     answers = answers_to_check(store, study.id)
     names = frozenset({*labels, *(answer.model for answer in answers)})
-    found = [(answer, _scan(answer.text, names)) for answer in answers]
-    return [(answer, disclosures) for answer, disclosures in found if disclosures]
+    scans = [(answer, _scan(answer.text, names)) for answer in answers]
+    return [(answer, disclosures) for answer, disclosures in scans if disclosures]
 
 
 def texts_that_name(
@@ -182,8 +182,8 @@ def texts_that_name(
     guides = {"guide_zh": study.guide_zh, "guide_en": study.guide_en}
     read += [(texts(key), guide) for key, guide in guides.items()]
     for kind in ("real", "practice"):
-        for each in list_questions(store, study.id, kind):
-            read.append((texts("question_named", question=each.question_id), each.text))
+        for question in list_questions(store, study.id, kind):
+            read.append((texts("question_named", question=question.question_id), question.text))
     return [
         (where, telling.words)
         for where, text in read

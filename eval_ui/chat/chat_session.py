@@ -5,8 +5,10 @@ What goes into a study is taken from here, never from what a browser sends back.
 
 from dataclasses import dataclass, field
 
+from markupsafe import escape
+
 from eval_ui.texts import PageError, Texts
-from eval_ui.web.safe_text import as_html, folded
+from eval_ui.web.safe_text import folded
 from medchat.engine import Delta, End, Event, Ticket
 from medchat.files.answers import MAX_QUESTION_LENGTH
 from medchat.models import ModelSpec, Turn
@@ -45,8 +47,8 @@ class PaneSession:
 
     def take_up(self) -> bool:
         """Whether there is a question to answer; true once for each."""
-        wanted, self.pending = self.pending, False
-        return wanted
+        is_pending, self.pending = self.pending, False
+        return is_pending
 
     def take(self, event: Event) -> None:
         """Note an engine's event."""
@@ -118,7 +120,7 @@ def status_line(pane: PaneSession, spec: ModelSpec, texts: Texts) -> str:
 
 def status_html(pane: PaneSession, spec: ModelSpec, texts: Texts) -> str:
     """The status line and, once the answer has ended, the prompt that led to it, folded away."""
-    line = as_html(status_line(pane, spec, texts))
+    line = escape(status_line(pane, spec, texts))
     if pane.end is None or not pane.end.prompt:
         return line
     summary = texts("prompt", tokens=pane.end.prompt_tokens)
@@ -133,21 +135,21 @@ def responses_for_study(
     Raises PageError where there is none yet, one is not finished, or it is a later turn, before
     which every model saw another history.
     """
-    asked = [pane for pane in panes if pane.turns]
-    if not asked or any(pane.busy for pane in asked):
+    answered = [pane for pane in panes if pane.turns]
+    if not answered or any(pane.busy for pane in answered):
         raise PageError("nothing_to_add")
-    turn = max(len(pane.turns) for pane in asked)
+    turn = max(len(pane.turns) for pane in answered)
     if turn > 1:
         raise PageError("later_turn", turn=turn)
-    if len({pane.turns[0].question for pane in asked}) > 1:
+    if len({pane.turns[0].question for pane in answered}) > 1:
         raise PageError("nothing_to_add")
-    unfinished = [p for p in asked if p.end is None or p.end.finish_reason not in FINISHED]
+    unfinished = [p for p in answered if p.end is None or p.end.finish_reason not in FINISHED]
     if unfinished:
         names = "、".join(labels[pane.model] for pane in unfinished)
         raise PageError("answers_unfinished", models=names)
     responses = [
         NewResponse(pane.model, end.text, end.finish_reason, end.provenance)
-        for pane in asked
+        for pane in answered
         if (end := pane.end)
     ]
-    return asked[0].turns[0].question, responses
+    return answered[0].turns[0].question, responses

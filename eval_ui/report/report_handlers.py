@@ -16,7 +16,7 @@ from eval_ui.report.exports import FILES, WITHOUT_SCORES, download_path
 from eval_ui.report.report_html import Spread, behind_html, downloads_html, report_html
 from eval_ui.report.report_layout import FILTERED, ReportParts
 from eval_ui.texts import PageError, Texts
-from eval_ui.web.access import gate_html
+from eval_ui.web.coordinator_tab import gate_html
 from eval_ui.web.notices import inform
 from medchat.files.published import read_reference
 from medchat.scale import DIMENSIONS, SCORES

@@ -28,7 +28,7 @@ def create_report_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
     parts = lay_out(texts)
     handlers, access = ReportHandlers(services, texts, parts), services.access
     behind, published, filters = parts.behind, parts.published, parts.filters
-    opened = guarded(handlers.open, 1, texts)
+    opened = guarded(handlers.open, texts)
 
     def show(*values: Any) -> Iterator[Updates]:
         yield {parts.busy: f'<p role="status">{texts("report_busy")}</p>'}

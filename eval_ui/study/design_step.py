@@ -1,5 +1,6 @@
 """First step: who rates how much, how answers are shown, the guide, and practice."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import gradio as gr
 
 from eval_ui.backend.study_actions import refuse_known
 from eval_ui.rating.guide import default_guide
-from eval_ui.study.step_context import Step, StudyWork, hint, pressable, whole_number
+from eval_ui.study.step_context import Step, StepContext, hint, pressable, whole_number
 from eval_ui.texts import PageError
-from eval_ui.web.notices import inform
+from eval_ui.web.notices import Updates, inform
+from eval_ui.web.templates import part
 from medchat.files.practice import BUILT_IN, read_practice
 from storage import (
     PracticeItem,
@@ -23,9 +25,33 @@ from storage import (
 )
 
 
-def create_design_step(work: StudyWork) -> Step:
-    texts = work.texts
-    # -- layout --
+@dataclass(frozen=True)
+class DesignParts:
+    """``order`` is how answers are shown: together, or one by one."""
+
+    overlap: gr.Number
+    order: gr.Radio
+    repeats: gr.Number
+    guide_zh: gr.Textbox
+    guide_en: gr.Textbox
+    save: gr.Button
+    practice: gr.HTML
+    file: gr.File
+    built_in: gr.Button
+    load: gr.Button
+    clear: gr.Button
+
+    @property
+    def fields(self) -> list[Any]:
+        return [self.overlap, self.order, self.repeats, self.guide_zh, self.guide_en]
+
+    @property
+    def buttons(self) -> list[gr.Button]:
+        return [self.save, self.built_in, self.load, self.clear]
+
+
+def lay_out(context: StepContext) -> DesignParts:
+    texts = context.texts
     hint(texts, "design_info")
     with gr.Row():
         overlap = gr.Number(
@@ -34,7 +60,7 @@ def create_design_step(work: StudyWork) -> Step:
             info=texts("raters_per_answer_info"),
             elem_id="raters-per-answer",
         )
-        shown = gr.Radio(
+        order = gr.Radio(
             [(texts("shown_together"), "together"), (texts("shown_singly"), "singly")],
             value="together",
             label=texts("shown_how"),
@@ -46,10 +72,10 @@ def create_design_step(work: StudyWork) -> Step:
     with gr.Accordion(texts("guide"), open=False, elem_id="guide-texts"):
         hint(texts, "guide_info")
         with gr.Row():
-            guides = [
+            guide_zh, guide_en = (
                 gr.Textbox(label=texts(f"guide_{code}"), lines=14, elem_id=f"guide-{code}")
                 for code in ("zh", "en")
-            ]
+            )
     with gr.Row(elem_classes="actions"):
         save = gr.Button(texts("design_save"), variant="primary", elem_id="save-design")
     with gr.Accordion(texts("practice"), open=False, elem_id="practice"):
@@ -65,43 +91,49 @@ def create_design_step(work: StudyWork) -> Step:
             built_in = gr.Button(texts("practice_built_in"), elem_id="practice-built-in")
             load = gr.Button(texts("practice_load"), elem_id="practice-load")
             clear = gr.Button(texts("practice_clear"), elem_id="practice-clear")
-
-    # -- wiring --
-    handlers = _Handlers(work)
-    fields = [overlap, shown, repeats, *guides]
-    work.wire(save.click, handlers.save, fields, fields)
-    work.wire(built_in.click, handlers.add_built_in, [], [])
-    work.wire(load.click, handlers.load, [file], [file])
-    work.wire(clear.click, handlers.clear, [], [])
-    status = [practice, save, built_in, load, clear]
-    return Step(fields, handlers.fill, status, handlers.draw)
+    fields = (overlap, order, repeats, guide_zh, guide_en)
+    return DesignParts(*fields, save, practice, file, built_in, load, clear)
 
 
-class _Handlers:
-    def __init__(self, work: StudyWork) -> None:
-        self._work, self._texts, self._store = work, work.texts, work.services.store
+def create_design_step(context: StepContext) -> Step:
+    parts = lay_out(context)
+    handlers = DesignHandlers(context, parts)
+    context.wire(parts.save.click, handlers.save, parts.fields, parts.fields)
+    context.wire(parts.built_in.click, handlers.add_built_in, [], [])
+    context.wire(parts.load.click, handlers.load, [parts.file], [parts.file])
+    context.wire(parts.clear.click, handlers.clear, [], [])
+    return Step(parts.fields, handlers.fill, [parts.practice, *parts.buttons], handlers.draw)
 
-    def fill(self, study: Study) -> list[Any]:
-        return [
+
+class DesignHandlers:
+    def __init__(self, context: StepContext, parts: DesignParts) -> None:
+        self._context, self._texts, self.parts = context, context.texts, parts
+        self._store = context.services.store
+
+    def fill(self, study: Study) -> Updates:
+        values = (
             study.raters_per_answer,
             "singly" if study.one_by_one else "together",
             study.repeats,
             study.guide_zh or default_guide("zh"),
             study.guide_en or default_guide("en"),
-        ]
+        )
+        return dict(zip(self.parts.fields, values, strict=True))
 
-    def draw(self, study: Study) -> list[Any]:
+    def draw(self, study: Study) -> Updates:
         count = len(list_questions(self._store, study.id, "practice"))
-        told = f"<p>{self._texts('practice_count', count=count)}</p>"
-        return [told, *pressable(*[not study.opened_at] * 4)]
+        sentence = part("paragraph", self._texts("practice_count", count=count))
+        buttons = self.parts.buttons
+        states = pressable(*[not study.opened_at] * len(buttons))
+        return {self.parts.practice: sentence, **dict(zip(buttons, states, strict=True))}
 
     def save(
-        self, study: Study, overlap: Any, shown: str, repeats: Any, zh: str, en: str
-    ) -> list[Any]:
+        self, study: Study, overlap: Any, order: str, repeats: Any, zh: str, en: str
+    ) -> Updates:
         settings = StudySettings(
-            raters_per_answer=self._whole(overlap),
-            one_by_one=shown == "singly",
-            repeats=self._whole(repeats) or 0,
+            raters_per_answer=_whole(overlap),
+            one_by_one=order == "singly",
+            repeats=_whole(repeats) or 0,
             guide_zh=own_guide(zh, default_guide("zh")),
             guide_en=own_guide(en, default_guide("en")),
         )
@@ -109,33 +141,34 @@ class _Handlers:
         inform(self._texts("design_saved"), self._texts)
         return self.fill(changed)
 
-    def _whole(self, value: float | None) -> int | None:
-        return whole_number(value, PageError("not_whole", value=value))
-
-    def add_built_in(self, study: Study) -> list[Any]:
+    def add_built_in(self, study: Study) -> Updates:
         self._add(study, BUILT_IN)
-        return []
+        return {}
 
-    def load(self, study: Study, file: str | None) -> list[Any]:
+    def load(self, study: Study, file: str | None) -> Updates:
         if not file:
             raise PageError("import_none")
         self._add(study, Path(file))
-        self._work.services.uploads.remove(file)
-        return [None]
+        self._context.services.uploads.remove(file)
+        return {self.parts.file: None}
 
     def _add(self, study: Study, file: Path) -> None:
+        practice = read_practice(file)
+        refuse_known(self._store, study, [item.question for item in practice], "practice")
         items = [
-            PracticeItem(each.question, each.answer, Scores(*each.scores), each.why_zh, each.why_en)
-            for each in read_practice(file)
+            PracticeItem(item.question, item.answer, Scores(*item.scores), item.why_zh, item.why_en)
+            for item in practice
         ]
-        asked = [each.question for each in items]
-        refuse_known(self._store, study, asked, "practice")
         add_practice(self._store, study.id, items)
 
-    def clear(self, study: Study) -> list[Any]:
-        names = [each.question_id for each in list_questions(self._store, study.id, "practice")]
-        remove_questions(self._store, study.id, names)
-        return []
+    def clear(self, study: Study) -> Updates:
+        questions = list_questions(self._store, study.id, "practice")
+        remove_questions(self._store, study.id, [question.question_id for question in questions])
+        return {}
+
+
+def _whole(value: float | None) -> int | None:
+    return whole_number(value, PageError("not_whole", value=value))
 
 
 def own_guide(text: str, default: str) -> str:

@@ -3,31 +3,36 @@
 The page shows which model wrote what, as it may to coordinators until a study is opened.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from eval_ui.study.step_context import StudyWork, whole_number
-from eval_ui.texts import PageError
-from eval_ui.web.safe_text import as_html
-from storage import CheckedAnswer, Question, Study, answers_to_check, list_questions
+from eval_ui.study.step_context import StepContext, whole_number
+from eval_ui.texts import PageError, Texts
+from eval_ui.web.notices import Updates
+from eval_ui.web.templates import render
+from storage import CheckedAnswer, Study, answers_to_check, list_questions
 
 
 @dataclass(frozen=True)
 class Overview:
-    """``fields`` show the first question to who chooses a study; ``pick`` holds an answer's id;
-    ``leafing`` are the buttons to another question."""
+    """``pick`` holds an answer's id; ``leafing`` are the buttons to another question."""
 
     box: gr.Accordion
+    number: gr.Number
+    page: gr.HTML
     pick: gr.Dropdown
-    leafing: list[gr.Button]
-    fields: list[Any]
+    leafing: tuple[gr.Button, gr.Button]
+
+    @property
+    def fields(self) -> list[Any]:
+        """They show the first question to who chooses a study."""
+        return [self.number, self.page, self.pick]
 
 
-def create_overview(work: StudyWork) -> Overview:
-    texts = work.texts
-    # -- layout --
+def lay_out_overview(texts: Texts) -> Overview:
     with gr.Accordion(texts("overview"), open=False, visible=False, elem_id="overview") as box:
         with gr.Row(elem_classes="field-and-button"):
             number = gr.Number(1, label=texts("overview_number"), elem_id="overview-number")
@@ -39,35 +44,42 @@ def create_overview(work: StudyWork) -> Overview:
         pick = gr.Dropdown(
             [], allow_custom_value=True, label=texts("overview_pick"), elem_id="overview-pick"
         )
+    return Overview(box, number, page, pick, (before, behind))
 
-    # -- wiring --
-    handlers = OverviewHandlers(work)
-    shown = [number, page, pick]
-    work.look(number.submit, handlers.stepping(0), [number], shown)
-    work.look(before.click, handlers.stepping(-1), [number], shown)
-    work.look(behind.click, handlers.stepping(1), [number], shown)
-    work.look(work.changed.change, handlers.stepping(0), [number], shown)
-    return Overview(box, pick, [before, behind], shown)
+
+def wire_overview(context: StepContext, parts: Overview) -> "OverviewHandlers":
+    handlers = OverviewHandlers(context, parts)
+    before, behind = parts.leafing
+    for event, step in (
+        (parts.number.submit, 0),
+        (before.click, -1),
+        (behind.click, 1),
+        (context.changed.change, 0),
+    ):
+        context.look(event, handlers.stepping(step), [parts.number], parts.fields)
+    return handlers
 
 
 class OverviewHandlers:
-    def __init__(self, work: StudyWork) -> None:
-        self._work, self._texts, self._store = work, work.texts, work.services.store
+    def __init__(self, context: StepContext, parts: Overview) -> None:
+        self._texts, self._store, self.parts = context.texts, context.services.store, parts
 
-    def stepping(self, by: int) -> Any:
+    def stepping(self, by: int) -> Callable[..., Updates]:
         """The handler that goes on, or back, by so many questions."""
 
-        def run(study: Study, number: float | None) -> list[Any]:
-            found = whole_number(number, PageError("not_whole", value=number))
-            return self.page(study, (found or 1) + by)
+        def run(study: Study, number: float | None) -> Updates:
+            position = whole_number(number, PageError("not_whole", value=number))
+            return self.draw(study, (position or 1) + by)
 
         return run
 
-    def page(self, study: Study, number: int) -> list[Any]:
+    def draw(self, study: Study, number: int = 1) -> Updates:
         """One question, counted from 1: its number, what there is of it, its answers to pick."""
+        parts = self.parts
         questions = [] if study.opened_at else list_questions(self._store, study.id)
         if not questions:
-            return [1, "", gr.update(choices=[], value=None)]
+            none = gr.update(choices=[], value=None)
+            return {parts.number: 1, parts.page: "", parts.pick: none}
         number = min(max(number, 1), len(questions))
         question = questions[number - 1]
         answers = [
@@ -75,34 +87,28 @@ class OverviewHandlers:
             for answer in answers_to_check(self._store, study.id)
             if answer.question_id == question.question_id
         ]
-        told = self._texts("overview_place", number=number, total=len(questions))
         choices = [(answer.model, answer.response) for answer in answers]
-        return [
-            number,
-            f"<p class='hint'>{told}</p>{self._question(question, answers)}",
-            gr.update(choices=choices, value=None),
-        ]
+        return {
+            parts.number: number,
+            parts.page: render(
+                "overview.html",
+                texts=self._texts,
+                position=self._texts("overview_place", number=number, total=len(questions)),
+                question=question,
+                answers=[self._answer(answer) for answer in answers],
+            ),
+            parts.pick: gr.update(choices=choices, value=None),
+        }
 
-    def _question(self, question: Question, answers: list[CheckedAnswer]) -> str:
-        about = " · ".join(part for part in (question.question_id, question.category) if part)
-        reference = ""
-        if question.reference:
-            title = self._texts("column_reference")
-            reference = f"<h4>{title}</h4><div class='text'>{as_html(question.reference)}</div>"
-        shown = "".join(map(self._answer, answers)) or f"<p>{self._texts('overview_none')}</p>"
-        return (
-            f"<h3>{as_html(about)}</h3><div class='text asked'>{as_html(question.text)}</div>"
-            f"{reference}{shown}"
-        )
-
-    def _answer(self, answer: CheckedAnswer) -> str:
+    def _answer(self, answer: CheckedAnswer) -> dict[str, str | bool]:
         """As raters will read it, and what has been decided about it."""
-        mark = self._texts(f"review_{answer.review}") if answer.review else ""
-        text = answer.shown_text if answer.review == "masked" else answer.text
-        length = self._texts("overview_length", count=len(text or ""))
-        about = " · ".join(part for part in (length, mark) if part)
-        left_out = " class='text left-out'" if answer.review == "excluded" else " class='text'"
-        return (
-            f"<h4>{as_html(answer.model)} <span class='quiet'>{as_html(about)}</span></h4>"
-            f"<div{left_out}>{as_html(text or '')}</div>"
-        )
+        text = (answer.shown_text if answer.review == "masked" else answer.text) or ""
+        about = [self._texts("overview_length", count=len(text))]
+        if answer.review:
+            about.append(self._texts(f"review_{answer.review}"))
+        return {
+            "model": answer.model,
+            "about": " · ".join(about),
+            "text": text,
+            "is_left_out": answer.review == "excluded",
+        }

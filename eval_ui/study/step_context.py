@@ -7,20 +7,20 @@ changes nothing on the page, so that what was typed stays.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
-from gradio.context import LocalContext
 
 from eval_ui.backend.services import Services
 from eval_ui.backend.study_actions import require_own
 from eval_ui.texts import PageError, Texts
-from eval_ui.web.notices import listen
+from eval_ui.web.access import clicking_request
+from eval_ui.web.notices import Updates, listen
 from storage import Study
 
-Handler = Callable[..., Sequence[Any]]
+Handler = Callable[..., Updates]
 
 
 @dataclass(frozen=True)
@@ -32,41 +32,41 @@ class Step:
     """
 
     fields: list[Any] = field(default_factory=list)
-    fill: Callable[[Study], Sequence[Any]] = lambda _: []
+    fill: Callable[[Study], Updates] = lambda _: {}
     status: list[Any] = field(default_factory=list)
-    draw: Callable[[Study], Sequence[Any]] = lambda _: []
+    draw: Callable[[Study], Updates] = lambda _: {}
 
 
-class StudyWork:
+class StepContext:
     """The chosen study of one page: ``chosen`` holds its name, ``changed`` grows by each change."""
 
     def __init__(self, services: Services, texts: Texts, chosen: Any, changed: Any) -> None:
         self.services, self.texts = services, texts
         self.chosen, self.changed = chosen, changed
 
-    def own(self, name: str | None) -> Study:
+    def require_study(self, name: str | None) -> Study:
         """Raises PageError or StorageError where there is no such study of this coordinator."""
         return require_own(self.services.store, name, self.services.access.require())
 
     @property
     def coordinator(self) -> str:
         """Name of who clicked."""
-        found = self.services.access.now()
-        return found.name if found else ""
+        coordinator = self.services.access.now()
+        return coordinator.name if coordinator else ""
 
     @property
     def home(self) -> str:
         """The address under which the coordinator sees the app, with a slash at its end."""
-        request = LocalContext.request.get(None)
-        return str(request.request.base_url) if request and request.request else "/"
+        request = clicking_request()
+        return str(request.base_url) if request else "/"
 
     def wire(
         self, event: Any, handler: Handler, inputs: list[Any], outputs: list[Any], **more: Any
     ) -> None:
         """Let ``event`` run ``handler(study, *inputs)``, and every step show what it changed."""
 
-        def run(name: str | None, *values: Any) -> list[Any]:
-            return [*handler(self.own(name), *values), time.time_ns()]
+        def run(name: str | None, *values: Any) -> Updates:
+            return {**handler(self.require_study(name), *values), self.changed: time.time_ns()}
 
         self._listen(event, run, inputs, [*outputs, self.changed], more)
 
@@ -75,16 +75,21 @@ class StudyWork:
     ) -> Any:
         """As ``wire``, for what changes nothing. Returns Gradio's dependency, for what follows."""
 
-        def run(name: str | None, *values: Any) -> list[Any]:
-            return list(handler(self.own(name), *values))
+        def run(name: str | None, *values: Any) -> Updates:
+            return handler(self.require_study(name), *values)
 
         return self._listen(event, run, inputs, outputs, more)
 
     def _listen(
-        self, event: Any, run: Any, inputs: list[Any], outputs: list[Any], more: Any
+        self,
+        event: Any,
+        handler: Handler,
+        inputs: list[Any],
+        outputs: list[Any],
+        more: dict[str, Any],
     ) -> Any:
         access = self.services.access
-        return listen(event, run, [self.chosen, *inputs], outputs, self.texts, access, **more)
+        return listen(event, handler, [self.chosen, *inputs], outputs, self.texts, access, **more)
 
 
 def whole_number(value: float | None, error: PageError) -> int | None:
@@ -101,6 +106,6 @@ def hint(texts: Texts, key: str) -> gr.Markdown:
     return gr.Markdown(texts(key), elem_classes="hint")
 
 
-def pressable(*can: object) -> list[Any]:
+def pressable(*conditions: object) -> list[Any]:
     """For buttons, in their order: one that would do nothing cannot be pressed."""
-    return [gr.update(interactive=bool(each)) for each in can]
+    return [gr.update(interactive=bool(condition)) for condition in conditions]

@@ -1,6 +1,7 @@
 """The study tab, as a table of contents: choose or make a study, then its steps, one per file."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ from eval_ui.study.design_step import create_design_step
 from eval_ui.study.opening_step import create_opening_step
 from eval_ui.study.questions_step import create_questions_step
 from eval_ui.study.raters_step import create_raters_step
-from eval_ui.study.step_context import Step, StudyWork
+from eval_ui.study.step_context import Step, StepContext
 from eval_ui.texts import PageError, Texts
-from eval_ui.web.access import opening
-from eval_ui.web.notices import QUEUED, guarded, inform, listen
-from eval_ui.web.safe_text import as_html
+from eval_ui.web.coordinator_tab import opening
+from eval_ui.web.notices import Updates, inform, listen
+from eval_ui.web.templates import part, render
 from storage import Study, create_study, list_questions, list_raters, unpack_study
 
-STEPS: dict[str, Callable[[StudyWork], Step]] = {
+STEPS: dict[str, Callable[[StepContext], Step]] = {
     "design": create_design_step,
     "questions": create_questions_step,
     "answers": create_answers_step,
@@ -34,8 +35,36 @@ STEPS: dict[str, Callable[[StudyWork], Step]] = {
 """In the order in which a coordinator goes through them."""
 
 
+@dataclass(frozen=True)
+class StudyParts:
+    """``body`` is for coordinators alone, ``details`` for who has chosen a study."""
+
+    gate: gr.HTML
+    body: gr.Column
+    study: gr.Dropdown
+    refresh: gr.Button
+    making: gr.Accordion
+    name: gr.Textbox
+    create: gr.Button
+    packed: gr.File
+    unpack: gr.Button
+    summary: gr.HTML
+    details: gr.Column
+
+
 def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
-    # -- layout --
+    parts = lay_out(texts)
+    context = StepContext(services, texts, parts.study, gr.State(0))
+    steps, step_tabs = [], {}
+    with parts.details, gr.Tabs(elem_id="steps"):
+        for key, create_step in STEPS.items():
+            with gr.Tab(texts(f"tab_{key}"), id=key, render_children=True) as step_tab:
+                steps.append(create_step(context))
+            step_tabs[key] = step_tab
+    _wire(context, parts, steps, tab, step_tabs)
+
+
+def lay_out(texts: Texts) -> StudyParts:
     gate = gr.HTML(elem_id="study-gate")
     with gr.Column(visible=False) as body:
         with gr.Row(elem_classes="field-and-button"):
@@ -66,95 +95,101 @@ def create_study_tab(services: Services, texts: Texts, tab: gr.Tab) -> None:
                 )
                 unpack = gr.Button(texts("unpack"), elem_id="unpack", scale=0, min_width=140)
         summary = gr.HTML(elem_id="study-overview")
-        work = StudyWork(services, texts, study, gr.State(0))
-        with gr.Column(visible=False) as details, gr.Tabs(elem_id="steps"):
-            steps, step_tabs = [], {}
-            for key, create_step in STEPS.items():
-                with gr.Tab(texts(f"tab_{key}"), id=key, render_children=True) as step_tab:
-                    steps.append(create_step(work))
-                step_tabs[key] = step_tab
-
-    # -- wiring --
-    handlers = _Handlers(work, steps)
-    fields = [each for step in steps for each in step.fields]
-    status = [each for step in steps for each in step.status]
-    shown = [summary, details, *fields, *status]
-    everything = [study, making, *shown]
-
-    def on(event: Any, handler: Any, inputs: Any, outputs: list[Any]) -> None:
-        listen(event, handler, inputs, outputs, texts, services.access)
-
-    on(study.input, handlers.show, study, shown)
-    on(refresh.click, handlers.refresh, study, everything)
-    on(work.changed.change, handlers.redraw, study, [summary, *status])
-    for key in ("opening", "board"):  # models and raters go on by themselves
-        on(step_tabs[key].select, handlers.redraw, study, [summary, *status])
-    on(create.click, handlers.create, name, [name, *everything])
-    on(unpack.click, handlers.unpack, packed, [packed, *everything])
-    open_tab = opening(services.access, texts, "study", handlers.refresh, len(everything))
-    tab.select(
-        guarded(open_tab, 2 + len(everything), texts), study, [gate, body, *everything], **QUEUED
+        details = gr.Column(visible=False)
+    return StudyParts(
+        *(gate, body, study, refresh, making, name, create, packed, unpack, summary, details)
     )
 
 
-class _Handlers:
-    """What choosing, making and taking in a study do; known errors are for ``guarded``."""
+def _wire(
+    context: StepContext,
+    parts: StudyParts,
+    steps: list[Step],
+    tab: gr.Tab,
+    step_tabs: dict[str, gr.Tab],
+) -> None:
+    texts, access = context.texts, context.services.access
+    handlers = StudyHandlers(context, parts, steps)
+    status = [parts.summary, *(component for step in steps for component in step.status)]
+    fields = [component for step in steps for component in step.fields]
+    everything_of_study = [*status, parts.details, *fields]
+    everything = [parts.study, parts.making, *everything_of_study]
 
-    def __init__(self, work: StudyWork, steps: list[Step]) -> None:
-        self._work, self._steps = work, steps
-        self._texts, self._store = work.texts, work.services.store
-        self._fields = sum(len(step.fields) for step in steps)
-        self._status = sum(len(step.status) for step in steps)
+    def on(event: Any, handler: Any, field: Any, outputs: list[Any]) -> None:
+        listen(event, handler, field, outputs, texts, access)
 
-    def show(self, name: str | None) -> list[Any]:
+    on(parts.study.input, handlers.show, parts.study, everything_of_study)
+    on(parts.refresh.click, handlers.refresh, parts.study, everything)
+    on(context.changed.change, handlers.redraw, parts.study, status)
+    for key in ("opening", "board"):  # what models and raters do changes these without a click
+        on(step_tabs[key].select, handlers.redraw, parts.study, status)
+    on(parts.create.click, handlers.create, parts.name, [parts.name, *everything])
+    on(parts.unpack.click, handlers.unpack, parts.packed, [parts.packed, *everything])
+    open_tab = opening(access, texts, "study", parts.gate, parts.body, handlers.refresh)
+    listen(tab.select, open_tab, parts.study, [parts.gate, parts.body, *everything], texts)
+
+
+class StudyHandlers:
+    """What choosing, making and importing a study do."""
+
+    def __init__(self, context: StepContext, parts: StudyParts, steps: list[Step]) -> None:
+        self._context, self._texts, self.parts = context, context.texts, parts
+        self._steps, self._store = steps, context.services.store
+
+    def show(self, name: str | None) -> Updates:
         """All of a study, for who has chosen it."""
         if not name:
-            none = f"<p>{self._texts('study_none')}</p>"
-            skipped = [gr.skip() for _ in range(self._fields + self._status)]
-            return [none, gr.update(visible=False), *skipped]
-        study = self._work.own(name)
-        fields = [value for step in self._steps for value in step.fill(study)]
-        return [self._summary(study), gr.update(visible=True), *fields, *self._drawn(study)]
+            none = part("paragraph", self._texts("study_none"))
+            return {self.parts.summary: none, self.parts.details: gr.update(visible=False)}
+        study = self._context.require_study(name)
+        updates: Updates = {self.parts.details: gr.update(visible=True)}
+        for step in self._steps:
+            updates |= step.fill(study)
+        return updates | self._status(study)
 
-    def redraw(self, name: str | None) -> list[Any]:
+    def redraw(self, name: str | None) -> Updates:
         """What a change may have changed; fields in which somebody may be typing stay."""
-        study = self._work.own(name)
-        return [self._summary(study), *self._drawn(study)]
+        return self._status(self._context.require_study(name))
 
-    def _drawn(self, study: Study) -> list[Any]:
-        return [value for step in self._steps for value in step.draw(study)]
+    def _status(self, study: Study) -> Updates:
+        updates: Updates = {self.parts.summary: self._summary(study)}
+        for step in self._steps:
+            updates |= step.draw(study)
+        return updates
 
-    def refresh(self, name: str | None) -> list[Any]:
-        names = study_names(self._store, self._work.services.access.now())
-        chosen = name if name in names else names[-1] if names else None
-        making = gr.skip() if names else gr.update(open=True)  # nothing else can be done
-        return [gr.update(choices=names, value=chosen), making, *self.show(chosen)]
+    def refresh(self, name: str | None) -> Updates:
+        names = study_names(self._store, self._context.services.access.now())
+        study = name if name in names else names[-1] if names else None
+        updates = {self.parts.study: gr.update(choices=names, value=study), **self.show(study)}
+        if not names:  # nothing else can be done
+            updates[self.parts.making] = gr.update(open=True)
+        return updates
 
-    def _made(self, name: str) -> list[Any]:
-        choice, _, *shown = self.refresh(name)
-        return [choice, gr.update(open=False), *shown]
+    def _show_new(self, name: str) -> Updates:
+        return {**self.refresh(name), self.parts.making: gr.update(open=False)}
 
-    def create(self, name: str) -> list[Any]:
-        owner = self._work.services.access.require()
-        cleaned = clean_name(name or "")
-        study = create_study(self._store, cleaned, owner=owner.id)
+    def create(self, name: str) -> Updates:
+        owner = self._context.services.access.require()
+        study = create_study(self._store, clean_name(name or ""), owner=owner.id)
         inform(self._texts("study_created", study=study.name), self._texts)
-        return ["", *self._made(study.name)]
+        return {self.parts.name: "", **self._show_new(study.name)}
 
-    def unpack(self, file: str | None) -> list[Any]:
+    def unpack(self, file: str | None) -> Updates:
         if not file:
             raise PageError("import_none")
-        owner = self._work.services.access.require()
+        owner = self._context.services.access.require()
         study = unpack_study(self._store, Path(file), owner)
-        self._work.services.uploads.remove(file)
+        self._context.services.uploads.remove(file)
         inform(self._texts("unpacked", study=study.name), self._texts)
-        return [None, *self._made(study.name)]
+        return {self.parts.packed: None, **self._show_new(study.name)}
 
     def _summary(self, study: Study) -> str:
         questions = len(list_questions(self._store, study.id))
         raters = len(list_raters(self._store, study.id))
-        told = self._texts("study_summary", study=study.name, questions=questions, raters=raters)
-        return f'<p>{as_html(told)} <span class="mark">{as_html(self._state(study))}</span></p>'
+        sentence = self._texts(
+            "study_summary", study=study.name, questions=questions, raters=raters
+        )
+        return render("study_summary.html", sentence=sentence, state=self._state(study))
 
     def _state(self, study: Study) -> str:
         for moment, key in (

@@ -197,8 +197,8 @@ class BoundedConnection(HttpToolsProtocol):
         """The longest idle connection, or else the oldest debtor of the network with the most."""
         if self._idle:
             return next(iter(self._idle))
-        ((network, _),) = Counter(each._network for each in self._debtors).most_common(1)
-        return next(each for each in self._debtors if each._network == network)
+        ((network, _),) = Counter(debtor._network for debtor in self._debtors).most_common(1)
+        return next(debtor for debtor in self._debtors if debtor._network == network)
 
     def _end(self) -> None:
         self._forget()

@@ -14,7 +14,6 @@ from eval_ui.texts import Texts
 from eval_ui.web.access import Check
 from eval_ui.web.safe_text import as_html
 from medchat.errors import MedchatError
-from storage import StorageError
 
 # Notices reach the page through Gradio's queue only, so every guarded listener is queued.
 QUEUED: dict[str, Any] = {
@@ -22,6 +21,10 @@ QUEUED: dict[str, Any] = {
     "show_progress": "hidden",
     "api_visibility": "private",
 }
+
+Updates = dict[Any, Any]
+"""What a handler returns: new values by component. Components that are not in it stay as they are.
+"""
 
 
 # A notice is HTML to Gradio, and sentences quote what people typed.
@@ -31,65 +34,41 @@ def inform(sentence: str, texts: Texts) -> None:
     gr.Info(as_html(sentence), title=texts("notice"))
 
 
-def warn(sentence: str, texts: Texts, *, duration: float | None = 10) -> None:
-    """``duration`` in seconds; None leaves it there until it is closed."""
-    gr.Warning(as_html(sentence), title=texts("notice"), duration=duration)
+def warn(sentence: str, texts: Texts) -> None:
+    gr.Warning(as_html(sentence), title=texts("notice"))
 
 
 def listen(
     event: Any,
-    handler: Callable[..., Any],
+    handler: Callable[..., Updates],
     inputs: Any,
     outputs: list[Any],
     texts: Texts,
     access: Check | None = None,
     **more: Any,
 ) -> Any:
-    """Let ``event`` run ``handler``, guarded, which returns a list with a value per output.
+    """Let ``event`` run ``handler``, guarded, which may change ``outputs``.
 
     Returns Gradio's dependency, for what is to follow.
     """
-    checked = guarded(handler, len(outputs), texts, access=access)
-
-    def bare(*values: Any) -> Any:
-        """Gradio takes the value of a single output without a list around it."""
-        result = checked(*values)
-        return result[0] if isinstance(result, list) else result
-
-    return event(bare if len(outputs) == 1 else checked, inputs, outputs, **(QUEUED | more))
+    return event(guarded(handler, texts, access), inputs, outputs, **(QUEUED | more))
 
 
 def guarded(
-    handler: Callable[..., Any],
-    outputs: int,
-    texts: Texts,
-    wrapper: str = "",
-    access: Check | None = None,
-) -> Callable[..., Any]:
-    """``handler``, but a known error of it is shown as a notice and its ``outputs`` stay.
-
-    ``wrapper`` is the key of a text around a database's error, such as "Not saved: …"; such a
-    notice stays until it is closed. ``access`` lets only coordinators in.
-    """
+    handler: Callable[..., Updates], texts: Texts, access: Check | None = None
+) -> Callable[..., Updates]:
+    """``handler``, but an error that a person is meant to read is shown as a notice, and nothing
+    else changes. ``access`` lets only those in who may click."""
 
     @wraps(handler)
-    def run(*values: Any) -> Any:
+    def run(*values: Any) -> Updates:
+        updates: Updates = {}
         try:
             if access:
                 access.check()
-            return handler(*values)
+            updates = handler(*values)
         except MedchatError as error:
             warn(texts.error(error), texts)
-        except StorageError as error:
-            sentence = texts.error(error)
-            if wrapper:
-                sentence = texts(wrapper, error=sentence)
-            warn(sentence, texts, duration=None if wrapper else 10)
-        return skipped(outputs) if outputs != 1 else gr.skip()
+        return updates or gr.skip()  # Gradio takes an empty dictionary for a value
 
     return run
-
-
-def skipped(outputs: int) -> list[Any]:
-    """For so many outputs: nothing changes."""
-    return [gr.skip() for _ in range(outputs)]

@@ -141,7 +141,7 @@ class PageSessions:
         mine = sum(
             number
             for session, number in running.items()
-            if (known := self._sessions.get(session)) and _room_of(known.owner) is room
+            if (other := self._sessions.get(session)) and _room_of(other.owner) is room
         )
         if mine >= room.events:
             raise NoRoom

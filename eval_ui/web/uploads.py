@@ -116,12 +116,12 @@ class Uploads:
     def remove(self, path: str | Path | None) -> None:
         """Remove the upload that lies at a path; nothing else."""
         with self._lock:
-            for upload in [each for each in self._uploads.values() if str(each.path) == str(path)]:
+            for upload in [item for item in self._uploads.values() if str(item.path) == str(path)]:
                 self._remove(upload.token)
 
     def remove_owner(self, owner: str) -> None:
         with self._lock:
-            for upload in [each for each in self._uploads.values() if each.owner == owner]:
+            for upload in [item for item in self._uploads.values() if item.owner == owner]:
                 self._remove(upload.token)
 
     def remove_old(self) -> None:
@@ -227,10 +227,10 @@ def _cut(match: re.Match[bytes]) -> bytes:
 
 def safe_name(name: str) -> str:
     """A file's own name without what a path could be made of; its ending stays."""
-    kept = re.sub(r"[^\w.\- ]", "_", name.replace("\\", "/").rpartition("/")[2]).strip(". ")
-    stem, dot, ending = kept.rpartition(".")
+    cleaned = re.sub(r"[^\w.\- ]", "_", name.replace("\\", "/").rpartition("/")[2]).strip(". ")
+    stem, dot, ending = cleaned.rpartition(".")
     if not (dot and stem):
-        return _shortened(kept) or "file"
+        return _shortened(cleaned) or "file"
     return f"{_shortened(stem)}{dot}{ending[:10]}"
 
 

@@ -137,7 +137,7 @@ def test_markup_in_a_question_stays_text_and_loads_nothing(chat: Page, app: AppS
 
 def test_one_pane_fails_and_one_lacks_its_model_while_the_first_streams_on(chat: Page) -> None:
     send(chat, "感冒怎么办")
-    expect(chat.locator("#pane-2")).to_contain_text(re.compile("无法回答.*placeholder of 34 bytes"))
+    expect(chat.locator("#pane-2")).to_contain_text(re.compile("无法回答.*34 字节的占位文件"))
     expect(chat.locator("#pane-3")).to_contain_text(re.compile("无法回答.*not-there 不存在"))
     before = len(chat.locator("#pane-1").inner_text())
     chat.wait_for_function(
@@ -173,7 +173,7 @@ def test_a_model_changed_in_mid_stream_leaves_no_text_of_the_old_one(chat: Page)
     chat.wait_for_timeout(1500)  # whatever was on its way has arrived by now
     expect(chat.locator("#pane-1 .bot")).to_have_count(0)
     send(chat, "再问")
-    expect(chat.locator("#pane-1")).to_contain_text("placeholder of 34 bytes")
+    expect(chat.locator("#pane-1")).to_contain_text("34 字节的占位文件")
     chat.locator("#stop").click()
 
 

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 
-from eval_ui.web.access import SameOriginGuard
 from eval_ui.web.proxies import ProxyHeaders, caller_of, host_name, is_secure
+from eval_ui.web.same_origin import SameOriginGuard
 from medchat.config import Settings
 from medchat.errors import BadInput
 

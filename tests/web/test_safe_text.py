@@ -166,6 +166,6 @@ def test_a_notice_quotes_what_was_typed_and_runs_nothing(
     def refuse() -> None:
         raise error
 
-    guarded(refuse, 1, Texts("zh"))()
+    guarded(refuse, Texts("zh"))()
     assert "&lt;img src=x&gt;" in notices[0]
     assert "<" not in notices[0]

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,8 +12,8 @@ from app_server import PASSWORD, AppServer
 from own_loop import run_in_own_loop
 from project import NO_MODELS
 
-from eval_ui.web import access
-from eval_ui.web.access import MAX_WAITING_SIGN_INS, SignIns
+from eval_ui.web import sign_in
+from eval_ui.web.sign_in import MAX_WAITING_SIGN_INS, SignIns
 
 SECONDS = 0.05
 """That a password takes in these tests."""
@@ -31,8 +31,8 @@ def running(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         now[address] -= 1
         return "token"
 
-    monkeypatch.setattr(access, "sign_in", check)
-    monkeypatch.setattr(access, "knows_address", lambda store, name, address: address == "known")
+    monkeypatch.setattr(sign_in, "sign_in", check)
+    monkeypatch.setattr(sign_in, "knows_address", lambda store, name, address: address == "known")
     return most
 
 
@@ -67,23 +67,28 @@ def test_not_more_than_two_known_ones_are_checked_at_once(running: dict[str, int
     assert running["known"] == 2
 
 
-def test_twelve_right_sign_ins_at_once_all_succeed(tmp_path: Path) -> None:
-    with (
-        AppServer(tmp_path / "m.db", log=tmp_path / "app.log", models=NO_MODELS) as app,
-        ThreadPoolExecutor(12) as pool,
-    ):
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    folder = tmp_path_factory.mktemp("sign_in")
+    with AppServer(folder / "m.db", log=folder / "app.log", models=NO_MODELS) as app:
+        yield app
+
+
+def test_twelve_right_sign_ins_at_once_all_succeed(app: AppServer) -> None:
+    with ThreadPoolExecutor(12) as pool:
 
         def enter(number: int) -> int:
             form = {"name": "coordinator", "password": PASSWORD, "to": "/"}
             headers = {"X-Forwarded-For": f"192.0.2.{number}"} if number % 2 else {}
-            return httpx.post(f"{app.url}/sign-in", data=form, headers=headers).status_code
+            return httpx.post(
+                f"{app.url}/sign-in", data=form, headers=headers, timeout=60
+            ).status_code
 
         assert list(pool.map(enter, range(12))) == [303] * 12
 
 
-def test_too_many_at_once_are_told_to_wait(tmp_path: Path) -> None:
+def test_too_many_at_once_are_told_to_wait(app: AppServer) -> None:
     with (
-        AppServer(tmp_path / "m.db", log=tmp_path / "app.log", models=NO_MODELS) as app,
         ThreadPoolExecutor(60) as pool,
         httpx.Client(base_url=app.url, timeout=60) as known,
     ):
