@@ -92,7 +92,7 @@ def test_a_wrong_password_is_told_in_both_languages(client: httpx.Client) -> Non
     answer = sign_in(client, "wrong password")
     assert answer.status_code == 401
     assert "名称或密码错误" in answer.text
-    assert "not right" in answer.text
+    assert "Wrong name or password" in answer.text
     assert sign_in(client).status_code == 303
 
 
@@ -254,7 +254,7 @@ def test_the_tabs_open_after_signing_in_and_close_after_signing_out(
     page.locator("#study-gate a").click()
     page.locator("input[name=password]").fill("wrong password")
     page.get_by_role("button").click()
-    expect(page.locator("[role=alert]").first).to_contain_text("不对")
+    expect(page.locator("[role=alert]").first).to_contain_text("错误")
     page.locator("input[name=password]").fill(PASSWORD)
     page.get_by_role("button").click()
     expect(page.locator("#study-overview")).to_contain_text(study.study.name)  # at the same tab
