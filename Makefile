@@ -66,7 +66,7 @@ test: setup-dev browser check
 	@chromium="$$($(BIN)/python tests/fixtures/find_browser.py)" && \
 	  MEDCHAT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
-# Half an hour. The attacks need nginx, caddy and openssl, and say so.
+# Takes long. The attacks need nginx, caddy and openssl, and say so.
 trials: setup-dev browser
 	@chromium="$$($(BIN)/python tests/fixtures/find_browser.py)" && \
 	  MEDCHAT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -q -o python_files='trial_*.py' \
