@@ -38,7 +38,6 @@ from storage.coordinators import (
 from storage.database import Store
 from storage.ends import ChainEnd, KeptEnd, chain_ends, find_end
 from storage.errors import StorageError
-from storage.events import EVENTS, StudyEvent, study_events
 from storage.export import (
     ORDER_COLUMNS,
     order_csv_bytes,
@@ -116,6 +115,7 @@ from storage.studies import (
     responses_of,
     set_reference_rows,
 )
+from storage.study_events import EVENTS, StudyEvent, study_events
 from storage.unpacking import unpack_study
 from storage.verification import verify
 from storage.worklist import (

@@ -12,9 +12,9 @@ from sqlite_utils import Database
 from storage.assignment import insert_items, item_rows, last_place, practice_rows
 from storage.blinding import with_shown_ids
 from storage.database import Store
-from storage.events import log_event, require_running
 from storage.ids import utc_now
 from storage.seals import list_part
+from storage.study_events import log_event, require_running
 
 
 @dataclass(frozen=True)

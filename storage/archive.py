@@ -27,11 +27,11 @@ from storage.archive_rules import Damage
 from storage.chain import end_of_ratings
 from storage.database import Store
 from storage.errors import StorageError, storage_message
-from storage.events import log_event
 from storage.export import order_lines, score_lines
 from storage.ids import utc_now
 from storage.migrations import MIGRATIONS
 from storage.studies import Study, require_study
+from storage.study_events import log_event
 from storage.wholeness import require_whole
 
 

@@ -19,11 +19,11 @@ from medchat.errors import Message
 from medchat.scale import DIMENSIONS
 from medchat.text import shorten
 from storage.errors import storage_message
-from storage.events import EVENTS
 from storage.ids import storable
 from storage.ratings import SPAN_KINDS
 from storage.seals import is_seal_content
 from storage.studies import MAX_GUIDE_LENGTH
+from storage.study_events import EVENTS
 
 MAX_POSITION = 1000
 """Answers on screen are counted up to this; each is a letter there."""

@@ -14,10 +14,10 @@ from sqlite_utils import Database
 from storage.balance import AnswerOrders, FirstAnswer, answers_in_row
 from storage.database import Store
 from storage.errors import StorageError
-from storage.events import log_event, require_running
 from storage.ids import new_id, utc_now
 from storage.latin_square import balanced_order, spread_row
 from storage.seals import Part, list_part
+from storage.study_events import log_event, require_running
 
 Row = dict[str, Any]
 

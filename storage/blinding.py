@@ -11,10 +11,10 @@ from sqlite_utils import Database
 
 from storage.database import Store
 from storage.errors import StorageError
-from storage.events import log_event, require_running
 from storage.ids import utc_now
 from storage.latin_square import balanced_order
 from storage.studies import Study, require_study
+from storage.study_events import log_event, require_running
 
 
 def lock_study(store: Store, study_id: str, coordinator: str) -> Study:

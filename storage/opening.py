@@ -7,12 +7,12 @@ from sqlite_utils import Database
 from storage.assignment import assign, assign_trial
 from storage.database import Store
 from storage.errors import StorageError
-from storage.events import log_event
 from storage.ids import utc_now
 from storage.raters import Invitation, insert_rater, new_token
 from storage.review import draft_ids
 from storage.seals import parts_of_study
 from storage.studies import Study, end_trials, require_draft, require_study
+from storage.study_events import log_event
 
 TRIAL_LABEL = "trial"
 TRIAL_DAYS = 1

@@ -18,10 +18,10 @@ from sqlite_utils import Database
 from storage.assignment import assign
 from storage.database import Store
 from storage.errors import StorageError
-from storage.events import log_event
 from storage.ids import new_id, storable, utc_now
 from storage.seals import parts_of_rater
 from storage.studies import next_number, require_study
+from storage.study_events import log_event
 
 TOKEN_BYTES = 16
 """A link and a session hold so much randomness that no number of guesses finds one."""

@@ -12,9 +12,9 @@ from sqlite_utils import Database
 from storage.blinding import draft_id
 from storage.database import Store
 from storage.errors import StorageError
-from storage.events import BEFORE_MODEL, log_event
 from storage.ids import storable
 from storage.studies import Study, end_trials, require_draft, require_study
+from storage.study_events import BEFORE_MODEL, log_event
 
 Decision = Literal["kept", "masked", "excluded", ""]
 

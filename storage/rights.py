@@ -9,8 +9,8 @@ from sqlite_utils import Database
 from storage.coordinators import Coordinator
 from storage.database import Store
 from storage.errors import StorageError
-from storage.events import log_event
 from storage.ids import storable
+from storage.study_events import log_event
 
 
 def require_right(db: Database, study_id: str, coordinator: Coordinator) -> None:

@@ -17,9 +17,9 @@ from sqlite_utils import Database
 from storage.assignment import assign
 from storage.database import Store
 from storage.errors import StorageError
-from storage.events import log_event
 from storage.ids import new_id, storable, utc_now
 from storage.seals import parts_of_question, parts_of_study
+from storage.study_events import log_event
 
 # SQLite's largest integer.
 MAX_SEED = 2**63 - 1

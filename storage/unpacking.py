@@ -20,10 +20,10 @@ from storage.chain import START, seal_event
 from storage.coordinators import Coordinator
 from storage.database import Store
 from storage.errors import StorageError, storage_message
-from storage.events import log_event
 from storage.ids import new_id, storable
 from storage.seals import parts_of_study
 from storage.studies import Study, require_study
+from storage.study_events import log_event
 from storage.wholeness import require_whole
 
 CACHE_KIB = 2**17

@@ -17,7 +17,7 @@ from eval_ui.report.report_layout import FILTERED
 from eval_ui.study.questions_step import PARTS
 from eval_ui.study.study_tab import STEPS
 from eval_ui.texts import CATALOGUE, Texts
-from eval_ui.web.templates import environment
+from eval_ui.web.html_templates import environment
 from medchat.scale import DIMENSIONS, FLAGS, SCORES
 from storage import EVENTS
 from storage.answering import JobState

@@ -9,8 +9,8 @@ from eval_ui.chat.chat_session import PaneSession
 from eval_ui.chat.sampling import Sampling, create_sampling
 from eval_ui.texts import Texts
 from eval_ui.web.access import HOMES, SIGN_IN
+from eval_ui.web.html_templates import render
 from eval_ui.web.safe_text import table
-from eval_ui.web.templates import render
 from medchat.models import ModelSpec
 
 EXAMPLES = (

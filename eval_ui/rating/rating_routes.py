@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from eval_ui.rating.bodies import ProfileBody, SaveBody, read_body
 from eval_ui.rating.rater_session import LEFT, SESSION_SECONDS, RaterSessions, set_cookie
 from eval_ui.rating.refusals import EN, ZH, answering, refusal, refusal_page
-from eval_ui.rating.replies import Reply, list_reply, page_reply, save_reply
+from eval_ui.rating.save_replies import Reply, list_reply, page_reply, save_reply
 from eval_ui.web.access import RATER_COOKIE
 from storage import (
     Rater,

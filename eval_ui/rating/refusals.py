@@ -8,7 +8,7 @@ from fastapi import Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from eval_ui.texts import PageError, Texts
-from eval_ui.web.templates import render
+from eval_ui.web.html_templates import render
 from storage import StorageError
 
 ZH, EN = Texts("zh"), Texts("en")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from eval_ui.texts import Texts
-from eval_ui.web.templates import environment
+from eval_ui.web.html_templates import environment
 from medchat.errors import Language
 from medchat.evaluation.formatting import (
     NONE,

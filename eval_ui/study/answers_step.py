@@ -11,8 +11,8 @@ from eval_ui.backend.study_actions import MAX_ANSWERS, check_count, import_answe
 from eval_ui.chat.sampling import Sampling, create_sampling, options_of
 from eval_ui.study.step_context import Step, StepContext, hint, pressable
 from eval_ui.texts import PageError
+from eval_ui.web.html_templates import part, render
 from eval_ui.web.notices import Updates, inform
-from eval_ui.web.templates import part, render
 from storage import Study, answers_to_check, begin_answering, list_questions
 
 SECONDS_BETWEEN_LOOKS = 1.5

@@ -7,8 +7,8 @@ import numpy as np
 from eval_ui.backend.study_actions import clock
 from eval_ui.study.raters_step import named
 from eval_ui.texts import Texts
+from eval_ui.web.html_templates import part, render
 from eval_ui.web.safe_text import table
-from eval_ui.web.templates import part, render
 from medchat.evaluation.statistics.agreement import Agreement, measure_agreement
 from medchat.scale import DIMENSIONS, SCORES
 from storage import ENOUGH, Board, Coverage, Dispute, RaterLine, RaterSigns

@@ -14,8 +14,8 @@ import gradio as gr
 from eval_ui.backend.study_actions import clock
 from eval_ui.study.board_html import board_html, closer_html, coverage_html, reminders_of
 from eval_ui.study.step_context import Step, StepContext, hint
+from eval_ui.web.html_templates import part
 from eval_ui.web.notices import Updates, inform, listen
-from eval_ui.web.templates import part
 from storage import (
     Study,
     adjudicate,

@@ -10,8 +10,8 @@ from eval_ui.report.exports import download_path
 from eval_ui.study.confirmation import Confirmation
 from eval_ui.study.step_context import Step, StepContext, hint, pressable
 from eval_ui.texts import PageError
+from eval_ui.web.html_templates import part
 from eval_ui.web.notices import Updates, inform
-from eval_ui.web.templates import part
 from storage import (
     StorageError,
     Store,

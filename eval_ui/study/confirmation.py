@@ -7,8 +7,8 @@ import gradio as gr
 
 from eval_ui.study.step_context import StepContext
 from eval_ui.texts import PageError
+from eval_ui.web.html_templates import part
 from eval_ui.web.notices import Updates
-from eval_ui.web.templates import part
 from storage import Study
 
 

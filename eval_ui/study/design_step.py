@@ -10,8 +10,8 @@ from eval_ui.backend.study_actions import refuse_known
 from eval_ui.rating.guide import default_guide
 from eval_ui.study.step_context import Step, StepContext, hint, pressable, whole_number
 from eval_ui.texts import PageError
+from eval_ui.web.html_templates import part
 from eval_ui.web.notices import Updates, inform
-from eval_ui.web.templates import part
 from medchat.files.practice import BUILT_IN, read_practice
 from storage import (
     PracticeItem,

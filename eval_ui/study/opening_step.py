@@ -11,8 +11,8 @@ from eval_ui.study.confirmation import Confirmation
 from eval_ui.study.overview import Overview, lay_out_overview, wire_overview
 from eval_ui.study.step_context import Step, StepContext, hint, pressable
 from eval_ui.texts import PageError, Texts
+from eval_ui.web.html_templates import part, render
 from eval_ui.web.notices import Updates, inform
-from eval_ui.web.templates import part, render
 from medchat.study.disclosure import Disclosure, find_disclosures, masked
 from medchat.study.workload import estimate
 from storage import (

@@ -11,8 +11,8 @@ import gradio as gr
 
 from eval_ui.study.step_context import StepContext, whole_number
 from eval_ui.texts import PageError, Texts
+from eval_ui.web.html_templates import render
 from eval_ui.web.notices import Updates
-from eval_ui.web.templates import render
 from storage import CheckedAnswer, Study, answers_to_check, list_questions
 
 

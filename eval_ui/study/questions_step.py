@@ -10,8 +10,8 @@ import gradio as gr
 from eval_ui.backend.study_actions import check_count, refuse_disclosures, refuse_known
 from eval_ui.study.step_context import Step, StepContext, hint
 from eval_ui.texts import PageError, Texts
+from eval_ui.web.html_templates import part, render
 from eval_ui.web.notices import Updates, inform
-from eval_ui.web.templates import part, render
 from medchat.files.questions import Columns, Problem, QuestionDraft, read_drafts, suggest_columns
 from medchat.files.spreadsheet import Table, read_table
 from storage import (

@@ -7,9 +7,9 @@ import gradio as gr
 
 from eval_ui.study.step_context import Step, StepContext, hint, whole_number
 from eval_ui.texts import PageError
+from eval_ui.web.html_templates import part
 from eval_ui.web.notices import Updates, inform
 from eval_ui.web.safe_text import table
-from eval_ui.web.templates import part
 from storage import (
     Invitation,
     Study,

@@ -19,8 +19,8 @@ from eval_ui.study.raters_step import create_raters_step
 from eval_ui.study.step_context import Step, StepContext
 from eval_ui.texts import PageError, Texts
 from eval_ui.web.coordinator_tab import opening
+from eval_ui.web.html_templates import part, render
 from eval_ui.web.notices import Updates, inform, listen
-from eval_ui.web.templates import part, render
 from storage import Study, create_study, list_questions, list_raters, unpack_study
 
 STEPS: dict[str, Callable[[StepContext], Step]] = {

@@ -7,8 +7,8 @@ import gradio as gr
 
 from eval_ui.texts import Texts
 from eval_ui.web.access import HOMES, SIGN_IN, Access
+from eval_ui.web.html_templates import render
 from eval_ui.web.notices import Updates
-from eval_ui.web.templates import render
 
 
 def gate_html(access: Access, texts: Texts, tab: str) -> str:

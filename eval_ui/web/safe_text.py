@@ -3,7 +3,7 @@
 import html
 import re
 
-from eval_ui.web.templates import part
+from eval_ui.web.html_templates import part
 
 _ACTIVE = re.compile(
     r"(?<=\])[(:]"  # the target behind [words], and behind a [reference]

@@ -10,8 +10,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from eval_ui.texts import Texts
 from eval_ui.web.access import COOKIE, HOMES, RATER_COOKIE, SIGN_IN, Access
+from eval_ui.web.html_templates import render
 from eval_ui.web.proxies import caller_of, is_secure
-from eval_ui.web.templates import render
 from storage import StorageError, Store, is_trial, knows_address, sign_in, sign_out
 
 MAX_FORM = 4096

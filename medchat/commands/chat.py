@@ -26,7 +26,7 @@ def run(
     Example:
       python -m medchat chat --model demo-huatuo
     """
-    from medchat.commands.answering import choose_models
+    from medchat.commands.model_answers import choose_models
     from medchat.engine import LocalEngine
     from medchat.models import Registry
 

@@ -30,7 +30,7 @@ def run(
       python -m medchat evaluate-facts tests/data/demo_questions.jsonl \\
         --models demo-llama,demo-huatuo,demo-chatglm-med
     """
-    from medchat.commands.answering import answer_question, choose_models
+    from medchat.commands.model_answers import answer_question, choose_models
     from medchat.data import load_knowledge
     from medchat.engine import LocalEngine
     from medchat.evaluation.metrics import facts

@@ -35,7 +35,7 @@ def run(
       python -m medchat infer --models demo-llama,demo-huatuo --input questions.jsonl \\
         --output answers.jsonl
     """
-    from medchat.commands.answering import choose_models
+    from medchat.commands.model_answers import choose_models
     from medchat.engine import LocalEngine
     from medchat.files.answers import read_questions
     from medchat.models import Registry
@@ -60,7 +60,7 @@ def answer_file(
 
     ``report`` gets how many of how many are done. Raises BadInput where ``output`` exists.
     """
-    from medchat.commands.answering import answer_question
+    from medchat.commands.model_answers import answer_question
     from medchat.files.answers import AnsweredQuestion, as_line
 
     try:

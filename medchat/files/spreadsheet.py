@@ -23,9 +23,9 @@ from medchat.files.column_names import (
     folded_name,
     holds_name,
 )
-from medchat.files.decoding import decode, read_bytes
 from medchat.files.delimited import delimited_rows, find_delimiter
 from medchat.files.json_rows import json_records
+from medchat.files.text_decoding import decode, read_bytes
 from medchat.files.workbook_parts import LAST_COLUMN
 from medchat.files.workbook_reader import NoWorkbook, read_first_sheet
 from medchat.text import clean_line, shorten

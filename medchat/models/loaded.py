@@ -26,7 +26,7 @@ from medchat.models.adapters import (
 )
 from medchat.models.checkpoint import Checkpoint
 from medchat.models.families import find_family
-from medchat.models.families.base import Family, Reply
+from medchat.models.families.definition import Family, Reply
 from medchat.models.quiet import silence_libraries
 from medchat.models.registry import ModelSpec
 from medchat.models.templates import Template, Turn

@@ -7,7 +7,7 @@ import pytest
 from demo_facts import FOLDER, NAMES, measured
 from project import ROOT
 
-from medchat.commands.answering import answer_question
+from medchat.commands.model_answers import answer_question
 from medchat.engine import LocalEngine
 from medchat.models import ModelSpec, Registry, load
 

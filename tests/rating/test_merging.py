@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page
 from storage_fixtures import answers_shown_to, new_raters, new_study, tell_profile
 
 from eval_ui.rating.bodies import SaveBody
-from eval_ui.rating.replies import save_reply
+from eval_ui.rating.save_replies import save_reply
 from storage import StorageError, Store, answer_of, list_studies, verify
 from storage.raters import require_rater
 

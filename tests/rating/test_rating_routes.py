@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from rating_steps import RatedStudy
 
-from eval_ui.rating import replies
+from eval_ui.rating import save_replies as replies
 from eval_ui.rating.rating_routes import rating_routes
 from eval_ui.web.access import RATER_COOKIE as COOKIE
 from storage import (

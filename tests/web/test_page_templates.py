@@ -4,7 +4,7 @@ import pytest
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
-from eval_ui.web.templates import environment, part
+from eval_ui.web.html_templates import environment, part
 
 HOSTILE = "<img src=x onerror=alert(1)>\"' &amp; {{ 7 * 7 }} {% raw %}"
 ESCAPED = "&lt;img src=x onerror=alert(1)&gt;&#34;&#39; &amp;amp; {{ 7 * 7 }} {% raw %}"

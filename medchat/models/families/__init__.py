@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from medchat.models.families.base import Family
+    from medchat.models.families.definition import Family
 
 FAMILIES = ("llama", "bloom", "chatglm", "causal")
 """In the order in which they are asked whether a folder is theirs."""

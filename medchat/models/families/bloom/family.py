@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from medchat.models.checkpoint import Checkpoint, check_fit, check_rows, shapes_of
-from medchat.models.families.base import Family
+from medchat.models.families.definition import Family
 from medchat.models.fields import LAYERS, POSITIVE, SIZE, SWITCH, Rule
 from medchat.models.shapes import Shapes, divided, norm, size, transformer_block
 from medchat.models.vocabulary import (

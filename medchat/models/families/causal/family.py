@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from medchat.errors import BadInput, CheckpointError, Message, message
 from medchat.models.checkpoint import Checkpoint, joined
-from medchat.models.families.base import Family, Reply
 from medchat.models.families.causal.prompts import (
     CHAT,
     check_chat_template,
@@ -27,6 +26,7 @@ from medchat.models.families.causal.reasoning import (
     split_reasoning,
     without_half_mark,
 )
+from medchat.models.families.definition import Family, Reply
 from medchat.models.templates import Template, Turn
 from medchat.models.vocabulary import Vocabulary, declared_ends, unreadable
 from medchat.models.weights.files import open_folder

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from medchat.errors import CheckpointError, message
 from medchat.models.adapters import FILES as ADAPTER_FILES
 from medchat.models.checkpoint import Checkpoint, check_fit, shapes_of, without_frequencies
-from medchat.models.families.base import Family
 from medchat.models.families.chatglm.pieces import IMAGE_TOKENS_V0, read_pieces
 from medchat.models.families.chatglm.prefix import (
     BESIDE,
@@ -23,6 +22,7 @@ from medchat.models.families.chatglm.prefix import FILES as PREFIX_FILES
 from medchat.models.families.chatglm.quantization import QuantisedMatrix, dequantised
 from medchat.models.families.chatglm.replies import HALF_WIDTH, tidy_chatglm_reply
 from medchat.models.families.chatglm.sizes import SIZES
+from medchat.models.families.definition import Family
 from medchat.models.fields import COUNT, LAYERS, POSITIVE, SIZE, Rule
 from medchat.models.shapes import Shapes, divided, norm, size, transformer_block
 from medchat.models.vocabulary import Vocabulary, declared_tokens, read_vocabulary, unreadable

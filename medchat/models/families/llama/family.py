@@ -14,8 +14,8 @@ from medchat.models.checkpoint import (
     shapes_of,
     without_frequencies,
 )
-from medchat.models.families.base import Family
 from medchat.models.families.causal.prompts import brings_chat_template
+from medchat.models.families.definition import Family
 from medchat.models.fields import LAYERS, POSITIVE, ROPE, SIZE, SWITCH, Rule
 from medchat.models.shapes import Shapes, divided, linears, size
 from medchat.models.vocabulary import (
