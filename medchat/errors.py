@@ -111,14 +111,9 @@ class MedchatError(Exception):
 
     catalogue: ClassVar[Catalogue] = catalogue_beside(__file__)
 
-    def __init__(
-        self, first: str, /, *, code: Any = None, remainder: object = "", **details: object
-    ) -> None:
-        """``first`` is the code. (While rooms are being converted: or an English sentence, with
-        ``code`` beside it; to be removed.)"""
-        super().__init__(first)
-        self.legacy = first if code is not None or " " in first else ""
-        self.code = (code or "") if self.legacy else first
+    def __init__(self, code: str, /, *, remainder: object = "", **details: object) -> None:
+        super().__init__(code)
+        self.code = code
         self.details = details
         self.remainder = remainder
 
@@ -127,7 +122,7 @@ class MedchatError(Exception):
         return Message(self.code, self.details, self.remainder, self.catalogue)
 
     def text(self, language: Language) -> str:
-        return self.legacy or self.message.text(language)
+        return self.message.text(language)
 
     def __str__(self) -> str:
         return self.text(reader_language())

@@ -33,7 +33,7 @@ def spec(name: str, problem: ModelUnavailable | None = None) -> ModelSpec:
     return ModelSpec(name, name.upper(), "llama", template, problem=problem)
 
 
-REGISTRY = Registry([spec("a"), spec("b"), spec("gone", ModelUnavailable("No.", code="no_base"))])
+REGISTRY = Registry([spec("a"), spec("b"), spec("gone", ModelUnavailable("no_base"))])
 
 
 class ScriptedEngine:
@@ -76,7 +76,7 @@ def fine(request: Request) -> End:
 
 
 def failing(request: Request, code: str = "generation_failed") -> End:
-    failure = MedchatError("它倒了。", code=code, reason="x")
+    failure = MedchatError(code, label="B", reason="x")
     return End(request.pane, "error", failure=failure)
 
 
@@ -182,7 +182,7 @@ def test_a_failed_answer_is_tried_again_and_then_named(store, study, running) ->
     view = answering.view(study.id)
     assert view is not None
     (failure,) = view.progress.failures
-    assert (failure.question_id, failure.error) == ("q004", "它倒了。")
+    assert (failure.question_id, failure.error) == ("q004", "B failed: x")
     assert view.progress.done == QUESTIONS - 1
 
 
@@ -198,7 +198,7 @@ def test_a_model_that_cannot_be_loaded_stops_itself_and_not_the_others(store, st
     assert len([each for each in engine.asked if each.model == "b"]) <= UNDER_WAY
     view = answering.view(study.id)
     assert view is not None
-    assert str(view.problem) == "它倒了。"
+    assert str(view.problem) == "B cannot be loaded. x"
 
 
 def test_a_pause_stops_and_a_start_goes_on(store, study, running) -> None:

@@ -59,7 +59,7 @@ def declare(folders: TinyModels, *more: ModelSpec) -> Registry:
                 base=folders.bloom,
                 adapter=folders.bloom_adapter,
             ),
-            ModelSpec("away", "Away", "llama", glm, problem=ModelUnavailable("Set AWAY.")),
+            ModelSpec("away", "Away", "llama", glm, problem=ModelUnavailable("no_base")),
             *more,
         ]
     )
@@ -467,7 +467,7 @@ def test_closing_astream_cancels_the_request(shared) -> None:
 def test_unknown_and_unavailable_models_are_refused_at_once(shared) -> None:
     with pytest.raises(BadInput, match=r"'chatgpt'.* llama, first"):
         shared.submit(ask("chatgpt"), Collector())
-    with pytest.raises(ModelUnavailable, match="Set AWAY"):
+    with pytest.raises(ModelUnavailable, match="names no base folder"):
         shared.submit(ask("away"), Collector())
 
 

@@ -155,7 +155,11 @@ def test_a_table_tells_words_from_figures() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [BadInput("<img src=x>"), StorageError("study_exists", name="<img src=x>")]
+    "error",
+    [
+        BadInput("models_no_toml", file="<img src=x>"),
+        StorageError("study_exists", name="<img src=x>"),
+    ],
 )
 def test_a_notice_quotes_what_was_typed_and_runs_nothing(
     error: Exception, monkeypatch: pytest.MonkeyPatch
