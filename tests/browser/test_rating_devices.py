@@ -47,18 +47,6 @@ window.fetch = async (path, options) => {
 """Requests whose addresses have a part are held, before they go or after they were answered."""
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
-    folder = tmp_path_factory.mktemp("clocks")
-    with AppServer(folder / "medchat.db", log=folder / "app.log") as server:
-        yield server
-
-
-@pytest.fixture
-def study(app: AppServer, request: pytest.FixtureRequest) -> RatedStudy:
-    return RatedStudy(app.db, request.node.name)
-
-
 @pytest.fixture
 def bent(context: BrowserContext) -> Page:
     context.add_init_script(BENT)

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from app_server import AppServer
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from rating_steps import (
     DIMENSIONS,
@@ -35,18 +34,6 @@ Object.defineProperty(window, "localStorage", { get() { throw new Error("none");
 FULL = """
 Storage.prototype.setItem = function () { throw new DOMException("full", "QuotaExceededError"); };
 """
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
-    folder = tmp_path_factory.mktemp("keeping")
-    with AppServer(folder / "medchat.db", log=folder / "app.log") as server:
-        yield server
-
-
-@pytest.fixture
-def study(app: AppServer, request: pytest.FixtureRequest) -> RatedStudy:
-    return RatedStudy(app.db, request.node.name)
 
 
 # -- of what is kept here, the newer --

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,18 +39,6 @@ from storage import (
 )
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
-    folder = tmp_path_factory.mktemp("rating")
-    with AppServer(folder / "medchat.db", log=folder / "app.log") as server:
-        yield server
-
-
-@pytest.fixture
-def study(app: AppServer, request: pytest.FixtureRequest) -> RatedStudy:
-    return RatedStudy(app.db, request.node.name)
 
 
 def test_a_rater_tells_who_they_are_once_and_agrees(page: Page, app: AppServer, study) -> None:

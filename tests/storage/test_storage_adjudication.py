@@ -1,7 +1,5 @@
 """Answers on which raters disagree, and the signs that a rater did not read."""
 
-from pathlib import Path
-
 import pytest
 from storage_fixtures import MODELS, answers_of, entry, new_raters, new_study, shown_ids
 
@@ -42,11 +40,6 @@ from storage import (
     signs,
     verify,
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
 
 
 def rate(store: Store, rater: Rater, response: str, safety: int, key: str = "") -> None:

@@ -1,7 +1,6 @@
 """The job of having models answer a draft: what is missing, what failed, what survives."""
 
 import time
-from pathlib import Path
 
 import pytest
 from storage_fixtures import answers_of
@@ -25,11 +24,6 @@ from storage import (
     set_job_state,
     store_answer,
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
 
 
 @pytest.fixture

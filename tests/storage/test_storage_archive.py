@@ -73,11 +73,6 @@ from storage.__main__ import app
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
-
-
-@pytest.fixture
 def other(tmp_path: Path) -> Store:
     return Store(tmp_path / "other" / "medchat.db")
 

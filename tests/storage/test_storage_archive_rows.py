@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,6 @@ from archive_fixtures import (
     changed,
     everything,
     forged,
-    members_of,
-    pack_rated,
-    rated_study,
     refused_with,
     zipped,
 )
@@ -28,34 +24,6 @@ from storage import (
 )
 from storage.chain import START, seal, seal_event
 from storage.seals import COLUMNS
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Store:
-    return Store(tmp_path / "other" / "medchat.db")
-
-
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return pack_rated(tmp_path_factory.mktemp("packed"))
-
-
-@pytest.fixture(scope="module")
-def members(packed: bytes) -> Members:
-    return members_of(packed)
-
-
-@pytest.fixture(scope="module")
-def used(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A database with a study of its own, which every test leaves as it is."""
-    store = Store(tmp_path_factory.mktemp("used") / "medchat.db")
-    rated_study(store, "Mine")
-    return store
 
 
 @pytest.mark.parametrize(

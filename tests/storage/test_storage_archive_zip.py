@@ -15,9 +15,7 @@ from archive_fixtures import (
     changed,
     code_of,
     forged,
-    members_of,
     pack,
-    pack_rated,
     rated_study,
     refused_with,
     unpack_mangled,
@@ -37,34 +35,6 @@ from storage import (
     list_studies,
     unpack_study,
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Store:
-    return Store(tmp_path / "other" / "medchat.db")
-
-
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return pack_rated(tmp_path_factory.mktemp("packed"))
-
-
-@pytest.fixture(scope="module")
-def members(packed: bytes) -> Members:
-    return members_of(packed)
-
-
-@pytest.fixture(scope="module")
-def used(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A database with a study of its own, which every test leaves as it is."""
-    store = Store(tmp_path_factory.mktemp("used") / "medchat.db")
-    rated_study(store, "Mine")
-    return store
 
 
 def test_the_forger_of_these_tests_makes_files_that_are_taken(

@@ -52,11 +52,6 @@ from storage import (
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
-
-
-@pytest.fixture
 def rated(store: Store) -> Store:
     return rate(store)
 

@@ -1,7 +1,6 @@
 """Locking and unblinding: in this order, logged, and nothing names a model before."""
 
 import sqlite3
-from pathlib import Path
 
 import pytest
 from storage_fixtures import (
@@ -37,11 +36,6 @@ from storage import (
     unblind_study,
     verify,
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
 
 
 @pytest.fixture

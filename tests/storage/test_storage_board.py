@@ -1,7 +1,5 @@
 """The coordinator's board: who is how far, and what still lacks raters."""
 
-from pathlib import Path
-
 import pytest
 from storage_fixtures import answers_shown_to, entry, new_raters, new_study
 
@@ -17,11 +15,6 @@ from storage import (
     revoke_link,
     save_ratings,
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
 
 
 def rate_question(store: Store, rater, number: int) -> str:

@@ -29,11 +29,6 @@ from storage import (
 Result = TypeVar("Result")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
-
-
 def at_once(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
     """Run every task in a thread of its own, all starting at the same moment."""
     start = threading.Barrier(len(tasks))

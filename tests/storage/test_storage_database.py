@@ -25,11 +25,6 @@ from storage import StorageError, Store, create_study, history, list_studies, sa
 ANOTHER_STUDY = "INSERT INTO studies (id, name, seed, created_at) VALUES ('1', ?, 1, '')"
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
-
-
 class ImpatientStore(Store):
     busy_timeout_seconds = 0.1
 

@@ -51,11 +51,6 @@ HEADER = (
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
-
-
-@pytest.fixture
 def study(store: Store):
     return new_study(store)
 

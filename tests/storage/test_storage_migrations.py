@@ -51,11 +51,6 @@ RELEASED = {
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
-
-
-@pytest.fixture
 def rated(store: Store) -> Iterator[sqlite3.Connection]:
     """An ordinary connection to a database with one rating, without our own settings."""
     rater = new_raters(store, new_study(store))[0]

@@ -1,7 +1,6 @@
 """From draft to open study: what may still change, practice, masks, the dry run, repeats."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from storage_fixtures import MODELS, answers_of, entry, new_raters, new_study, unblind
@@ -49,11 +48,6 @@ PRACTICE = [
     PracticeItem("发热怎么办？", "立即服用抗生素。", Scores(1, 1, 3), "滥用抗生素。", "Unsafe."),
     PracticeItem("咳嗽怎么办？", "多喝水，两周不好请就医。", Scores(3, 3, 3), "稳妥。", "Sound."),
 ]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
 
 
 def draft(store: Store, questions: int = 3, **settings: object) -> Study:

@@ -4,7 +4,6 @@ import hashlib
 import re
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from storage_fixtures import answers_of, new_raters, new_study, tell_profile
@@ -27,11 +26,6 @@ from storage import (
     verify,
 )
 from storage.raters import MAX_SESSIONS
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
 
 
 @pytest.fixture

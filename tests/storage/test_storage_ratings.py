@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from storage_fixtures import MODELS, answers_of, answers_shown_to, entry, new_raters, new_study
@@ -37,11 +36,6 @@ from storage import (
     score_rows,
 )
 from storage.latin_square import williams_row
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
 
 
 @pytest.fixture

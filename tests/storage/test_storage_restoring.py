@@ -42,11 +42,6 @@ from storage.database import marker_of
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
-
-
-@pytest.fixture
 def rated(store: Store) -> Store:
     return rate(store)
 

@@ -1,7 +1,5 @@
 """Several coordinators: who sees and changes which study."""
 
-from pathlib import Path
-
 import pytest
 from storage_fixtures import new_study
 
@@ -17,11 +15,6 @@ from storage import (
     share_study,
     study_events,
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
 
 
 @pytest.fixture

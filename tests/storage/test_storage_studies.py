@@ -1,7 +1,5 @@
 """Studies, questions and responses."""
 
-from pathlib import Path
-
 import pytest
 from storage_fixtures import MODELS, answers_of, new_study
 
@@ -19,11 +17,6 @@ from storage import (
     list_studies,
     responses_of,
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
 
 
 @pytest.fixture

@@ -7,17 +7,11 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import CancelledError, wait
-from pathlib import Path
 
 import pytest
 from storage_fixtures import answers_shown_to, entry, new_raters, new_study
 
 from storage import StorageError, Store, Writer, history, save_in, verify
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "medchat.db")
 
 
 @pytest.fixture
