@@ -42,6 +42,7 @@ def test_the_page_of_commands_is_fresh() -> None:
     page = "\n".join([HEAD, *helps("medchat", cli), *helps("storage", storage_cli)])
     if os.environ.get("MEDCHAT_WRITE_DOCS"):
         PAGE.write_text(page, encoding="utf-8")
+    assert str(ROOT) not in page, "a folder of this machine"
     assert PAGE.read_text(encoding="utf-8") == page
 
 
