@@ -75,18 +75,18 @@ trials: setup-dev browser
 
 # Some minutes, and 2 GB of room. The machine should have nothing else to do.
 bench: setup-dev
-	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/loading.py
-	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/starting.py
-	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/checking.py
-	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/decoding.py
-	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/saving.py
-	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/large_study.py
-	@PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/reporting.py
+	@PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/loading.py
+	@PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/starting.py
+	@PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/checking.py
+	@PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/decoding.py
+	@PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/saving.py
+	@PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/large_study.py
+	@PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks $(BIN)/python tests/benchmarks/reporting.py
 
 # Some minutes. Needs nginx, caddy and openssl, and says so.
 attack: setup-dev browser
 	@failed=; for script in tests/attacks/*.py; do \
-	  echo "== $$script"; PYTHONPATH=.:tests/fixtures:tests/benchmarks $(BIN)/python "$$script" || failed="$$failed $$script"; \
+	  echo "== $$script"; PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks $(BIN)/python "$$script" || failed="$$failed $$script"; \
 	done; [ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 # The pictures of README and docs.

@@ -1,8 +1,10 @@
 """Attacks on backups: raters who save, kills, flipped bits, databases of alike names.
 
-Run as ``PYTHONPATH=.:tests python tests/attacks/backups.py``; takes some minutes, most of them to
-build the large database (an argument names one that is there: a copy of it is used). Prints what
-each attempt measured, and ends with status 1 when a bar is missed.
+    PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks python tests/attacks/backups.py [DATABASE]
+
+Takes some minutes, most of them to build the large database (an argument names one that is there:
+a copy of it is used). Prints what each attempt measured, and ends with status 1 when a bar is
+missed.
 """
 
 import random

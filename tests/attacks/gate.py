@@ -1,6 +1,6 @@
 """Tries to get in, to fill the disk and to fill the memory, as strangers and raters did before.
 
-    PYTHONPATH=.:tests .venv/bin/python tests/attacks/gate.py
+    PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks python tests/attacks/gate.py
 
 The app runs as a program of its own. Every attempt is printed with its result; ends with 1 when one
 succeeds or a bar is missed.

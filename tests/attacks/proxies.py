@@ -1,6 +1,6 @@
 """A real nginx and a real Caddy in front of the app, and a real Chromium in front, by HTTPS.
 
-    PYTHONPATH=.:tests .venv/bin/python tests/attacks/proxies.py
+    PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks python tests/attacks/proxies.py
 
 The proxies' configuration is the one that docs/en/deployment.md gives, besides nginx with nothing
 but its own defaults. The certificate is made for the run. Every attempt is printed with its

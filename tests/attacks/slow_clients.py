@@ -1,7 +1,7 @@
 """Sends half a request and then nothing, or one without an end, as a client, a form, a rater and
 an upload.
 
-    PYTHONPATH=.:tests .venv/bin/python tests/attacks/slow_clients.py
+    PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks python tests/attacks/slow_clients.py
 
 Prints after how many seconds each is cut off, and whether others are served meanwhile; ends with 1
 when one is held longer than it should be.

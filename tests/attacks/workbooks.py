@@ -1,6 +1,6 @@
 """Reads workbooks that are made to take long or to fill the memory, and prints what they take.
 
-    PYTHONPATH=.:tests .venv/bin/python tests/attacks/workbooks.py [KIND …]
+    PYTHONPATH=.:tests:tests/fixtures:tests/benchmarks python tests/attacks/workbooks.py [KIND …]
 
 Every file is read in a process of its own, beside a thread that only wants to wake every 5 ms, as
 the threads do that save ratings. Ends with 1 when a bar is missed.
