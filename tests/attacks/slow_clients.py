@@ -122,7 +122,7 @@ def try_many(app: AppServer, study: RatedStudy, what: str, sent: bytes) -> None:
     except OSError as error:
         print(f"       {len(idle)} {what}, then {error}")
     started = time.monotonic()
-    with httpx.Client(base_url=app.url, timeout=20) as rater:
+    with httpx.Client(base_url=app.url, timeout=60) as rater:
         rater.get(f"/r/{study.token}")
         status = rater.get("/rating/page/1").status_code
     seconds, growth = time.monotonic() - started, memory_mib(app) - before
